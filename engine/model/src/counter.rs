@@ -1,0 +1,59 @@
+//! Job-wide sums: those that plugins count, with caps, added up over winning attempts only.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limit::{COUNTER_NAME_BYTES_MAX, COUNTERS_MAX};
+
+/// Named sums, in name order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Counters(BTreeMap<String, i64>);
+
+impl Counters {
+    /// Adds `delta` to the counter `name`, saturating.
+    pub fn add(&mut self, name: &str, delta: i64) -> Result<(), CounterRefused> {
+        if let Some(sum) = self.0.get_mut(name) {
+            *sum = sum.saturating_add(delta);
+            return Ok(());
+        }
+        if name.is_empty() || name.len() > COUNTER_NAME_BYTES_MAX {
+            return Err(CounterRefused::Name { bytes: name.len() });
+        }
+        if self.0.len() >= COUNTERS_MAX {
+            return Err(CounterRefused::Count);
+        }
+        self.0.insert(name.to_owned(), delta);
+        Ok(())
+    }
+
+    /// Adds every counter of `other`.
+    pub fn merge(&mut self, other: &Counters) -> Result<(), CounterRefused> {
+        other.iter().try_for_each(|(name, delta)| self.add(name, delta))
+    }
+
+    /// Names and sums, in name order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.0.iter().map(|(name, sum)| (name.as_str(), *sum))
+    }
+
+    /// True when nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A counter over a limit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CounterRefused {
+    /// The name is empty or too long.
+    #[error("a counter's name has {bytes} bytes; 1 to {COUNTER_NAME_BYTES_MAX} are allowed")]
+    Name {
+        /// Length of the name in bytes.
+        bytes: usize,
+    },
+    /// One counter too many.
+    #[error("more than {COUNTERS_MAX} counters")]
+    Count,
+}

@@ -1,0 +1,256 @@
+//! Why an attempt or a job failed: one closed enum, structured from the place where it happened to
+//! the person who reads it. What is retried follows from the variant ([`Failure::retry`]).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Role, TaskId};
+
+/// A position in an input, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The input file.
+    pub path: PathBuf,
+    /// Byte offset of the record (or chunk of records) in it.
+    pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.path.display(), self.offset)
+    }
+}
+
+/// How a plugin failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginFault {
+    /// It trapped (a panic is a trap).
+    Trap,
+    /// It answered `invalid-input`.
+    InvalidInput,
+    /// It answered `transient`.
+    Transient,
+    /// It answered `fatal`.
+    Fatal,
+    /// It broke the interface's contract: a malformed batch, a bad port, a bad partition.
+    Contract,
+}
+
+impl PluginFault {
+    /// The fault as a verb phrase.
+    fn verb(self) -> &'static str {
+        match self {
+            PluginFault::Trap => "trapped",
+            PluginFault::InvalidInput => "refused its input",
+            PluginFault::Transient => "asked for another attempt",
+            PluginFault::Fatal => "failed for good",
+            PluginFault::Contract => "broke the plugin interface",
+        }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "failure", rename_all = "kebab-case")]
+pub enum Failure {
+    /// The plugin is at fault.
+    Plugin {
+        /// What it did.
+        fault: PluginFault,
+        /// In which role.
+        role: Role,
+        /// Its message, or the trap's.
+        message: String,
+        /// Where its input came from, if known.
+        place: Option<Place>,
+        /// Its last log lines, oldest first.
+        log: Vec<String>,
+    },
+    /// The plugin passed a limit.
+    Limit {
+        /// In which role.
+        role: Role,
+        /// What is limited, for example `guest memory`.
+        limit: String,
+        /// What it asked for or used, with unit.
+        value: String,
+        /// The cap, with unit.
+        cap: String,
+        /// The option that sets the cap, for example `--guest-memory`.
+        option: String,
+        /// Its last log lines, oldest first.
+        log: Vec<String>,
+    },
+    /// An input cannot be read.
+    InputLost {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+    /// An input is not what it was when the job was planned.
+    InputChanged {
+        /// The file.
+        path: PathBuf,
+        /// What changed.
+        reason: String,
+    },
+    /// An input record is longer than the job allows, or malformed for its format.
+    InputRecord {
+        /// Where it begins.
+        place: Place,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// More rows were rejected than the job allows.
+    Rejects {
+        /// How many the job allows.
+        allowed: u64,
+        /// Reason that the plugin gave for the last one.
+        reason: String,
+        /// Where the last one came from, if known.
+        place: Option<Place>,
+    },
+    /// Map output could not be had from a worker.
+    Fetch {
+        /// Whose output.
+        map_task: TaskId,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Map output on disk is not what was written.
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What does not match.
+        reason: String,
+        /// Whose output it was, if known.
+        map_task: Option<TaskId>,
+    },
+    /// Local or output storage failed.
+    Disk {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+        /// The storage is full: another machine may do better.
+        full: bool,
+    },
+    /// The job or the attempt was cancelled.
+    Cancelled,
+    /// A fault of the engine.
+    Internal {
+        /// What happened.
+        message: String,
+    },
+}
+
+/// What to do about a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Retry {
+    /// Another attempt would fail the same way: the job fails.
+    Never,
+    /// Another attempt, on another worker where there is one.
+    Elsewhere,
+    /// The map task whose output was lost runs again, then this one.
+    AfterMap(TaskId),
+}
+
+impl Failure {
+    /// What is retried, from the variant alone.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Failure::Plugin { fault: PluginFault::Transient, .. }
+            | Failure::InputLost { .. }
+            | Failure::Disk { .. }
+            | Failure::Internal { .. } => Retry::Elsewhere,
+            Failure::Fetch { map_task, .. } | Failure::Corrupt { map_task: Some(map_task), .. } => {
+                Retry::AfterMap(*map_task)
+            }
+            Failure::Corrupt { map_task: None, .. } => Retry::Elsewhere,
+            Failure::Plugin { .. }
+            | Failure::Limit { .. }
+            | Failure::InputChanged { .. }
+            | Failure::InputRecord { .. }
+            | Failure::Rejects { .. }
+            | Failure::Cancelled => Retry::Never,
+        }
+    }
+
+    /// A disk failure from an I/O error at `path`.
+    pub fn disk(path: impl Into<PathBuf>, error: &std::io::Error) -> Self {
+        Failure::Disk {
+            path: path.into(),
+            reason: error.to_string(),
+            full: matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded),
+        }
+    }
+
+    /// A fault of the engine itself.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Failure::Internal { message: message.into() }
+    }
+
+    /// The plugin's last log lines, where the failure carries them.
+    pub fn log(&self) -> &[String] {
+        match self {
+            Failure::Plugin { log, .. } | Failure::Limit { log, .. } => log,
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Plugin { fault, role, message, place, .. } => {
+                write!(f, "the {role} {}", fault.verb())?;
+                if let Some(place) = place {
+                    write!(f, " on {place}")?;
+                }
+                write!(f, ": {message}")
+            }
+            Failure::Limit { role, limit, value, cap, option, .. } => {
+                write!(f, "the {role} went over its limit of {limit}: {value}, and {cap} are allowed")?;
+                if option.is_empty() { Ok(()) } else { write!(f, " (raise it with {option})") }
+            }
+            Failure::InputLost { path, reason } => {
+                write!(f, "input {} cannot be read: {reason}", path.display())
+            }
+            Failure::InputChanged { path, reason } => {
+                write!(f, "input {} changed while the job ran: {reason}", path.display())
+            }
+            Failure::InputRecord { place, reason } => write!(f, "input {place}: {reason}"),
+            Failure::Rejects { allowed, reason, place } => {
+                write!(f, "the plugin rejected a record")?;
+                if let Some(place) = place {
+                    write!(f, " of {place}")?;
+                }
+                write!(f, " ({reason}), and {allowed} rejects are allowed (raise it with --max-rejects)")
+            }
+            Failure::Fetch { map_task, reason } => {
+                write!(f, "output of {map_task} could not be fetched: {reason}")
+            }
+            Failure::Corrupt { path, reason, .. } => {
+                write!(f, "{} is corrupt: {reason}", path.display())
+            }
+            Failure::Disk { path, reason, full: true } => {
+                write!(
+                    f,
+                    "no space left for {}: {reason}; free some or choose another folder with --work-dir or --output",
+                    path.display()
+                )
+            }
+            Failure::Disk { path, reason, full: false } => {
+                write!(f, "{} cannot be used: {reason}", path.display())
+            }
+            Failure::Cancelled => f.write_str("cancelled"),
+            Failure::Internal { message } => write!(f, "internal fault: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,27 @@
+//! The nouns of mr-engine, shared by every other crate of the engine.
+//!
+//! Owns: ids, the job description, limits, the closed failure enum, counters, the layout of packed
+//! columns, and the types and codecs of `wit/ENCODING.md`. Must not do I/O, read a clock, or know
+//! of wasmtime, threads or the network.
+//!
+//! In reading order: [`id`], [`limit`], [`column`], [`datatype`], [`contract`], [`job`],
+//! [`failure`], [`counter`].
+
+pub mod column;
+pub mod contract;
+pub mod counter;
+pub mod datatype;
+pub mod failure;
+pub mod id;
+pub mod job;
+pub mod limit;
+
+pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
+pub use contract::{Contract, ContractError, Param, PluginInfo};
+pub use counter::Counters;
+pub use datatype::{BadCell, DataType};
+pub use failure::{Failure, Place, PluginFault, Retry};
+pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
+pub use job::{
+    InputFormat, InputKey, JobLimits, JobSpec, OutputFormat, Partitioning, StageTypes, TaskContext,
+};

@@ -1,0 +1,62 @@
+//! Every limit of the engine that more than one crate knows: a name with its unit and its reason.
+
+use std::time::Duration;
+
+/// KiB, in bytes.
+pub const KIB: u64 = 1 << 10;
+/// MiB, in bytes.
+pub const MIB: u64 = 1 << 20;
+
+/// Size that batches aim for, in bytes of keys and values: big enough to hide the cost of a call,
+/// small enough to stay in a core's second-level cache together with what the guest builds from it.
+pub const BATCH_BYTES: u32 = 256 * 1024;
+/// Largest batch that a guest may emit, in bytes of keys and values; also bounds what one host
+/// call can make the host look at.
+pub const BATCH_BYTES_MAX: u64 = 32 * MIB;
+/// Largest record (key and value), in bytes. A record has to fit in a batch.
+pub const RECORD_BYTES_MAX: u64 = 16 * MIB;
+/// Largest record unless the job says otherwise, in bytes: a longer line is nearly always a file
+/// that is not text.
+pub const RECORD_BYTES_DEFAULT: u64 = 4 * MIB;
+/// Size of a split unless the job says otherwise, in bytes: some seconds of work.
+pub const SPLIT_BYTES_DEFAULT: u64 = 64 * MIB;
+/// Most pieces (files or parts of files) in one split: bounds a task's description.
+pub const SPLIT_PIECES_MAX: usize = 16_384;
+/// Input bytes for which one more reducer is planned when the job does not say how many. Depends
+/// on the input only, so that the output does not depend on the machine.
+pub const REDUCER_INPUT_BYTES: u64 = 64 * MIB;
+/// Most reducers planned by default.
+pub const REDUCERS_DEFAULT_MAX: u32 = 256;
+/// Most reducers of a job: each costs a slot in every map task's index.
+pub const REDUCERS_MAX: u32 = 100_000;
+
+/// Linear memory of one guest instance unless the job says otherwise, in bytes.
+pub const GUEST_MEMORY_BYTES_DEFAULT: u64 = 1024 * MIB;
+/// Least linear memory of a guest worth starting with, in bytes: language runtimes need some MiB.
+pub const GUEST_MEMORY_BYTES_MIN: u64 = 4 * MIB;
+/// Largest component, in bytes.
+pub const COMPONENT_BYTES_MAX: u64 = 256 * MIB;
+/// Longest time a guest may run without returning, emitting or fetching, unless the job says
+/// otherwise. Hadoop's task timeout is the same ten minutes.
+pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+/// Attempts of a task before its job fails, for failures worth another attempt.
+pub const ATTEMPTS_MAX: u32 = 4;
+
+/// Most counters of a job: they travel with every report.
+pub const COUNTERS_MAX: usize = 1_000;
+/// Longest name of a counter, in bytes.
+pub const COUNTER_NAME_BYTES_MAX: usize = 128;
+/// Log lines kept of an attempt; older ones are dropped.
+pub const LOG_LINES_MAX: usize = 64;
+/// Longest log line, message or reason taken from a guest, in bytes; the rest is cut.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a record that are shown in a failure or kept of a reject.
+pub const RECORD_SAMPLE_BYTES_MAX: usize = 256;
+/// Most rejects that a job can allow: they are kept in memory until it ends.
+pub const REJECTS_MAX: u64 = 100_000;
+/// Most parameters of a job.
+pub const PARAMS_MAX: usize = 256;
+/// Longest parameter (name and value), in bytes.
+pub const PARAM_BYTES_MAX: usize = 64 * 1024;
+/// Most attributes that a plugin may describe itself with.
+pub const ATTRIBUTES_MAX: usize = 512;
