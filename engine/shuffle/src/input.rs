@@ -1,0 +1,247 @@
+//! A reduce task's input: the segments of its partition from every map task, merged in as many
+//! passes as the number of open files and the memory for their buffers ask for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use mr_model::Failure;
+
+use crate::combine::{Combine, CombineStage};
+use crate::merge::{Cursor, MemoryCursor, Merge};
+use crate::output::{MapOutput, Run, SpillStats};
+use crate::run::{BLOCK_BYTES, Codec, RunId};
+use crate::writer::{RunFile, RunWriter};
+
+/// Memory of one open run file, in bytes: a decoded block and a stored one.
+pub const FILE_CURSOR_BYTES: u64 = 2 * BLOCK_BYTES as u64 + BLOCK_BYTES as u64 / 2;
+/// Least number of run files merged at once: below, passes would multiply.
+pub const FAN_IN_MIN: usize = 4;
+/// Most run files merged at once: each is an open file.
+pub const FAN_IN_MAX: usize = 256;
+/// Records between two looks at the cancel flag.
+const CANCEL_CHECK_RECORDS: u64 = 4096;
+
+/// How a reduce task's input is merged.
+pub struct ReduceInputOptions {
+    /// Job and attempt, for the files of intermediate passes.
+    pub id: RunId,
+    /// Folder of these files.
+    pub dir: PathBuf,
+    /// Most run files open at once, at least 2.
+    pub fan_in: usize,
+    /// How these files are stored.
+    pub codec: Codec,
+    /// Bytes that a combiner is given at a time.
+    pub batch_bytes: usize,
+    /// The combiner, run in intermediate passes.
+    pub combine: Option<Box<dyn Combine>>,
+    /// Raised when the attempt is to stop.
+    pub cancel: Arc<AtomicBool>,
+    /// Bytes merged so far, for progress.
+    pub merged_bytes: Arc<AtomicU64>,
+}
+
+/// The segments of one partition, ready to merge.
+pub struct ReduceInput {
+    partition: u32,
+    sources: Vec<Run>,
+    expected: (u64, u64),
+}
+
+impl ReduceInput {
+    /// Segments of `partition` in `outputs`, which are in map task order.
+    pub fn new<'a>(outputs: impl IntoIterator<Item = &'a MapOutput>, partition: u32) -> Self {
+        let mut input = Self { partition, sources: Vec::new(), expected: (0, 0) };
+        for output in outputs {
+            let at = partition as usize;
+            input.expected.0 += output.records.get(at).copied().unwrap_or(0);
+            input.expected.1 += output.bytes.get(at).copied().unwrap_or(0);
+            input.sources.extend(output.runs.iter().filter(|run| has_records(run, partition)).cloned());
+        }
+        input
+    }
+
+    /// Records and bytes that the map tasks emitted for the partition.
+    pub fn expected(&self) -> (u64, u64) {
+        self.expected
+    }
+
+    /// Merges down to `fan_in` files and opens the last merge.
+    pub fn open(mut self, options: ReduceInputOptions) -> Result<(Merge, Merged), Failure> {
+        let held = count_all(&self.sources, self.partition);
+        if held != self.expected {
+            return Err(lost_records(self.expected, held));
+        }
+        let fan_in = options.fan_in.max(2);
+        let mut passes = Passes {
+            combine: options.combine.map(|hook| CombineStage::new(hook, options.batch_bytes)),
+            id: options.id,
+            dir: options.dir,
+            codec: options.codec,
+            cancel: options.cancel,
+            merged_bytes: options.merged_bytes,
+            partition: self.partition,
+            spilled: SpillStats::default(),
+        };
+        while count_files(&self.sources) > fan_in {
+            self.sources = passes.run(self.sources, fan_in)?;
+        }
+        let merge = open_merge(&self.sources, self.partition)?;
+        let expected = count_all(&self.sources, self.partition);
+        Ok((merge, Merged { expected, spilled: passes.spilled, _held: self.sources }))
+    }
+}
+
+/// What the passes before the last merge did.
+#[derive(Debug)]
+pub struct Merged {
+    /// Records and bytes that the last merge must pass.
+    pub expected: (u64, u64),
+    /// What was written on the way.
+    pub spilled: SpillStats,
+    /// Keeps the merged files until the merge is over.
+    _held: Vec<Run>,
+}
+
+impl Merged {
+    /// Checks that everything emitted for the partition was consumed, after the merge.
+    pub fn check(&self, passed: (u64, u64)) -> Result<(), Failure> {
+        if passed == self.expected { Ok(()) } else { Err(lost_records(self.expected, passed)) }
+    }
+}
+
+#[cold]
+fn lost_records(expected: (u64, u64), found: (u64, u64)) -> Failure {
+    Failure::internal(format!(
+        "{} records of {} bytes were emitted for the partition and {} of {} bytes were consumed",
+        expected.0, expected.1, found.0, found.1
+    ))
+}
+
+/// Records and bytes of a run's partition.
+fn count(run: &Run, partition: u32) -> (u64, u64) {
+    match run {
+        Run::Memory(run) => {
+            let at = partition as usize;
+            (run.partition_records(at), run.partition_bytes(at))
+        }
+        Run::File(file) => file.partition(partition).map_or((0, 0), |entry| (entry.records, entry.bytes)),
+    }
+}
+
+fn count_all(sources: &[Run], partition: u32) -> (u64, u64) {
+    sources.iter().map(|run| count(run, partition)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+}
+
+fn has_records(run: &Run, partition: u32) -> bool {
+    count(run, partition).0 > 0
+}
+
+fn count_files(sources: &[Run]) -> usize {
+    sources.iter().filter(|source| matches!(source, Run::File(_))).count()
+}
+
+fn open_merge(sources: &[Run], partition: u32) -> Result<Merge, Failure> {
+    let mut cursors = Vec::with_capacity(sources.len());
+    for source in sources {
+        match source {
+            Run::Memory(run) => {
+                cursors.push(Cursor::Memory(MemoryCursor::new(run.clone(), partition as usize)));
+            }
+            Run::File(file) => {
+                cursors.extend(file.cursor(partition)?.map(|cursor| Cursor::File(Box::new(cursor))))
+            }
+        }
+    }
+    Ok(Merge::new(cursors))
+}
+
+/// Intermediate merge passes.
+struct Passes {
+    combine: Option<CombineStage>,
+    id: RunId,
+    dir: PathBuf,
+    codec: Codec,
+    cancel: Arc<AtomicBool>,
+    merged_bytes: Arc<AtomicU64>,
+    partition: u32,
+    spilled: SpillStats,
+}
+
+impl Passes {
+    /// One pass: neighbours are merged so that at most `fan_in` files are open, the order of sources
+    /// is kept.
+    fn run(&mut self, sources: Vec<Run>, fan_in: usize) -> Result<Vec<Run>, Failure> {
+        let mut left = count_files(&sources);
+        let mut merged = Vec::new();
+        let mut pending: Vec<Run> = Vec::new();
+        for source in sources {
+            let is_file = matches!(source, Run::File(_));
+            // Enough was merged when the files so far and those to come fit in one merge.
+            let fits = count_files(&merged) + count_files(&pending) + left <= fan_in;
+            if fits && pending.is_empty() {
+                left -= usize::from(is_file);
+                merged.push(source);
+                continue;
+            }
+            left -= usize::from(is_file);
+            pending.push(source);
+            if count_files(&pending) == fan_in {
+                self.merge_pending(&mut pending, &mut merged)?;
+            }
+        }
+        if count_files(&pending) > 1 {
+            self.merge_pending(&mut pending, &mut merged)?;
+        }
+        merged.append(&mut pending);
+        Ok(merged)
+    }
+
+    fn merge_pending(&mut self, pending: &mut Vec<Run>, merged: &mut Vec<Run>) -> Result<(), Failure> {
+        let sources = std::mem::take(pending);
+        let file = self.merge_to_file(&sources)?;
+        self.spilled.files += 1;
+        self.spilled.bytes += file.bytes();
+        merged.push(Run::File(Arc::new(file)));
+        Ok(())
+    }
+
+    fn merge_to_file(&mut self, sources: &[Run]) -> Result<RunFile, Failure> {
+        let expected = count_all(sources, self.partition);
+        let mut merge = open_merge(sources, self.partition)?;
+        let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec)?;
+        self.id.sequence += 1;
+        let partition = self.partition;
+        let mut reported = 0;
+        while !merge.is_exhausted() {
+            match self.combine.as_mut() {
+                Some(combine) => combine.add(merge.key(), merge.value(), &mut |key, value| {
+                    writer.append(partition, key, value)
+                })?,
+                None => writer.append(partition, merge.key(), merge.value())?,
+            }
+            merge.advance()?;
+            let (records, bytes) = merge.passed();
+            if records.is_multiple_of(CANCEL_CHECK_RECORDS) {
+                if self.cancel.load(Ordering::Relaxed) {
+                    return Err(Failure::Cancelled);
+                }
+                self.merged_bytes.fetch_add(bytes - reported, Ordering::Relaxed);
+                reported = bytes;
+            }
+        }
+        if let Some(combine) = self.combine.as_mut() {
+            combine.flush(&mut |key, value| writer.append(partition, key, value))?;
+        }
+        let file = writer.finish()?;
+        let written = file.partition(partition).map_or((0, 0), |entry| (entry.records, entry.bytes));
+        if merge.passed() != expected {
+            return Err(lost_records(expected, merge.passed()));
+        }
+        if self.combine.is_none() && written != expected {
+            return Err(lost_records(expected, written));
+        }
+        Ok(file)
+    }
+}

@@ -1,0 +1,265 @@
+//! A map task's output: buffered, sorted, combined, and kept in memory or spilled to run files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mr_model::Failure;
+
+use crate::buffer::{MemoryRun, Pushed, SortBuffer};
+use crate::combine::{Combine, CombineStage};
+use crate::pool::{MemoryPool, Reservation};
+use crate::run::{Codec, RunId};
+use crate::writer::{RunFile, RunWriter};
+
+/// A run in memory is combined when at most this share of its records has a key of its own: above,
+/// the merge is cheaper than the combiner.
+const COMBINE_SHARE_MEMORY: f64 = 0.5;
+/// A run that goes to disk is combined up to this share: it saves writing and reading, too.
+const COMBINE_SHARE_DISK: f64 = 0.9;
+
+/// How a map task's output is made.
+pub struct OutputOptions {
+    /// Job and attempt; the sequence counts up from it.
+    pub id: RunId,
+    /// Number of partitions, at least 1.
+    pub partitions: u32,
+    /// Folder for run files.
+    pub dir: PathBuf,
+    /// Where sort buffers draw their memory from.
+    pub pool: Arc<MemoryPool>,
+    /// Budget of the runs that stay in memory after their task; they count in `pool`, too. None: all
+    /// output goes to files, as where another machine fetches it.
+    pub retain: Option<Arc<MemoryPool>>,
+    /// Memory that the task has for itself from the start, in bytes, so that it can always go on.
+    pub buffer_bytes_min: u64,
+    /// How run files are stored.
+    pub codec: Codec,
+    /// Bytes that a combiner is given at a time.
+    pub batch_bytes: usize,
+    /// The combiner.
+    pub combine: Option<Box<dyn Combine>>,
+}
+
+/// A sorted run of a map task.
+#[derive(Debug, Clone)]
+pub enum Run {
+    /// In memory.
+    Memory(Arc<MemoryRun>),
+    /// On disk.
+    File(Arc<RunFile>),
+}
+
+/// What a map task spilled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpillStats {
+    /// Run files written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records given to the combiner.
+    pub combine_in: u64,
+    /// Records that came back.
+    pub combine_out: u64,
+}
+
+impl SpillStats {
+    /// Adds those of another task.
+    pub fn add(&mut self, other: &SpillStats) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.combine_in += other.combine_in;
+        self.combine_out += other.combine_out;
+    }
+}
+
+/// Finished output of a map task: runs in the order of emission.
+#[derive(Debug, Clone, Default)]
+pub struct MapOutput {
+    /// The runs.
+    pub runs: Vec<Run>,
+    /// Records that the runs hold, for each partition.
+    pub records: Vec<u64>,
+    /// Bytes of keys and values that the runs hold, for each partition.
+    pub bytes: Vec<u64>,
+    /// What was spilled and combined.
+    pub spilled: SpillStats,
+}
+
+/// Takes a map task's records.
+pub struct MapOutputWriter {
+    buffer: SortBuffer,
+    combine: Option<CombineStage>,
+    id: RunId,
+    dir: PathBuf,
+    pool: Arc<MemoryPool>,
+    retain: Option<Arc<MemoryPool>>,
+    buffer_bytes_min: u64,
+    codec: Codec,
+    output: MapOutput,
+}
+
+impl MapOutputWriter {
+    /// An empty output. Fails where the pool has not even the least buffer, which the plan of a job
+    /// rules out.
+    pub fn new(options: OutputOptions) -> Result<Self, Failure> {
+        let mut reservation = options.pool.reserve();
+        if !reservation.grow_to(options.buffer_bytes_min) {
+            return Err(Failure::internal("the memory plan left no room for a sort buffer"));
+        }
+        let partitions = options.partitions.max(1) as usize;
+        let output =
+            MapOutput { records: vec![0; partitions], bytes: vec![0; partitions], ..MapOutput::default() };
+        Ok(Self {
+            buffer: SortBuffer::new(options.partitions.max(1), reservation),
+            combine: options.combine.map(|hook| CombineStage::new(hook, options.batch_bytes)),
+            id: options.id,
+            dir: options.dir,
+            pool: options.pool,
+            retain: options.retain,
+            buffer_bytes_min: options.buffer_bytes_min,
+            codec: options.codec,
+            output,
+        })
+    }
+
+    /// Takes a record of `partition`, which must be below the number of partitions.
+    #[inline]
+    pub fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+        match self.buffer.push(partition, key, value) {
+            Ok(Pushed::Taken) => Ok(()),
+            Ok(Pushed::Full) => self.spill_and_push(partition, key, value),
+            Err(error) => Err(no_memory(&error)),
+        }
+    }
+
+    /// Sorts what is left and hands over the runs.
+    pub fn finish(mut self) -> Result<MapOutput, Failure> {
+        if self.buffer.is_empty() {
+            return Ok(self.output);
+        }
+        let run = self.buffer.sort(self.pool.reserve()).map_err(|error| no_memory(&error))?;
+        let Some(retained) = self.retained(&run) else {
+            self.spill(&run)?;
+            return Ok(self.output);
+        };
+        let mut run = match self.combined(&run)? {
+            Some(smaller) => smaller,
+            None => run,
+        };
+        run.retain(retained)?;
+        for partition in 0..run.partitions() {
+            self.output.records[partition] += run.partition_records(partition);
+            self.output.bytes[partition] += run.partition_bytes(partition);
+        }
+        self.output.runs.push(Run::Memory(Arc::new(run)));
+        Ok(self.output)
+    }
+
+    #[cold]
+    fn spill_and_push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+        if !self.buffer.is_empty() {
+            let run = self.buffer.sort(self.pool.reserve()).map_err(|error| no_memory(&error))?;
+            self.spill(&run)?;
+            let mut reservation = run.into_reservation();
+            reservation.shrink_to(self.buffer_bytes_min);
+            self.buffer =
+                SortBuffer::new(u32::try_from(self.output.records.len()).unwrap_or(u32::MAX), reservation);
+        }
+        match self.buffer.push(partition, key, value).map_err(|error| no_memory(&error))? {
+            Pushed::Taken => Ok(()),
+            Pushed::Full => Err(Failure::internal(format!(
+                "a record of {} bytes does not fit in the sort buffer of {} bytes",
+                key.len() + value.len(),
+                self.buffer.reserved()
+            ))),
+        }
+    }
+
+    /// Room for a run that stays, if there is any.
+    fn retained(&self, run: &MemoryRun) -> Option<Reservation> {
+        let mut reservation = self.retain.as_ref()?.reserve();
+        reservation.grow_to(run.kept_bytes()).then_some(reservation)
+    }
+
+    /// The run combined in memory, where that makes it much smaller and memory allows.
+    fn combined(&mut self, run: &MemoryRun) -> Result<Option<MemoryRun>, Failure> {
+        let Some(combine) = self.combine.as_mut() else { return Ok(None) };
+        if run.distinct_share() > COMBINE_SHARE_MEMORY {
+            return Ok(None);
+        }
+        let partitions = u32::try_from(run.partitions()).unwrap_or(u32::MAX);
+        let mut smaller = SortBuffer::new(partitions, self.pool.reserve());
+        let mut full = false;
+        let mut records_out = 0u64;
+        for partition in 0..partitions {
+            let mut consume = |key: &[u8], value: &[u8]| {
+                let pushed = smaller.push(partition, key, value).map_err(|error| no_memory(&error))?;
+                full |= pushed == Pushed::Full;
+                records_out += 1;
+                Ok(())
+            };
+            for entry in run.entries(partition as usize) {
+                combine.add(run.key(*entry), run.value(*entry), &mut consume)?;
+            }
+            combine.flush(&mut consume)?;
+            if full {
+                return Ok(None);
+            }
+        }
+        self.output.spilled.combine_in += run.records();
+        self.output.spilled.combine_out += records_out;
+        smaller.sort(self.pool.reserve()).map(Some).map_err(|error| no_memory(&error))
+    }
+
+    /// Writes a run to a file, combined where that pays.
+    fn spill(&mut self, run: &MemoryRun) -> Result<(), Failure> {
+        let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec)?;
+        self.id.sequence += 1;
+        let combine = self.combine.as_mut().filter(|_| run.distinct_share() <= COMBINE_SHARE_DISK);
+        let combined = combine.is_some();
+        write_run(run, combine, &mut writer)?;
+        let file = writer.finish()?;
+        let mut records_out = 0;
+        for entry in file.index() {
+            self.output.records[entry.partition as usize] += entry.records;
+            self.output.bytes[entry.partition as usize] += entry.bytes;
+            records_out += entry.records;
+        }
+        if combined {
+            self.output.spilled.combine_in += run.records();
+            self.output.spilled.combine_out += records_out;
+        }
+        self.output.spilled.files += 1;
+        self.output.spilled.bytes += file.bytes();
+        self.output.runs.push(Run::File(Arc::new(file)));
+        Ok(())
+    }
+}
+
+fn write_run(
+    run: &MemoryRun,
+    mut combine: Option<&mut CombineStage>,
+    writer: &mut RunWriter,
+) -> Result<(), Failure> {
+    for partition in 0..u32::try_from(run.partitions()).unwrap_or(u32::MAX) {
+        for at in run.range(partition as usize) {
+            run.prefetch(at + crate::merge::PREFETCH_AHEAD);
+            let entry = run.entry(at);
+            let (key, value) = (run.key(entry), run.value(entry));
+            match combine.as_deref_mut() {
+                Some(combine) => {
+                    combine.add(key, value, &mut |key, value| writer.append(partition, key, value))?
+                }
+                None => writer.append(partition, key, value)?,
+            }
+        }
+        if let Some(combine) = combine.as_deref_mut() {
+            combine.flush(&mut |key, value| writer.append(partition, key, value))?;
+        }
+    }
+    Ok(())
+}
+
+fn no_memory(error: &std::io::Error) -> Failure {
+    Failure::internal(format!("the system gives no memory for the sort buffer: {error}"))
+}
