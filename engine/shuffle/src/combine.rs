@@ -7,6 +7,11 @@ pub trait Combine: Send {
     /// Combines `groups` (never `more`) into `out`, which is empty at the call. Emits only keys that
     /// it was given, in their order; the caller checks.
     fn combine(&mut self, groups: &GroupedBatchBuf, out: &mut BatchBuf) -> Result<(), Failure>;
+
+    /// Called once, after the last batch.
+    fn close(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A combiner with its buffers, fed record by record.
@@ -68,6 +73,11 @@ impl CombineStage {
         drop(given);
         self.groups.clear();
         Ok(())
+    }
+
+    /// Ends the combiner, after the last flush.
+    pub fn close(mut self) -> Result<(), Failure> {
+        self.hook.close()
     }
 
     fn start_group(&mut self, key: &[u8]) {

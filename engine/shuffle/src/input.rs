@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mr_model::Failure;
 
@@ -36,8 +36,8 @@ pub struct ReduceInputOptions {
     pub batch_bytes: usize,
     /// The combiner, run in intermediate passes.
     pub combine: Option<Box<dyn Combine>>,
-    /// Raised when the attempt is to stop.
-    pub cancel: Arc<AtomicBool>,
+    /// Asked now and then whether the attempt is to stop.
+    pub cancelled: Box<dyn Fn() -> bool + Send>,
     /// Bytes merged so far, for progress.
     pub merged_bytes: Arc<AtomicU64>,
 }
@@ -79,7 +79,7 @@ impl ReduceInput {
             id: options.id,
             dir: options.dir,
             codec: options.codec,
-            cancel: options.cancel,
+            cancelled: options.cancelled,
             merged_bytes: options.merged_bytes,
             partition: self.partition,
             spilled: SpillStats::default(),
@@ -87,6 +87,7 @@ impl ReduceInput {
         while count_files(&self.sources) > fan_in {
             self.sources = passes.run(self.sources, fan_in)?;
         }
+        passes.combine.take().map_or(Ok(()), CombineStage::close)?;
         let merge = open_merge(&self.sources, self.partition)?;
         let expected = count_all(&self.sources, self.partition);
         Ok((merge, Merged { expected, spilled: passes.spilled, _held: self.sources }))
@@ -163,7 +164,7 @@ struct Passes {
     id: RunId,
     dir: PathBuf,
     codec: Codec,
-    cancel: Arc<AtomicBool>,
+    cancelled: Box<dyn Fn() -> bool + Send>,
     merged_bytes: Arc<AtomicU64>,
     partition: u32,
     spilled: SpillStats,
@@ -224,7 +225,7 @@ impl Passes {
             merge.advance()?;
             let (records, bytes) = merge.passed();
             if records.is_multiple_of(CANCEL_CHECK_RECORDS) {
-                if self.cancel.load(Ordering::Relaxed) {
+                if (self.cancelled)() {
                     return Err(Failure::Cancelled);
                 }
                 self.merged_bytes.fetch_add(bytes - reported, Ordering::Relaxed);

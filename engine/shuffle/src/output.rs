@@ -134,13 +134,17 @@ impl MapOutputWriter {
 
     /// Sorts what is left and hands over the runs.
     pub fn finish(mut self) -> Result<MapOutput, Failure> {
-        if self.buffer.is_empty() {
-            return Ok(self.output);
+        if !self.buffer.is_empty() {
+            self.finish_buffer()?;
         }
+        self.combine.map_or(Ok(()), CombineStage::close)?;
+        Ok(self.output)
+    }
+
+    fn finish_buffer(&mut self) -> Result<(), Failure> {
         let run = self.buffer.sort(self.pool.reserve()).map_err(|error| no_memory(&error))?;
         let Some(retained) = self.retained(&run) else {
-            self.spill(&run)?;
-            return Ok(self.output);
+            return self.spill(&run);
         };
         let mut run = match self.combined(&run)? {
             Some(smaller) => smaller,
@@ -152,7 +156,7 @@ impl MapOutputWriter {
             self.output.bytes[partition] += run.partition_bytes(partition);
         }
         self.output.runs.push(Run::Memory(Arc::new(run)));
-        Ok(self.output)
+        Ok(())
     }
 
     #[cold]

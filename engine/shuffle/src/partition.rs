@@ -26,7 +26,6 @@ impl HashPartitioner {
 
     /// Partition of `key`.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the product's upper half is below `partitions`")]
     pub fn partition(&self, key: &[u8]) -> u32 {
         if self.partitions == 1 {
             return 0;

@@ -209,6 +209,7 @@ impl Fields<'_> {
 
 /// Appends a length as LEB128.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "seven bits fit a byte")]
 pub(crate) fn push_varint(mut number: usize, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);

@@ -62,13 +62,13 @@ impl Entry {
 
     /// First 8 bytes of the key.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a u128")]
     pub fn prefix(self) -> u64 {
         (self.0 >> PREFIX_SHIFT) as u64
     }
 
     /// See [`class_of`].
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the field has 4 bits")]
     pub fn class(self) -> u8 {
         (self.0 >> CLASS_SHIFT) as u8 & 0xf
     }

@@ -123,7 +123,7 @@ fn run_reduce(
             codec: case.codec,
             batch_bytes: case.batch_bytes,
             combine: hook(case),
-            cancel: Arc::default(),
+            cancelled: Box::new(|| false),
             merged_bytes: Arc::default(),
         })
         .unwrap();

@@ -1,0 +1,169 @@
+//! Whether the stages of a job fit together: types along the record path, and parameters.
+
+use std::collections::BTreeMap;
+
+use mr_model::limit::{PARAM_BYTES_MAX, PARAMS_MAX};
+use mr_model::{DataType, InputFormat, InputKey, Param, Role, StageTypes};
+
+use crate::plan::PlanError;
+use crate::request::Stages;
+
+/// Types of a record, as far as they are known.
+type Types = (Option<DataType>, Option<DataType>);
+
+/// Checks each stage's input against the output of the one before, and answers the types of what is
+/// written to the parts.
+pub fn check_types(
+    stages: &Stages,
+    format: InputFormat,
+    key: InputKey,
+    map_only: bool,
+) -> Result<StageTypes, PlanError> {
+    let (mut types, mut emitter) = match &stages.mapper {
+        Some(mapper) => (mapper.contract().map.clone(), format!("the mapper of {}", mapper.path().display())),
+        None => (identity_types(format, key), format!("the input ({format}, without a mapper)")),
+    };
+    if map_only {
+        return Ok(StageTypes { key: types.0, value: types.1 });
+    }
+    if let Some(combiner) = &stages.combiner {
+        check_step(&types, &emitter, &combiner.contract().combine, Role::Combiner, combiner.path())?;
+    }
+    if let Some(reducer) = &stages.reducer {
+        let contract = reducer.contract();
+        check_step(&types, &emitter, &contract.reduce_in, Role::Reducer, reducer.path())?;
+        types = contract.reduce.clone();
+        emitter.clear();
+    }
+    Ok(StageTypes { key: types.0, value: types.1 })
+}
+
+fn identity_types(format: InputFormat, key: InputKey) -> Types {
+    match (format, key) {
+        (InputFormat::Lines, InputKey::Offset) => (Some(DataType::U64), Some(DataType::Bytes)),
+        (InputFormat::Lines, InputKey::PathOffset) => {
+            (Some(DataType::Tuple(vec![DataType::Text, DataType::U64])), Some(DataType::Bytes))
+        }
+        (InputFormat::LineKeys, _) => (Some(DataType::Bytes), Some(DataType::Unit)),
+        (InputFormat::Fixed { .. }, _) => (Some(DataType::Bytes), Some(DataType::Bytes)),
+    }
+}
+
+fn check_step(
+    given: &Types,
+    emitter: &str,
+    taken: &Types,
+    role: Role,
+    path: &std::path::Path,
+) -> Result<(), PlanError> {
+    for (what, given, taken) in [("keys", &given.0, &taken.0), ("values", &given.1, &taken.1)] {
+        if let (Some(given), Some(taken)) = (given, taken)
+            && !fits(given, taken)
+        {
+            return Err(PlanError::Types {
+                what,
+                emitter: emitter.to_owned(),
+                given: given.to_string(),
+                taker: format!("the {role} of {}", path.display()),
+                taken: taken.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// True where every cell of `given` is one of `taken`: any cell whatever is bytes, and text is.
+fn fits(given: &DataType, taken: &DataType) -> bool {
+    match (given, taken) {
+        (_, DataType::Bytes) | (DataType::Bytes | DataType::Unit, DataType::Text) => true,
+        _ => same_layout(given, taken),
+    }
+}
+
+/// True where two types lie in memory alike, also inside of a tuple.
+fn same_layout(given: &DataType, taken: &DataType) -> bool {
+    match (given, taken) {
+        (DataType::Text | DataType::Bytes, DataType::Text | DataType::Bytes) => true,
+        (DataType::Tuple(given), DataType::Tuple(taken)) => {
+            given.len() == taken.len() && given.iter().zip(taken).all(|(given, taken)| same_layout(given, taken))
+        }
+        _ => given == taken,
+    }
+}
+
+/// Checks the job's parameters against what the plugins declare, and fills in defaults. The answer is
+/// sorted by name.
+pub fn check_params(stages: &Stages, given: &[(String, String)]) -> Result<Vec<(String, String)>, PlanError> {
+    let plugins = stages.plugins();
+    let mut declared: BTreeMap<&str, Vec<&Param>> = BTreeMap::new();
+    let mut any_goes = false;
+    for (plugin, _) in &plugins {
+        match &plugin.contract().params {
+            Some(params) => params.iter().for_each(|(name, param)| declared.entry(name).or_default().push(param)),
+            None => any_goes = true,
+        }
+    }
+    let mut params = BTreeMap::new();
+    for (name, value) in given {
+        check_param(name, value, &declared, any_goes)?;
+        if params.insert(name.clone(), value.clone()).is_some() {
+            return Err(PlanError::Param { name: name.clone(), reason: "it is given twice".into() });
+        }
+    }
+    for (name, takers) in declared {
+        for param in takers {
+            match (&param.default, params.contains_key(name)) {
+                (Some(default), false) => drop(params.insert(name.to_owned(), default.clone())),
+                (None, false) if param.required => {
+                    let reason = format!("the plugin requires it ({}); give --param {name}=...", param.help);
+                    return Err(PlanError::Param { name: name.to_owned(), reason });
+                }
+                _ => {}
+            }
+        }
+    }
+    if params.len() > PARAMS_MAX {
+        return Err(PlanError::ParamCount { count: params.len() });
+    }
+    Ok(params.into_iter().collect())
+}
+
+fn check_param(
+    name: &str,
+    value: &str,
+    declared: &BTreeMap<&str, Vec<&Param>>,
+    any_goes: bool,
+) -> Result<(), PlanError> {
+    let refuse = |reason: String| Err(PlanError::Param { name: name.to_owned(), reason });
+    if name.is_empty() || name.starts_with("mr.") {
+        return refuse("names are not empty and do not begin with \"mr.\"".into());
+    }
+    if name.len() + value.len() > PARAM_BYTES_MAX {
+        return refuse(format!("name and value have more than {PARAM_BYTES_MAX} bytes"));
+    }
+    let Some(takers) = declared.get(name) else {
+        if any_goes {
+            return Ok(());
+        }
+        let known: Vec<&str> = declared.keys().copied().collect();
+        return refuse(match known.as_slice() {
+            [] => "the plugin takes no parameters".into(),
+            _ => format!("the plugin does not take it; it takes {}", known.join(", ")),
+        });
+    };
+    takers.iter().try_for_each(|param| param.check(value)).or_else(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_fit_where_cells_do() {
+        let fit = |given: &str, taken: &str| fits(&given.parse().unwrap(), &taken.parse().unwrap());
+        assert!(fit("text", "bytes") && fit("bytes", "text") && fit("unit", "bytes") && fit("u64", "bytes"));
+        assert!(fit("tuple<text,u64>", "tuple<bytes,u64>") && fit("tuple<text,u64>", "bytes"));
+        assert!(!fit("u64", "s64") && !fit("bytes", "u64") && !fit("unit", "u64"));
+        assert!(!fit("tuple<text>", "tuple<text,u64>") && !fit("tuple<u64>", "tuple<bytes>"));
+    }
+}

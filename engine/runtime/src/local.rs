@@ -1,0 +1,488 @@
+//! The local runner: drives the scheduler with one thread for each slot, in this process.
+//!
+//! The thread that calls [`run_local`] owns all state of the job: it feeds events to the scheduler and
+//! does what it answers. Workers only run attempts and send back what came of them.
+
+use std::collections::BTreeMap;
+use std::io::{self, Stdout};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mr_model::{AttemptId, Failure, Incarnation, Partitioning, Stage, TaskId, WorkerId};
+use mr_sandbox::{CancelToken, LogForward};
+use mr_scheduler::{Action, AttemptReport, Config, Event, JobPlan, Lease, Outcome, Scheduler, Time};
+use mr_shuffle::{MapOutput, RangePartitioner};
+use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingPart, Split, StdoutParts};
+
+use crate::job::{Job, Spread};
+use crate::map::{MapDone, MapProduct, run_map};
+use crate::plan::Plan;
+use crate::progress::{Phase, Progress};
+use crate::reduce::{ReduceDone, run_reduce};
+use crate::report::{JobReport, Times, millis};
+use crate::request::OutputTarget;
+use crate::sample::sample_boundaries;
+use crate::sink::Rejected;
+use crate::tally::{MapFacts, ReduceFacts, Tally, manifest, write_rejected};
+use crate::workdir::WorkDir;
+
+/// How often the driver looks whether somebody cancelled the job.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+/// Longest wait for attempts to stop after the job has ended; then the process ends without them.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a job did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The output cannot be made or published.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// An attempt failed for good.
+    #[error("{attempt} failed: {failure}")]
+    Attempt {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        failure: Failure,
+    },
+    /// The job failed outside of any attempt.
+    #[error("{0}")]
+    Job(Failure),
+    /// Somebody cancelled it.
+    #[error("the job was cancelled; no output was left")]
+    Cancelled,
+}
+
+impl JobError {
+    /// The failure behind it, if there is one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            JobError::Attempt { failure, .. } | JobError::Job(failure) => Some(failure),
+            JobError::Output(OutputError::Failed(failure)) => Some(failure),
+            JobError::Output(_) | JobError::Cancelled => None,
+        }
+    }
+}
+
+/// Runs a planned job to its end on `plan.workers` threads.
+pub fn run_local(
+    plan: &Plan,
+    progress: &Arc<Progress>,
+    cancel: &CancelToken,
+    log: Option<LogForward>,
+) -> Result<JobReport, JobError> {
+    let begun = Instant::now();
+    progress.enter(Phase::Plan);
+    let work_dir = WorkDir::create(&plan.work_dir, &plan.spec.id).map_err(JobError::Job)?;
+    let target = Target::open(plan)?;
+    let part_dir = match &target {
+        Target::Dir(dir) => dir.staging().to_owned(),
+        Target::Stdout(_) => work_dir.path().to_owned(),
+    };
+    let mut job = Job::new(plan, work_dir.path().to_owned(), part_dir, progress.clone(), log);
+    if plan.spec.partitioning == Partitioning::Plugin {
+        job.spread = Spread::Plugin;
+    }
+    let mut job = Arc::new(job);
+    if plan.spec.partitioning == Partitioning::Range {
+        let boundaries = match sample_boundaries(&job, &plan.splits, cancel) {
+            Err(Failure::Cancelled) => return Err(JobError::Cancelled),
+            sampled => sampled.map_err(JobError::Job)?,
+        };
+        let shared = Arc::get_mut(&mut job);
+        let shared = shared.ok_or_else(|| JobError::Job(Failure::internal("the sampler still runs")))?;
+        shared.spread = Spread::Range(RangePartitioner::new(boundaries));
+    }
+    let driver = Driver::new(plan, job, target, progress.clone(), cancel.clone(), begun);
+    driver.run()
+}
+
+/// Where committed parts go.
+enum Target {
+    Dir(OutputDir),
+    Stdout(StdoutParts<Stdout>),
+}
+
+impl Target {
+    fn open(plan: &Plan) -> Result<Self, JobError> {
+        Ok(match &plan.output {
+            OutputTarget::Dir { path, overwrite, .. } => {
+                Target::Dir(OutputDir::create(path, *overwrite, &plan.spec.id)?)
+            }
+            OutputTarget::Stdout => Target::Stdout(StdoutParts::new(io::stdout())),
+        })
+    }
+
+    fn commit(&mut self, pending: PendingPart) -> Result<(Part, Delivery), Failure> {
+        match self {
+            Target::Dir(dir) => Ok((dir.commit(pending)?, Delivery::Open)),
+            Target::Stdout(stream) => stream.commit(pending),
+        }
+    }
+}
+
+/// An attempt for a worker.
+struct Order {
+    lease: Lease,
+    cancel: CancelToken,
+    work: Work,
+}
+
+enum Work {
+    Map(Split),
+    Reduce(Vec<Arc<MapOutput>>),
+}
+
+/// What came of an attempt.
+enum Done {
+    Map(MapDone),
+    Reduce(ReduceDone),
+}
+
+type Answer = (Lease, Result<Done, Failure>);
+
+/// A finished attempt that waits for its commit, and what will be told of it.
+struct Waiting {
+    part: PendingPart,
+    report: AttemptReport,
+    facts: Facts,
+}
+
+enum Facts {
+    Map(MapFacts),
+    Reduce(ReduceFacts),
+}
+
+/// The owner of a job's state while it runs.
+struct Driver<'a> {
+    plan: &'a Plan,
+    target: Target,
+    progress: Arc<Progress>,
+    cancel: CancelToken,
+    begun: Instant,
+    scheduler: Scheduler,
+    orders: Vec<Sender<Order>>,
+    answers: Receiver<Answer>,
+    threads: Vec<JoinHandle<()>>,
+    running: BTreeMap<AttemptId, CancelToken>,
+    waiting: BTreeMap<AttemptId, Waiting>,
+    /// Output of finished map attempts; the scheduler knows which of them count.
+    outputs: BTreeMap<AttemptId, Arc<MapOutput>>,
+    tally: Tally,
+    closed: bool,
+    outcome: Option<Outcome>,
+    times: Times,
+}
+
+impl<'a> Driver<'a> {
+    fn new(
+        plan: &'a Plan,
+        job: Arc<Job>,
+        target: Target,
+        progress: Arc<Progress>,
+        cancel: CancelToken,
+        begun: Instant,
+    ) -> Self {
+        let (answer, answers) = channel();
+        let mut orders = Vec::new();
+        let mut threads = Vec::new();
+        for number in 0..plan.workers {
+            let (order, inbox) = channel();
+            let (job, answer) = (job.clone(), answer.clone());
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            if let Ok(thread) = thread.spawn(move || work(&job, &inbox, &answer)) {
+                orders.push(order);
+                threads.push(thread);
+            }
+        }
+        let scheduler = Scheduler::new(Config::local());
+        let tally = Tally::new(plan.splits.len(), plan.spec.reducers as usize);
+        Self {
+            plan,
+            target,
+            progress,
+            cancel,
+            begun,
+            scheduler,
+            orders,
+            answers,
+            threads,
+            running: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            tally,
+            closed: false,
+            outcome: None,
+            times: Times::default(),
+        }
+    }
+
+    fn run(mut self) -> Result<JobReport, JobError> {
+        if self.orders.is_empty() {
+            return Err(JobError::Job(Failure::internal("the system gives no threads")));
+        }
+        self.start();
+        let outcome = self.drive();
+        self.drain();
+        let finished = self.finish(outcome);
+        self.orders.clear();
+        if self.running.is_empty() {
+            for thread in std::mem::take(&mut self.threads) {
+                let _ = thread.join();
+            }
+        }
+        finished
+    }
+
+    /// Announces workers and job to the scheduler.
+    fn start(&mut self) {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.times.plan = millis(self.begun.elapsed());
+        self.progress.map_bytes_total.store(self.plan.input_bytes(), Relaxed);
+        self.progress.map_tasks_total.store(self.plan.splits.len() as u64, Relaxed);
+        self.progress.reduce_tasks_total.store(u64::from(self.plan.spec.reducers), Relaxed);
+        self.progress.enter(Phase::Map);
+        for worker in 0..self.orders.len() as u64 {
+            self.handle(Event::WorkerJoined { worker: WorkerId(worker), incarnation: Incarnation(0), slots: 1 });
+        }
+        let split_bytes = self.plan.splits.iter().map(|split| split.bytes).collect();
+        let mut plan = JobPlan::new(split_bytes, self.plan.spec.reducers);
+        plan.attempts_max = self.plan.spec.limits.attempts_max;
+        plan.speculation = false;
+        self.handle(Event::JobSubmitted { job: self.plan.spec.id.clone(), plan });
+    }
+
+    /// Runs until the scheduler says that the job has ended.
+    fn drive(&mut self) -> Outcome {
+        let mut cancelled = false;
+        loop {
+            if let Some(outcome) = self.outcome.take() {
+                return outcome;
+            }
+            if self.cancel.is_cancelled() && !cancelled {
+                cancelled = true;
+                self.handle(Event::JobCancelled { job: self.plan.spec.id.clone() });
+                continue;
+            }
+            match self.answers.recv_timeout(CANCEL_POLL) {
+                Ok((lease, done)) => self.take(lease, done),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Outcome::Aborted { failure: Failure::internal("all workers ended") };
+                }
+            }
+        }
+    }
+
+    /// Waits until no attempt runs any more.
+    fn drain(&mut self) {
+        let deadline = Instant::now() + DRAIN_TIMEOUT;
+        while !self.running.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok((lease, done)) = self.answers.recv_timeout(left) else { return };
+            drop(done);
+            self.running.remove(&lease.attempt);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = Time(millis(self.begun.elapsed()));
+        for action in self.scheduler.handle(now, event) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Launch { lease } => self.launch(lease),
+            Action::Cancel { lease } => match self.running.get(&lease.attempt) {
+                Some(cancel) => cancel.cancel(),
+                None => {
+                    self.waiting.remove(&lease.attempt);
+                    self.handle(Event::AttemptCancelled { lease });
+                }
+            },
+            Action::GrantCommit { lease } => self.commit(lease),
+            Action::TaskFinished { lease } => self.note_finished(lease.attempt.task.stage),
+            Action::JobFinished { outcome, .. } => self.outcome = Some(outcome),
+            Action::JobRefused { refusal, .. } => {
+                let failure = Failure::internal(refusal.to_string());
+                self.outcome = Some(Outcome::Aborted { failure });
+            }
+            // Threads have no leases to renew and are never fenced; lost outputs are looked up anew at
+            // every launch of a reduce.
+            Action::Renew { .. } | Action::Fence { .. } | Action::MapOutputsLost { .. } => {}
+        }
+    }
+
+    fn launch(&mut self, lease: Lease) {
+        let TaskId { stage, index } = lease.attempt.task;
+        let work = match stage {
+            Stage::Map => self.plan.splits.get(index as usize).cloned().map(Work::Map),
+            Stage::Reduce => self.map_outputs().map(Work::Reduce),
+        };
+        let Some(work) = work else {
+            let failure = Failure::internal(format!("{} has nothing to work on", lease.attempt));
+            return self.handle(Event::AttemptFailed { lease, failure });
+        };
+        let cancel = CancelToken::default();
+        self.running.insert(lease.attempt, cancel.clone());
+        let order = Order { lease: lease.clone(), cancel, work };
+        let worker = usize::try_from(lease.worker.0).ok().and_then(|worker| self.orders.get(worker));
+        if worker.is_none_or(|worker| worker.send(order).is_err()) {
+            self.running.remove(&lease.attempt);
+            let failure = Failure::internal("a worker thread ended");
+            self.handle(Event::AttemptFailed { lease, failure });
+        }
+    }
+
+    /// The valid output of every map task, in task order.
+    fn map_outputs(&self) -> Option<Vec<Arc<MapOutput>>> {
+        let maps = 0..u32::try_from(self.plan.splits.len()).ok()?;
+        maps.map(|index| {
+            let output = self.scheduler.map_output(&self.plan.spec.id, index)?;
+            self.outputs.get(&output.attempt).cloned()
+        })
+        .collect()
+    }
+
+    /// Tells the scheduler what came of an attempt.
+    fn take(&mut self, lease: Lease, done: Result<Done, Failure>) {
+        self.running.remove(&lease.attempt);
+        match done {
+            Ok(Done::Map(done)) => self.take_map(lease, done),
+            Ok(Done::Reduce(done)) => {
+                let (part, report, facts) = ReduceFacts::split(done);
+                let waiting = Waiting { part, report, facts: Facts::Reduce(facts) };
+                self.waiting.insert(lease.attempt, waiting);
+                self.handle(Event::CommitRequested { lease });
+            }
+            Err(Failure::Cancelled) => self.handle(Event::AttemptCancelled { lease }),
+            Err(failure) => {
+                self.tally.attempts_failed += 1;
+                self.handle(Event::AttemptFailed { lease, failure });
+            }
+        }
+    }
+
+    fn take_map(&mut self, lease: Lease, done: MapDone) {
+        let (product, report, facts) = MapFacts::split(done);
+        match product {
+            MapProduct::Runs(output) => {
+                self.outputs.insert(lease.attempt, Arc::new(output));
+                self.keep(lease.attempt.task.index, Facts::Map(facts));
+                self.handle(Event::AttemptFinished { lease, report });
+            }
+            MapProduct::Part(part) => {
+                self.waiting.insert(lease.attempt, Waiting { part, report, facts: Facts::Map(facts) });
+                self.handle(Event::CommitRequested { lease });
+            }
+        }
+    }
+
+    fn commit(&mut self, lease: Lease) {
+        let Some(waiting) = self.waiting.remove(&lease.attempt) else {
+            let failure = Failure::internal(format!("{} has no part to commit", lease.attempt));
+            return self.handle(Event::AttemptFailed { lease, failure });
+        };
+        match self.target.commit(waiting.part) {
+            Ok((part, delivery)) => {
+                let index = lease.attempt.task.index;
+                self.tally.parts.insert(index, part);
+                self.keep(index, waiting.facts);
+                self.handle(Event::Committed { lease, report: waiting.report });
+                if delivery == Delivery::Closed && !self.closed {
+                    self.closed = true;
+                    self.handle(Event::JobCancelled { job: self.plan.spec.id.clone() });
+                }
+            }
+            Err(failure) => self.handle(Event::AttemptFailed { lease, failure }),
+        }
+    }
+
+    /// Keeps what a task told, and ends the job where its tasks together rejected too many records.
+    fn keep(&mut self, index: u32, facts: Facts) {
+        match facts {
+            Facts::Map(facts) => self.tally.keep_map(index, facts),
+            Facts::Reduce(facts) => self.tally.keep_reduce(index, facts),
+        }
+        let allowed = self.plan.spec.limits.rejects_max;
+        if self.tally.rejects() > allowed {
+            let Some(Rejected { place, reason, .. }) = self.tally.last_rejected().cloned() else { return };
+            let failure = Failure::Rejects { allowed, reason, place };
+            self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
+        }
+    }
+
+    fn note_finished(&mut self, stage: Stage) {
+        let counter = match stage {
+            Stage::Map => &self.progress.map_tasks,
+            Stage::Reduce => &self.progress.reduce_tasks,
+        };
+        self.progress.add(counter, 1);
+        if stage == Stage::Map && self.tally.all_maps_done() {
+            self.times.map = millis(self.begun.elapsed()) - self.times.plan;
+            let bytes = self.tally.shuffle().1;
+            self.progress.shuffle_bytes_total.store(bytes, std::sync::atomic::Ordering::Relaxed);
+            self.progress.enter(Phase::Reduce);
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Result<JobReport, JobError> {
+        match outcome {
+            Outcome::Succeeded => {}
+            Outcome::Cancelled if self.closed => {}
+            Outcome::Cancelled => return Err(JobError::Cancelled),
+            Outcome::Failed { attempt, failure } => return Err(JobError::Attempt { attempt, failure }),
+            Outcome::Aborted { failure } => return Err(JobError::Job(failure)),
+            Outcome::NoWorkers { .. } => return Err(JobError::Job(Failure::internal(outcome.to_string()))),
+        }
+        let spent = self.times.plan + self.times.map;
+        self.times.reduce = millis(self.begun.elapsed()).saturating_sub(spent);
+        self.progress.enter(Phase::Publish);
+        let publishing = Instant::now();
+        self.publish()?;
+        self.times.publish = millis(publishing.elapsed());
+        self.times.total = millis(self.begun.elapsed());
+        Ok(self.tally.report(self.plan, self.times, self.closed))
+    }
+
+    fn publish(&mut self) -> Result<(), JobError> {
+        let target = std::mem::replace(&mut self.target, Target::Stdout(StdoutParts::new(io::stdout())));
+        match (target, &self.plan.output) {
+            (Target::Dir(dir), OutputTarget::Dir { durability, .. }) => {
+                write_rejected(dir.staging(), &self.tally).map_err(JobError::Job)?;
+                dir.publish(&manifest(self.plan, &self.tally), *durability)?;
+            }
+            (Target::Stdout(stream), _) => {
+                let delivery = stream.finish().map_err(JobError::Job)?;
+                self.closed |= delivery == Delivery::Closed;
+            }
+            (Target::Dir(_), OutputTarget::Stdout) => {
+                return Err(JobError::Job(Failure::internal("the output is not the one that was planned")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A worker: runs orders until there are no more.
+fn work(job: &Arc<Job>, orders: &Receiver<Order>, answers: &Sender<Answer>) {
+    while let Ok(Order { lease, cancel, work }) = orders.recv() {
+        let run = || match &work {
+            _ if cancel.is_cancelled() => Err(Failure::Cancelled),
+            Work::Map(split) => run_map(job, split, lease.attempt, &cancel).map(Done::Map),
+            Work::Reduce(outputs) => run_reduce(job, outputs, lease.attempt, &cancel).map(Done::Reduce),
+        };
+        // A panic is a fault of the engine; it costs the attempt, not the process.
+        let done = catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|_| Err(Failure::internal(format!("{} panicked", lease.attempt))));
+        drop(work);
+        if answers.send((lease, done)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The checked plan of a job: everything that can be refused is refused here, before anything runs.
+
+use mr_model::limit::{REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
+use mr_model::{InputFormat, JobSpec, OutputFormat, Partitioning, Role};
+use mr_storage::{InputError, InputFile, RecordEncoder, Split, SplitError, list_inputs, plan_splits};
+
+use crate::fit::{check_params, check_types};
+use crate::memory::{MemoryError, MemoryPlan};
+use crate::request::{JobRequest, OutputTarget, Stages};
+
+/// A job that cannot run as asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// An input.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// An input that its format does not fit.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// The memory budget.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// Two stages that do not fit together.
+    #[error("{emitter} emits {what} of type {given}, and {taker} takes {taken}")]
+    Types {
+        /// Keys or values.
+        what: &'static str,
+        /// Who emits.
+        emitter: String,
+        /// What is emitted.
+        given: String,
+        /// Who takes.
+        taker: String,
+        /// What is taken.
+        taken: String,
+    },
+    /// A parameter.
+    #[error("parameter {name}: {reason}")]
+    Param {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Too many parameters.
+    #[error("{count} parameters are given; {} are allowed", mr_model::limit::PARAMS_MAX)]
+    ParamCount {
+        /// How many there are.
+        count: usize,
+    },
+    /// Options that do not go together.
+    #[error("{0}")]
+    Options(String),
+}
+
+/// What would run.
+#[derive(Clone)]
+pub struct Plan {
+    /// The job.
+    pub spec: JobSpec,
+    /// Components of the stages.
+    pub stages: Stages,
+    /// Input files, in order.
+    pub files: Vec<InputFile>,
+    /// One for each map task.
+    pub splits: Vec<Split>,
+    /// Whether text reaches the mapper as chunks of lines.
+    pub chunks: bool,
+    /// How memory is divided.
+    pub memory: MemoryPlan,
+    /// Tasks that run at once.
+    pub workers: usize,
+    /// Where the output goes.
+    pub output: OutputTarget,
+    /// Folder for run files.
+    pub work_dir: std::path::PathBuf,
+}
+
+impl Plan {
+    /// Checks a request and plans it. Reads the lists of inputs, not their content.
+    pub fn new(request: JobRequest) -> Result<Self, PlanError> {
+        let mut stages = request.stages;
+        let contract = |role| stages.role(role).map(|plugin| plugin.contract().clone());
+        let main = stages.main.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
+        let mapper = contract(Role::Mapper).unwrap_or_default();
+        let format = request.input_format.or(mapper.input_format).or(main.input_format).unwrap_or(InputFormat::Lines);
+        if mapper.chunks && format != InputFormat::Lines {
+            return Err(PlanError::Options(format!(
+                "the mapper of {} reads lines, and the input format is {format}; use --input-format lines",
+                stages.mapper.as_ref().map(|plugin| plugin.path().display().to_string()).unwrap_or_default()
+            )));
+        }
+        let params = check_params(&stages, &request.params)?;
+        let files = list_inputs(&request.inputs)?;
+        let input_bytes: u64 = files.iter().map(|file| file.bytes).sum();
+        let reducers = request.reducers.unwrap_or_else(|| default_reducers(input_bytes));
+        if reducers > REDUCERS_MAX {
+            return Err(PlanError::Options(format!("--reducers {reducers} is over {REDUCERS_MAX}")));
+        }
+        if reducers == 0 {
+            (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
+        }
+        let output_types = check_types(&stages, format, mapper.input_key, reducers == 0)?;
+        let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
+        let raw = matches!(format, InputFormat::Fixed { .. }) && stages.mapper.is_none() && stages.reducer.is_none();
+        let output_format =
+            request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
+        let splits = plan_splits(&files, format, request.split_bytes)?;
+        let any_guest = Role::ALL.iter().any(|role| stages.role(*role).is_some());
+        let memory = MemoryPlan::new(
+            request.memory_bytes,
+            request.workers,
+            request.guest_memory_bytes,
+            any_guest,
+            request.limits.record_bytes_max,
+        )?;
+        let mut limits = request.limits;
+        limits.guest_memory_bytes_max = memory.guests;
+        let spec = JobSpec {
+            id: request.id,
+            params,
+            reducers,
+            input_format: format,
+            input_key: mapper.input_key,
+            output_format,
+            partitioning,
+            output_types,
+            batch_bytes: request.batch_bytes,
+            limits,
+        };
+        Ok(Self {
+            chunks: mapper.chunks,
+            spec,
+            stages,
+            files,
+            splits,
+            memory,
+            workers: request.workers.max(1),
+            output: request.output,
+            work_dir: request.work_dir,
+        })
+    }
+
+    /// Bytes of all input files.
+    pub fn input_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// How output records become bytes.
+    pub fn encoder(&self) -> RecordEncoder {
+        RecordEncoder::new(self.spec.output_format, self.spec.output_types.clone())
+    }
+}
+
+/// One reducer for each `REDUCER_INPUT_BYTES` of input: depends on the input alone, so that the
+/// output is the same on every machine.
+fn default_reducers(input_bytes: u64) -> u32 {
+    let wanted = input_bytes.div_ceil(REDUCER_INPUT_BYTES).clamp(1, u64::from(REDUCERS_DEFAULT_MAX));
+    u32::try_from(wanted).unwrap_or(REDUCERS_DEFAULT_MAX)
+}
+
+fn choose_partitioning(
+    asked: Option<Partitioning>,
+    described: Option<Partitioning>,
+    stages: &Stages,
+) -> Result<Partitioning, PlanError> {
+    let has_plugin = stages.partitioner.is_some();
+    match asked {
+        Some(Partitioning::Plugin) if !has_plugin => {
+            Err(PlanError::Options("no component of the job has the role partitioner".into()))
+        }
+        Some(asked) => Ok(asked),
+        None if has_plugin => Ok(Partitioning::Plugin),
+        None => Ok(described.unwrap_or(Partitioning::Hash)),
+    }
+}

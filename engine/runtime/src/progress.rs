@@ -1,0 +1,70 @@
+//! What a job has done so far, for whoever shows it: counters that attempts add to once for each
+//! batch and that anyone may read at any time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// Part of a job that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Input is listed, checked and sampled.
+    Plan,
+    /// Map tasks run.
+    Map,
+    /// Map output is merged and reduced.
+    Reduce,
+    /// Output is published.
+    Publish,
+}
+
+/// Progress of one job. Work that is done again counts again, so that shown shares are capped.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: AtomicU8,
+    /// Bytes of input.
+    pub map_bytes_total: AtomicU64,
+    /// Bytes of input read.
+    pub map_bytes: AtomicU64,
+    /// Records read.
+    pub map_records: AtomicU64,
+    /// Map tasks.
+    pub map_tasks_total: AtomicU64,
+    /// Map tasks done.
+    pub map_tasks: AtomicU64,
+    /// Bytes of map output to merge.
+    pub shuffle_bytes_total: AtomicU64,
+    /// Bytes merged, in all passes.
+    pub shuffle_bytes: Arc<AtomicU64>,
+    /// Reduce tasks.
+    pub reduce_tasks_total: AtomicU64,
+    /// Reduce tasks done.
+    pub reduce_tasks: AtomicU64,
+    /// Groups reduced.
+    pub reduce_groups: AtomicU64,
+    /// Records written.
+    pub output_records: AtomicU64,
+    /// Bytes written.
+    pub output_bytes: AtomicU64,
+}
+
+impl Progress {
+    /// What is under way.
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Plan,
+            1 => Phase::Map,
+            2 => Phase::Reduce,
+            _ => Phase::Publish,
+        }
+    }
+
+    /// Says what is under way.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Adds to one of the counters.
+    pub(crate) fn add(&self, counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+}

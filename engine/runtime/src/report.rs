@@ -1,0 +1,100 @@
+//! What a finished job tells.
+
+use std::time::Duration;
+
+use mr_model::Counters;
+use mr_shuffle::SpillStats;
+use mr_storage::Part;
+use serde::Serialize;
+
+/// Sums and times of a job that succeeded.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobReport {
+    /// Name of the job.
+    pub job: String,
+    /// Input files.
+    pub input_files: u64,
+    /// Bytes of input.
+    pub input_bytes: u64,
+    /// Records of input.
+    pub input_records: u64,
+    /// Map tasks.
+    pub map_tasks: u64,
+    /// Reduce tasks.
+    pub reduce_tasks: u64,
+    /// Attempts that failed and were tried again.
+    pub attempts_failed: u64,
+    /// Records that the map stage emitted.
+    pub map_output_records: u64,
+    /// Bytes of keys and values that the map stage emitted.
+    pub map_output_bytes: u64,
+    /// Records and bytes that were shuffled, after combining.
+    pub shuffle_records: u64,
+    /// See `shuffle_records`.
+    pub shuffle_bytes: u64,
+    /// What was spilled and combined.
+    #[serde(flatten)]
+    pub spilled: Spilled,
+    /// Groups reduced.
+    pub reduce_groups: u64,
+    /// Records of output.
+    pub output_records: u64,
+    /// Bytes of output.
+    pub output_bytes: u64,
+    /// Records rejected by plugins.
+    pub rejects: u64,
+    /// The plugins' counters.
+    pub counters: Counters,
+    /// Time in each phase, in milliseconds.
+    pub millis: Times,
+    /// Peak of a guest's linear memory, in bytes.
+    pub guest_memory_bytes_peak: u64,
+    /// The parts, in order.
+    pub parts: Vec<Part>,
+    /// The reader of standard output closed it before the end.
+    pub output_closed: bool,
+}
+
+/// What was spilled and combined.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Spilled {
+    /// Run files written.
+    pub spill_files: u64,
+    /// Their bytes.
+    pub spill_bytes: u64,
+    /// Records given to combiners by the engine.
+    pub combine_input_records: u64,
+    /// Records that came back.
+    pub combine_output_records: u64,
+}
+
+impl From<SpillStats> for Spilled {
+    fn from(stats: SpillStats) -> Self {
+        Self {
+            spill_files: stats.files,
+            spill_bytes: stats.bytes,
+            combine_input_records: stats.combine_in,
+            combine_output_records: stats.combine_out,
+        }
+    }
+}
+
+/// Time in each phase, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Times {
+    /// Listing, checking, sampling.
+    pub plan: u64,
+    /// Until the last map task was done.
+    pub map: u64,
+    /// From there to the last reduce task.
+    pub reduce: u64,
+    /// Publishing.
+    pub publish: u64,
+    /// All of it, without compiling the plugins.
+    pub total: u64,
+}
+
+/// A duration in whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,270 @@
+//! Where the records of a map or reduce stage go: into the shuffle, or into a part. Checks each
+//! record against the job's limits on the way.
+
+use std::sync::Arc;
+
+use mr_model::limit::RECORD_SAMPLE_BYTES_MAX;
+use mr_model::{Batch, BatchBuf, DataType, Failure, Place, PluginFault, Role};
+use mr_sandbox::{Partitioner, Sink};
+use mr_shuffle::MapOutputWriter;
+use mr_storage::PartWriter;
+
+use crate::job::{Job, Spread};
+
+/// Encoded output that is handed to a part at a time, in bytes.
+const PART_CHUNK_BYTES: usize = 64 * 1024;
+
+/// A row that a plugin gave up on.
+#[derive(Debug, Clone)]
+pub(crate) struct RejectedRow {
+    /// Row (or group) of the input batch.
+    pub row: u32,
+    /// The plugin's reason.
+    pub reason: String,
+}
+
+/// A row that a plugin gave up on, with what is known of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejected {
+    pub place: Option<Place>,
+    pub reason: String,
+    pub sample: Vec<u8>,
+}
+
+impl Rejected {
+    /// A rejected row of a batch: `cell` is what is kept of it, from its beginning.
+    pub fn new(row: RejectedRow, place: Option<Place>, cell: &[u8]) -> Self {
+        let sample = cell[..cell.len().min(RECORD_SAMPLE_BYTES_MAX)].to_vec();
+        Self { place, reason: row.reason, sample }
+    }
+}
+
+/// Rows rejected since the last look, and how many the attempt may still reject.
+#[derive(Debug)]
+pub(crate) struct Rejects {
+    rows: Vec<RejectedRow>,
+    allowed: u64,
+    count: u64,
+}
+
+impl Rejects {
+    pub fn new(allowed: u64) -> Self {
+        Self { rows: Vec::new(), allowed, count: 0 }
+    }
+
+    /// What was rejected since the last call.
+    pub fn take(&mut self) -> Vec<RejectedRow> {
+        std::mem::take(&mut self.rows)
+    }
+
+    fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
+        self.count += 1;
+        self.rows.push(RejectedRow { row, reason: reason.to_owned() });
+        if self.count > self.allowed {
+            return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
+        }
+        Ok(())
+    }
+}
+
+/// Takes map output into the shuffle.
+pub(crate) struct ShuffleSink {
+    job: Arc<Job>,
+    writer: MapOutputWriter,
+    partitioner: Option<Partitioner>,
+    placed: Vec<u32>,
+    pub rejects: Rejects,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+impl ShuffleSink {
+    pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+        let rejects = Rejects::new(job.spec.limits.rejects_max);
+        Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
+    }
+
+    /// The writer, the partitioner, and what passed.
+    pub fn into_parts(self) -> (MapOutputWriter, Option<Partitioner>) {
+        (self.writer, self.partitioner)
+    }
+
+    fn push_placed(&mut self, batch: Batch<'_>, partitions: impl Iterator<Item = u32>) -> Result<(), Failure> {
+        for ((key, value), partition) in batch.iter().zip(partitions) {
+            self.job.check_record(Role::Mapper, key, value)?;
+            self.writer.push(partition, key, value)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for ShuffleSink {
+    fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
+        self.records += u64::from(batch.rows());
+        self.bytes += batch.bytes();
+        let job = self.job.clone();
+        match &job.spread {
+            Spread::Hash(hash) => {
+                for (key, value) in batch.iter() {
+                    job.check_record(Role::Mapper, key, value)?;
+                    self.writer.push(hash.partition(key), key, value)?;
+                }
+                Ok(())
+            }
+            Spread::Range(range) => {
+                for (key, value) in batch.iter() {
+                    job.check_record(Role::Mapper, key, value)?;
+                    self.writer.push(range.partition(key), key, value)?;
+                }
+                Ok(())
+            }
+            Spread::Plugin => {
+                let mut placed = std::mem::take(&mut self.placed);
+                let Some(partitioner) = self.partitioner.as_mut() else {
+                    return Err(Failure::internal("the job's partitioner was not opened"));
+                };
+                partitioner.partition_batch(batch.keys, &mut placed).map_err(|error| error.failure)?;
+                let pushed = self.push_placed(batch, placed.iter().copied());
+                self.placed = placed;
+                pushed
+            }
+        }
+    }
+
+    fn emit_partitioned(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
+        self.records += u64::from(batch.rows());
+        self.bytes += batch.bytes();
+        // The sandbox has checked their number and range.
+        let placed = partitions.as_chunks::<4>().0.iter().map(|place| u32::from_le_bytes(*place));
+        self.push_placed(batch, placed)
+    }
+
+    fn reject(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
+        self.rejects.add(row, reason)
+    }
+}
+
+/// Takes output records into a part.
+pub(crate) struct PartSink {
+    job: Arc<Job>,
+    role: Role,
+    part: PartWriter,
+    encoded: Vec<u8>,
+    rows: u64,
+    pub rejects: Rejects,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+impl PartSink {
+    pub fn new(job: Arc<Job>, role: Role, part: PartWriter) -> Self {
+        let rejects = Rejects::new(job.spec.limits.rejects_max);
+        let encoded = Vec::with_capacity(PART_CHUNK_BYTES * 2);
+        Self { job, role, part, encoded, rows: 0, rejects, records: 0, bytes: 0 }
+    }
+
+    /// Takes a record.
+    #[inline]
+    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+        self.job.check_record(self.role, key, value)?;
+        if let Err(error) = self.job.encoder.encode(key, value, &mut self.encoded) {
+            return Err(contract(self.role, format!("what it emitted is not of the type it declares: {error}")));
+        }
+        self.rows += 1;
+        if self.encoded.len() >= PART_CHUNK_BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Writes what is left and hands over the part.
+    pub fn finish(mut self) -> Result<PartWriter, Failure> {
+        self.write()?;
+        Ok(self.part)
+    }
+
+    fn write(&mut self) -> Result<(), Failure> {
+        self.part.write(&self.encoded, self.rows)?;
+        self.records += self.rows;
+        self.bytes += self.encoded.len() as u64;
+        self.job.progress.output_records.fetch_add(self.rows, std::sync::atomic::Ordering::Relaxed);
+        self.job.progress.output_bytes.fetch_add(self.encoded.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.encoded.clear();
+        self.rows = 0;
+        Ok(())
+    }
+}
+
+impl Sink for PartSink {
+    fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
+        batch.iter().try_for_each(|(key, value)| self.push(key, value))
+    }
+
+    fn emit_partitioned(&mut self, _batch: Batch<'_>, _partitions: &[u8]) -> Result<(), Failure> {
+        Err(contract(self.role, "emit-partitioned is for mappers of a job with reducers".into()))
+    }
+
+    fn reject(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
+        self.rejects.add(row, reason)
+    }
+}
+
+/// Keeps a bounded sample of the keys that a map stage emits.
+pub(crate) struct SampleSink {
+    pub keys: Vec<Vec<u8>>,
+    pub bytes: usize,
+    pub bytes_max: usize,
+}
+
+impl SampleSink {
+    pub fn push(&mut self, key: &[u8]) {
+        if self.bytes < self.bytes_max {
+            self.bytes += key.len() + size_of::<Vec<u8>>();
+            self.keys.push(key.to_vec());
+        }
+    }
+}
+
+impl Sink for SampleSink {
+    fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
+        batch.keys.iter().for_each(|key| self.push(key));
+        Ok(())
+    }
+
+    fn emit_partitioned(&mut self, batch: Batch<'_>, _partitions: &[u8]) -> Result<(), Failure> {
+        self.emit(0, batch)
+    }
+
+    fn reject(&mut self, _row: u32, _reason: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Adds where it happened to a failure that a plugin caused on a row of `batch`.
+pub(crate) fn locate(failure: Failure, place: Option<Place>) -> Failure {
+    match failure {
+        Failure::Plugin { fault, role, message, place: None, log } => {
+            Failure::Plugin { fault, role, message, place, log }
+        }
+        Failure::Rejects { allowed, reason, place: None } => Failure::Rejects { allowed, reason, place },
+        other => other,
+    }
+}
+
+/// The beginning of a key as text, for a failure that names its group.
+pub(crate) fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
+    let mut text = Vec::new();
+    let rendered = datatype.is_some_and(|datatype| datatype.render(key, &mut text).is_ok());
+    let shown = if rendered { &text } else { key };
+    shown[..shown.len().min(RECORD_SAMPLE_BYTES_MAX)].escape_ascii().to_string()
+}
+
+/// The value (or key, where there is none) of a row, as a sample of the record.
+pub(crate) fn row_sample(batch: &BatchBuf, row: u32) -> &[u8] {
+    if row >= batch.rows() {
+        return &[];
+    }
+    let value = batch.values.view().cell(row as usize);
+    if value.is_empty() { batch.keys.view().cell(row as usize) } else { value }
+}
+
+fn contract(role: Role, message: String) -> Failure {
+    Failure::Plugin { fault: PluginFault::Contract, role, message, place: None, log: Vec::new() }
+}
