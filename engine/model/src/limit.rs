@@ -17,7 +17,7 @@ pub const BATCH_BYTES_MAX: u64 = 32 * MIB;
 pub const RECORD_BYTES_MAX: u64 = 16 * MIB;
 /// Largest record unless the job says otherwise, in bytes: a longer line is nearly always a file
 /// that is not text.
-pub const RECORD_BYTES_DEFAULT: u64 = 4 * MIB;
+pub const RECORD_BYTES_DEFAULT: u64 = MIB;
 /// Size of a split unless the job says otherwise, in bytes: some seconds of work.
 pub const SPLIT_BYTES_DEFAULT: u64 = 64 * MIB;
 /// Most pieces (files or parts of files) in one split: bounds a task's description.

@@ -85,7 +85,8 @@ fn same_layout(given: &DataType, taken: &DataType) -> bool {
     match (given, taken) {
         (DataType::Text | DataType::Bytes, DataType::Text | DataType::Bytes) => true,
         (DataType::Tuple(given), DataType::Tuple(taken)) => {
-            given.len() == taken.len() && given.iter().zip(taken).all(|(given, taken)| same_layout(given, taken))
+            given.len() == taken.len()
+                && given.iter().zip(taken).all(|(given, taken)| same_layout(given, taken))
         }
         _ => given == taken,
     }
@@ -99,7 +100,9 @@ pub fn check_params(stages: &Stages, given: &[(String, String)]) -> Result<Vec<(
     let mut any_goes = false;
     for (plugin, _) in &plugins {
         match &plugin.contract().params {
-            Some(params) => params.iter().for_each(|(name, param)| declared.entry(name).or_default().push(param)),
+            Some(params) => {
+                params.iter().for_each(|(name, param)| declared.entry(name).or_default().push(param))
+            }
             None => any_goes = true,
         }
     }

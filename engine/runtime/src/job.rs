@@ -48,7 +48,13 @@ pub(crate) struct Job {
 
 impl Job {
     /// A job that spreads keys by hash, until [`Job::spread`] says otherwise.
-    pub fn new(plan: &Plan, run_dir: PathBuf, part_dir: PathBuf, progress: Arc<Progress>, log: Option<LogForward>) -> Self {
+    pub fn new(
+        plan: &Plan,
+        run_dir: PathBuf,
+        part_dir: PathBuf,
+        progress: Arc<Progress>,
+        log: Option<LogForward>,
+    ) -> Self {
         Self {
             spec: plan.spec.clone(),
             stages: plan.stages.clone(),
@@ -67,7 +73,12 @@ impl Job {
     }
 
     /// What a guest of an attempt runs with.
-    pub fn instance(&self, attempt: AttemptId, memory: &Arc<GuestMemory>, cancel: &CancelToken) -> InstanceOptions {
+    pub fn instance(
+        &self,
+        attempt: AttemptId,
+        memory: &Arc<GuestMemory>,
+        cancel: &CancelToken,
+    ) -> InstanceOptions {
         let place = [attempt.task.stage.number().to_le_bytes(), attempt.task.index.to_le_bytes()].concat();
         InstanceOptions {
             context: TaskContext {
@@ -106,7 +117,11 @@ impl Job {
     #[inline]
     pub fn check_record(&self, role: Role, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         let bytes = (key.len() + value.len()) as u64;
-        if bytes <= self.spec.limits.record_bytes_max { Ok(()) } else { Err(self.record_too_long(role, bytes)) }
+        if bytes <= self.spec.limits.record_bytes_max {
+            Ok(())
+        } else {
+            Err(self.record_too_long(role, bytes))
+        }
     }
 
     #[cold]

@@ -246,7 +246,11 @@ impl<'a> Driver<'a> {
         self.progress.reduce_tasks_total.store(u64::from(self.plan.spec.reducers), Relaxed);
         self.progress.enter(Phase::Map);
         for worker in 0..self.orders.len() as u64 {
-            self.handle(Event::WorkerJoined { worker: WorkerId(worker), incarnation: Incarnation(0), slots: 1 });
+            self.handle(Event::WorkerJoined {
+                worker: WorkerId(worker),
+                incarnation: Incarnation(0),
+                slots: 1,
+            });
         }
         let split_bytes = self.plan.splits.iter().map(|split| split.bytes).collect();
         let mut plan = JobPlan::new(split_bytes, self.plan.spec.reducers);

@@ -169,7 +169,8 @@ impl MapAttempt<'_> {
             let report = mapper.close().map_err(|error| error.failure)?;
             self.add_report(&report)?;
         }
-        let sink = Arc::into_inner(sink).ok_or_else(|| Failure::internal("a closed mapper still holds its sink"))?;
+        let sink =
+            Arc::into_inner(sink).ok_or_else(|| Failure::internal("a closed mapper still holds its sink"))?;
         Ok((sink.into_inner().unwrap_or_else(PoisonError::into_inner), rejected))
     }
 

@@ -115,7 +115,10 @@ mod tests {
                 let slots = plan.workers * (plan.guests + plan.frames);
                 assert_eq!(slots + plan.pool, plan.budget);
                 assert!(plan.retain + plan.workers * plan.sort_min <= plan.pool, "{plan:?}");
-                assert!(plan.workers * plan.fan_in as u64 * FILE_CURSOR_BYTES <= plan.pool - plan.retain, "{plan:?}");
+                assert!(
+                    plan.workers * plan.fan_in as u64 * FILE_CURSOR_BYTES <= plan.pool - plan.retain,
+                    "{plan:?}"
+                );
             }
         }
         assert!(MemoryPlan::new(64 * MIB, 2, None, true, MIB).is_ok());

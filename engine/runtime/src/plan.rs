@@ -83,7 +83,8 @@ impl Plan {
         let contract = |role| stages.role(role).map(|plugin| plugin.contract().clone());
         let main = stages.main.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
         let mapper = contract(Role::Mapper).unwrap_or_default();
-        let format = request.input_format.or(mapper.input_format).or(main.input_format).unwrap_or(InputFormat::Lines);
+        let format =
+            request.input_format.or(mapper.input_format).or(main.input_format).unwrap_or(InputFormat::Lines);
         if mapper.chunks && format != InputFormat::Lines {
             return Err(PlanError::Options(format!(
                 "the mapper of {} reads lines, and the input format is {format}; use --input-format lines",
@@ -102,7 +103,9 @@ impl Plan {
         }
         let output_types = check_types(&stages, format, mapper.input_key, reducers == 0)?;
         let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
-        let raw = matches!(format, InputFormat::Fixed { .. }) && stages.mapper.is_none() && stages.reducer.is_none();
+        let raw = matches!(format, InputFormat::Fixed { .. })
+            && stages.mapper.is_none()
+            && stages.reducer.is_none();
         let output_format =
             request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
         let splits = plan_splits(&files, format, request.split_bytes)?;

@@ -125,20 +125,22 @@ impl ReduceAttempt<'_> {
             }
             let reduced = reducer.reduce_batch(&batch);
             for row in lock(&sink).rejects.take() {
-                let key = if row.row < batch.groups() { batch.keys.view().cell(row.row as usize) } else { &[] };
+                let key =
+                    if row.row < batch.groups() { batch.keys.view().cell(row.row as usize) } else { &[] };
                 self.rejected.push(Rejected::new(row, None, key));
             }
-            reduced.map_err(|error| self.name_group(error.failure, error.row, &batch))?;
+            reduced.map_err(|error| name_group(self.job, error.failure, error.row, &batch))?;
             self.groups += u64::from(batch.groups());
             let passed = lock(&groups).0.passed().1;
-            self.show(u64::from(batch.groups()), passed - shown);
+            show(self.job, u64::from(batch.groups()), passed - shown);
             shown = passed;
         }
         let report = reducer.close().map_err(|error| error.failure)?;
         self.guest_memory_peak = report.memory_bytes_peak;
         lock(counters).merge(&report.counters).map_err(|refused| Failure::internal(refused.to_string()))?;
         self.passed = lock(&groups).0.passed();
-        let sink = Arc::into_inner(sink).ok_or_else(|| Failure::internal("a closed reducer still holds its sink"))?;
+        let sink = Arc::into_inner(sink)
+            .ok_or_else(|| Failure::internal("a closed reducer still holds its sink"))?;
         self.sink = sink.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(self)
     }
@@ -153,33 +155,33 @@ impl ReduceAttempt<'_> {
                 if self.cancel.is_cancelled() {
                     return Err(Failure::Cancelled);
                 }
-                self.show(passed.0 - shown.0, passed.1 - shown.1);
+                show(self.job, passed.0 - shown.0, passed.1 - shown.1);
                 shown = passed;
             }
         }
         self.passed = merge.passed();
         self.groups = self.passed.0;
-        self.show(self.passed.0 - shown.0, self.passed.1 - shown.1);
+        show(self.job, self.passed.0 - shown.0, self.passed.1 - shown.1);
         Ok(())
     }
+}
 
-    fn show(&self, groups: u64, bytes: u64) {
-        self.job.progress.reduce_groups.fetch_add(groups, Ordering::Relaxed);
-        self.job.progress.shuffle_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
+fn show(job: &Job, groups: u64, bytes: u64) {
+    job.progress.reduce_groups.fetch_add(groups, Ordering::Relaxed);
+    job.progress.shuffle_bytes.fetch_add(bytes, Ordering::Relaxed);
+}
 
-    /// Adds the key of the group at fault to what the reducer said.
-    fn name_group(&self, failure: Failure, row: Option<u32>, batch: &GroupedBatchBuf) -> Failure {
-        let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
-        match (failure, group) {
-            (Failure::Plugin { fault, role, message, place, log }, Some(group)) => {
-                let datatype = self.job.stages.role(role).and_then(|plugin| plugin.contract().reduce_in.0.as_ref());
-                let key = key_text(batch.keys.view().cell(group as usize), datatype);
-                let message = format!("{message} (group of key \"{key}\")");
-                Failure::Plugin { fault, role, message, place, log }
-            }
-            (failure, _) => failure,
+/// Adds the key of the group at fault to what the reducer said.
+fn name_group(job: &Job, failure: Failure, row: Option<u32>, batch: &GroupedBatchBuf) -> Failure {
+    let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
+    match (failure, group) {
+        (Failure::Plugin { fault, role, message, place, log }, Some(group)) => {
+            let datatype = job.stages.role(role).and_then(|plugin| plugin.contract().reduce_in.0.as_ref());
+            let key = key_text(batch.keys.view().cell(group as usize), datatype);
+            let message = format!("{message} (group of key \"{key}\")");
+            Failure::Plugin { fault, role, message, place, log }
         }
+        (failure, _) => failure,
     }
 }
 

@@ -89,7 +89,11 @@ impl ShuffleSink {
         (self.writer, self.partitioner)
     }
 
-    fn push_placed(&mut self, batch: Batch<'_>, partitions: impl Iterator<Item = u32>) -> Result<(), Failure> {
+    fn push_placed(
+        &mut self,
+        batch: Batch<'_>,
+        partitions: impl Iterator<Item = u32>,
+    ) -> Result<(), Failure> {
         for ((key, value), partition) in batch.iter().zip(partitions) {
             self.job.check_record(Role::Mapper, key, value)?;
             self.writer.push(partition, key, value)?;
@@ -168,7 +172,10 @@ impl PartSink {
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         self.job.check_record(self.role, key, value)?;
         if let Err(error) = self.job.encoder.encode(key, value, &mut self.encoded) {
-            return Err(contract(self.role, format!("what it emitted is not of the type it declares: {error}")));
+            return Err(contract(
+                self.role,
+                format!("what it emitted is not of the type it declares: {error}"),
+            ));
         }
         self.rows += 1;
         if self.encoded.len() >= PART_CHUNK_BYTES { self.write() } else { Ok(()) }
@@ -185,7 +192,10 @@ impl PartSink {
         self.records += self.rows;
         self.bytes += self.encoded.len() as u64;
         self.job.progress.output_records.fetch_add(self.rows, std::sync::atomic::Ordering::Relaxed);
-        self.job.progress.output_bytes.fetch_add(self.encoded.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.job
+            .progress
+            .output_bytes
+            .fetch_add(self.encoded.len() as u64, std::sync::atomic::Ordering::Relaxed);
         self.encoded.clear();
         self.rows = 0;
         Ok(())

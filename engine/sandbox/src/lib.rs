@@ -1,1 +1,42 @@
-//! placeholder
+//! Plugins in their sandbox: checks, compiles and caches components, and runs one role of one task
+//! attempt with a source of batches on one side and a sink on the other.
+//!
+//! A plugin sees the records it is given and its parameters, and nothing else of the machine. By
+//! default everything is denied: no files, no network, no environment, no arguments, no input
+//! stream; clocks and random numbers come from the task's seed. Time, linear memory, tables, stack,
+//! handles, batches, counters and log lines are bounded. A plugin can fail its attempt, never the
+//! process.
+//!
+//! All calls are synchronous and run on the caller's thread, which needs 2 MiB of stack and must
+//! not be a thread that drives an async runtime. Must not know of inputs, partitions on disk,
+//! scheduling or the network.
+//!
+//! In reading order: `engine` (the [`Sandbox`]), `load`, `cache` and `inspect` (from a file to a
+//! [`Plugin`]), `plugin`, `roles` (what a task calls), `role` (life of one instance),
+//! `host` and `abi` (what a plugin calls), `wasi`, `log`, `limits`, `ticker`, and
+//! `fault` (from an error to a [`Failure`](mr_model::Failure)).
+
+mod abi;
+mod cache;
+mod engine;
+mod fault;
+mod host;
+mod inspect;
+mod limits;
+mod load;
+mod log;
+mod plugin;
+mod role;
+mod roles;
+mod state;
+mod ticker;
+mod wasi;
+
+pub use engine::{Sandbox, SandboxError, SandboxOptions};
+pub use limits::{CancelToken, GuestMemory};
+pub use load::{LoadError, LoadProgress};
+pub use log::{LogForward, LogLevel};
+pub use plugin::{Compile, Plugin};
+pub use role::{InstanceOptions, RoleError, RoleReport};
+pub use roles::{Combiner, Mapper, Partitioner, Reducer};
+pub use state::{MoreValues, Sink};

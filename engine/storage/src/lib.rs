@@ -1,1 +1,34 @@
-//! placeholder
+//! Where records come from and where they go: inputs become splits become batches, and records
+//! become committed output parts.
+//!
+//! Owns: listing of input files, cutting them into splits, reading splits into batches, rendering
+//! output records, part files, and the folder that they are published in. Everything is synchronous
+//! and on local file systems; a [`Split`] and a [`Part`] are plain data, so that where the bytes lie
+//! can change without its users. Must not know of plugins, threads, schedulers or the network, and
+//! must not write anywhere but in the staging folder of an output.
+//!
+//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`output`], [`stdout`],
+//! [`manifest`]; below them `walk`, `file`, `origin`, `path_serde` and `staging`.
+
+pub mod encode;
+mod file;
+pub mod input;
+pub mod manifest;
+mod origin;
+pub mod output;
+pub mod part;
+mod path_serde;
+pub mod reader;
+pub mod split;
+mod staging;
+pub mod stdout;
+mod walk;
+
+pub use encode::RecordEncoder;
+pub use input::{InputError, InputFile, list_inputs};
+pub use manifest::{Manifest, ManifestInput, ManifestPlugin, Reject, write_rejects};
+pub use output::{Durability, OutputDir, OutputError};
+pub use part::{Part, PartWriter, PendingPart};
+pub use reader::{ReaderOptions, SplitReader};
+pub use split::{Piece, Split, SplitError, plan_splits};
+pub use stdout::{Delivery, StdoutParts};

@@ -1,0 +1,186 @@
+//! What can be typed. What it means is decided in [`crate::job`] and the subcommands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mr_model::{InputFormat, OutputFormat};
+
+use crate::size::{parse_millis, parse_size};
+
+/// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.
+#[derive(Debug, Parser)]
+#[command(version, after_help = crate::exit::TABLE)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a job and wait for its result
+    Submit(SubmitArgs),
+    /// Show what a job would do (splits, tasks, memory, stages) without running it
+    Explain(ExplainArgs),
+    /// Show what a plugin is: roles, types, parameters, imports, size, hash
+    Inspect(InspectArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Show no progress and no summary, only errors
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Show the plugins' log lines while the job runs
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Report progress and result as JSON, one object a line: on standard output with --output, on
+    /// standard error without
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The component (.wasm)
+    pub plugin: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell to complete in
+    pub shell: clap_complete::Shell,
+}
+
+/// A job, as `submit` and `explain` take it.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// The plugin (.wasm): a component with any of the roles mapper, combiner, reducer, partitioner;
+    /// a role that is missing is the identity
+    #[arg(required_unless_present_any = ["map", "combine", "reduce"])]
+    pub plugin: Option<PathBuf>,
+    /// Take the mapper from this component
+    #[arg(long, value_name = "WASM", help_heading = "Stages")]
+    pub map: Option<PathBuf>,
+    /// Take the combiner from this component
+    #[arg(long, value_name = "WASM", help_heading = "Stages")]
+    pub combine: Option<PathBuf>,
+    /// Take the reducer from this component
+    #[arg(long, value_name = "WASM", help_heading = "Stages")]
+    pub reduce: Option<PathBuf>,
+    /// Take the partitioner from this component
+    #[arg(long, value_name = "WASM", help_heading = "Stages")]
+    pub partitioner: Option<PathBuf>,
+    /// A parameter for the plugins; `inspect` shows which they take
+    #[arg(long = "param", short, value_name = "NAME=VALUE", value_parser = parse_param, help_heading = "Stages")]
+    pub params: Vec<(String, String)>,
+    /// Number of reducers, thus of output files; 0 for a map-only job [default: one for each 64 MiB of
+    /// input]
+    #[arg(long, value_name = "N", help_heading = "Stages")]
+    pub reducers: Option<u32>,
+    /// How keys are spread over the reducers [default: as the plugin says, else hash]
+    #[arg(long, value_name = "HOW", help_heading = "Stages")]
+    pub partition: Option<PartitionArg>,
+
+    /// A file, a folder (with all below it, but for names that begin with . or _) or a glob; may be
+    /// given several times
+    #[arg(long = "input", short, value_name = "PATH", required = true, num_args = 1, help_heading = "Data")]
+    pub inputs: Vec<String>,
+    /// Folder for the output; without it the result goes to standard output
+    #[arg(long, short, value_name = "DIR", help_heading = "Data")]
+    pub output: Option<PathBuf>,
+    /// Replace a former output at --output, once the new one is complete
+    #[arg(long, requires = "output", help_heading = "Data")]
+    pub overwrite: bool,
+    /// Force the output to disk before the job ends
+    #[arg(long, requires = "output", help_heading = "Data")]
+    pub sync: bool,
+    /// How input becomes records: lines, line-keys, fixed:BYTES or fixed:BYTES:KEY [default: as the
+    /// plugin says, else lines]
+    #[arg(long, value_name = "FORMAT", help_heading = "Data")]
+    pub input_format: Option<InputFormat>,
+    /// How records become output: text (key TAB value NEWLINE) or raw (key and value end to end)
+    /// [default: text, raw for fixed-length records that no plugin changes]
+    #[arg(long, value_name = "FORMAT", help_heading = "Data")]
+    pub output_format: Option<OutputFormat>,
+    /// Size that input is split by: one map task each
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Data")]
+    pub split_size: u64,
+
+    /// Tasks that run at once [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Resources")]
+    pub workers: Option<u16>,
+    /// Memory budget; what does not fit is spilled to --work-dir [default: a quarter of the machine's
+    /// memory]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    pub memory: Option<u64>,
+    /// Memory of the plugins of one task, out of --memory [default: a quarter of the task's share]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    pub guest_memory: Option<u64>,
+    /// Longest time that a plugin may run without a sign of progress (returning, emitting)
+    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_millis, help_heading = "Resources")]
+    pub task_timeout: std::time::Duration,
+    /// Longest record (line), key and value together; at most 16M
+    #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = parse_size, help_heading = "Resources")]
+    pub max_record: u64,
+    /// Records that the plugins may reject before the job fails; they are kept in _rejects.jsonl
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
+    pub max_rejects: u64,
+    /// Attempts of a task before the job fails, for failures that another attempt may mend
+    #[arg(long, value_name = "N", default_value_t = mr_model::limit::ATTEMPTS_MAX,
+        value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Resources")]
+    pub max_attempts: u32,
+    /// Folder for temporary files [default: mr-engine-UID in the system's folder for these]
+    #[arg(long, value_name = "DIR", env = "MR_ENGINE_WORK_DIR", help_heading = "Resources")]
+    pub work_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub cache: CacheArgs,
+    /// Name of the job: a-z, 0-9 and '-' [default: made from the time]
+    #[arg(long, value_name = "ID", help_heading = "Resources")]
+    pub job_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// Folder for compiled plugins [default: mr-engine in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "MR_ENGINE_CACHE_DIR", help_heading = "Resources")]
+    pub cache_dir: Option<PathBuf>,
+    /// Compile plugins anew and keep nothing
+    #[arg(long, conflicts_with = "cache_dir", help_heading = "Resources")]
+    pub no_cache: bool,
+}
+
+/// How keys are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PartitionArg {
+    /// By the engine's stable hash
+    Hash,
+    /// By ranges with sampled boundaries: the output files in order are sorted as a whole
+    Range,
+    /// By the partitioner component
+    Plugin,
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("use NAME=VALUE".to_owned()),
+    }
+}

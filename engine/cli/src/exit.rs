@@ -1,0 +1,119 @@
+//! Exit codes: one table, shown by `--help` and decided in one place.
+
+use std::process::ExitCode;
+
+use mr_model::Failure;
+use mr_runtime::{JobError, PlanError};
+use mr_sandbox::{LoadError, SandboxError};
+use mr_storage::OutputError;
+
+/// The table, for `--help` and the manual.
+pub const TABLE: &str = "\
+Exit codes:
+    0  the job is done (also when the reader of standard output went away)
+    1  a fault of the engine or of the machine
+    2  the command line is wrong
+    3  an input is missing, unreadable, changed or malformed
+    4  the output exists, cannot be written or published
+    5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit
+    6  a plugin failed: it trapped, answered with an error or rejected too many records
+    7  a limit was passed: memory, time, record size
+    8  no space left on a disk
+  130  interrupted; no output was left";
+
+/// An exit code with its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Fault = 1,
+    Usage = 2,
+    Input = 3,
+    Output = 4,
+    Plugin = 5,
+    PluginFailed = 6,
+    Limit = 7,
+    Disk = 8,
+    Interrupted = 130,
+}
+
+/// An option with a value that only the subcommand could check.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Says what went wrong, with the plugin's last words where there are any, and picks the exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("mr-engine: {error:#}");
+    let failure =
+        error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
+    for line in failure.map(Failure::log).unwrap_or_default() {
+        eprintln!("  plugin log: {line}");
+    }
+    ExitCode::from(code(error) as u8)
+}
+
+/// The reader of standard output went away, as `head` does: not an error.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn code(error: &anyhow::Error) -> Code {
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<JobError>() {
+            return job_code(error);
+        }
+        if let Some(error) = cause.downcast_ref::<PlanError>() {
+            return plan_code(error);
+        }
+        if cause.downcast_ref::<LoadError>().is_some() || crate::job::is_role_missing(cause) {
+            return Code::Plugin;
+        }
+        if cause.downcast_ref::<UsageError>().is_some() {
+            return Code::Usage;
+        }
+        if cause.downcast_ref::<SandboxError>().is_some() {
+            return Code::Fault;
+        }
+    }
+    Code::Fault
+}
+
+fn plan_code(error: &PlanError) -> Code {
+    match error {
+        PlanError::Input(_) | PlanError::Split(_) => Code::Input,
+        PlanError::Memory(_) => Code::Limit,
+        PlanError::Types { .. } | PlanError::Param { .. } | PlanError::ParamCount { .. } => Code::Plugin,
+        PlanError::Options(_) => Code::Usage,
+    }
+}
+
+fn job_code(error: &JobError) -> Code {
+    match error {
+        JobError::Cancelled => Code::Interrupted,
+        JobError::Output(OutputError::Failed(failure)) => failure_code(failure),
+        JobError::Output(_) => Code::Output,
+        JobError::Attempt { failure, .. } | JobError::Job(failure) => failure_code(failure),
+    }
+}
+
+fn failure_code(failure: &Failure) -> Code {
+    match failure {
+        Failure::Plugin { .. } | Failure::Rejects { .. } => Code::PluginFailed,
+        Failure::Limit { .. } => Code::Limit,
+        Failure::InputLost { .. } | Failure::InputChanged { .. } | Failure::InputRecord { .. } => Code::Input,
+        Failure::Disk { full: true, .. } => Code::Disk,
+        Failure::Disk { full: false, .. } => Code::Output,
+        Failure::Cancelled => Code::Interrupted,
+        Failure::Fetch { .. } | Failure::Corrupt { .. } | Failure::Internal { .. } => Code::Fault,
+    }
+}

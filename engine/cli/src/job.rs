@@ -1,0 +1,144 @@
+//! From what was typed to a plan: loads the components of the stages and fills in defaults.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use mr_model::limit::{BATCH_BYTES, RECORD_BYTES_MAX, REJECTS_MAX};
+use mr_model::{JobId, JobLimits, Partitioning, Role};
+use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
+use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
+use mr_storage::Durability;
+
+use crate::args::{CacheArgs, JobArgs, PartitionArg};
+use crate::exit::UsageError;
+use crate::machine;
+
+/// A component that does not have the role that it is asked for.
+#[derive(Debug)]
+struct RoleMissing {
+    path: PathBuf,
+    role: Role,
+    roles: String,
+}
+
+/// The sandbox with the cache that was asked for.
+pub fn sandbox(cache: &CacheArgs) -> Result<Sandbox> {
+    let cache_dir = if cache.no_cache { None } else { cache.cache_dir.clone().or_else(machine::cache_dir) };
+    Ok(Sandbox::new(SandboxOptions { cache_dir })?)
+}
+
+/// Loads the components and plans the job.
+pub fn plan(args: &JobArgs, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Plan> {
+    check_options(args)?;
+    let sandbox = sandbox(&args.cache)?;
+    let stages = load_stages(args, &sandbox, on_load)?;
+    Ok(Plan::new(request(args, stages)?)?)
+}
+
+fn check_options(args: &JobArgs) -> Result<()> {
+    let usage = |sentence: String| Err(UsageError(sentence).into());
+    if args.max_record > RECORD_BYTES_MAX {
+        return usage(format!("--max-record is at most {}", crate::size::bytes(RECORD_BYTES_MAX)));
+    }
+    if args.max_rejects > REJECTS_MAX {
+        return usage(format!("--max-rejects is at most {REJECTS_MAX}"));
+    }
+    Ok(())
+}
+
+fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Stages> {
+    let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
+    let mut load = |path: &Path| -> Result<Plugin> {
+        if let Some(plugin) = loaded.get(path) {
+            return Ok(plugin.clone());
+        }
+        let plugin = sandbox.load(path, on_load)?;
+        loaded.insert(path.to_owned(), plugin.clone());
+        Ok(plugin)
+    };
+    let main = args.plugin.as_deref().map(&mut load).transpose()?;
+    let mut stage = |given: &Option<PathBuf>, role: Role| -> Result<Option<Plugin>> {
+        let Some(path) = given else {
+            return Ok(main.clone().filter(|plugin| plugin.roles().contains(&role)));
+        };
+        let plugin = load(path)?;
+        if plugin.roles().contains(&role) {
+            return Ok(Some(plugin));
+        }
+        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.name()).collect();
+        Err(RoleMissing { path: path.clone(), role, roles: roles.join(", ") }.into())
+    };
+    Ok(Stages {
+        mapper: stage(&args.map, Role::Mapper)?,
+        combiner: stage(&args.combine, Role::Combiner)?,
+        reducer: stage(&args.reduce, Role::Reducer)?,
+        partitioner: stage(&args.partitioner, Role::Partitioner)?,
+        main,
+    })
+}
+
+fn request(args: &JobArgs, stages: Stages) -> Result<JobRequest> {
+    let id = match &args.job_id {
+        Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
+        None => fresh_job_id()?,
+    };
+    let output = match &args.output {
+        Some(path) => OutputTarget::Dir {
+            path: path.clone(),
+            overwrite: args.overwrite,
+            durability: if args.sync { Durability::Synced } else { Durability::Written },
+        },
+        None => OutputTarget::Stdout,
+    };
+    Ok(JobRequest {
+        id,
+        stages,
+        inputs: args.inputs.clone(),
+        output,
+        params: args.params.clone(),
+        reducers: args.reducers,
+        input_format: args.input_format,
+        output_format: args.output_format,
+        partitioning: args.partition.map(|partition| match partition {
+            PartitionArg::Hash => Partitioning::Hash,
+            PartitionArg::Range => Partitioning::Range,
+            PartitionArg::Plugin => Partitioning::Plugin,
+        }),
+        split_bytes: args.split_size,
+        batch_bytes: BATCH_BYTES,
+        memory_bytes: args.memory.unwrap_or_else(machine::memory_bytes),
+        guest_memory_bytes: args.guest_memory,
+        workers: args.workers.map_or_else(machine::workers, usize::from),
+        limits: JobLimits {
+            record_bytes_max: args.max_record,
+            idle_timeout: args.task_timeout,
+            rejects_max: args.max_rejects,
+            attempts_max: args.max_attempts,
+            ..JobLimits::default()
+        },
+        work_dir: args.work_dir.clone().unwrap_or_else(machine::work_dir),
+    })
+}
+
+/// A name that is new on this machine: time and process.
+fn fresh_job_id() -> Result<JobId> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(JobId::new(format!("job-{}-{}", since.as_millis(), std::process::id()))?)
+}
+
+impl std::fmt::Display for RoleMissing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { path, role, roles } = self;
+        let has = if roles.is_empty() { "no role at all" } else { roles };
+        write!(f, "{} has no {role}; it has {has}", path.display())
+    }
+}
+
+impl std::error::Error for RoleMissing {}
+
+/// True where an error says that a component lacks a role.
+pub fn is_role_missing(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<RoleMissing>().is_some()
+}

@@ -1,0 +1,121 @@
+//! The closing summary of a job.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+use mr_runtime::{JobReport, OutputTarget, Plan};
+
+use crate::show::print_json;
+use crate::size::{bytes, count, seconds};
+
+/// The summary for people; `compiled` is the time until the job was planned.
+pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
+    let mut out = String::new();
+    let compiled = u64::try_from(compiled.as_millis()).unwrap_or(u64::MAX);
+    let millis = report.millis;
+    let mut line = |name: &str, text: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{name:<9}{text}");
+    };
+    line(
+        "done",
+        format!(
+            "in {} (load {}, plan {}, map {}, reduce {}, publish {})",
+            seconds(compiled + millis.total),
+            seconds(compiled),
+            seconds(millis.plan),
+            seconds(millis.map),
+            seconds(millis.reduce),
+            seconds(millis.publish),
+        ),
+    );
+    line(
+        "input",
+        format!(
+            "{} records, {} in {} and {}",
+            count(report.input_records),
+            bytes(report.input_bytes),
+            plural(report.input_files, "file"),
+            plural(report.map_tasks, "split"),
+        ),
+    );
+    if plan.spec.reducers > 0 {
+        line(
+            "map",
+            format!(
+                "{} records, {} emitted",
+                count(report.map_output_records),
+                bytes(report.map_output_bytes)
+            ),
+        );
+        line("shuffle", shuffle(report));
+        line(
+            "reduce",
+            format!("{} groups in {}", count(report.reduce_groups), plural(report.reduce_tasks, "task")),
+        );
+    }
+    let target = match &plan.output {
+        OutputTarget::Dir { path, .. } => format!(" in {}", path.display()),
+        OutputTarget::Stdout if report.output_closed => " (the reader left early)".to_owned(),
+        OutputTarget::Stdout => String::new(),
+    };
+    line(
+        "output",
+        format!(
+            "{} records, {} in {}{target}",
+            count(report.output_records),
+            bytes(report.output_bytes),
+            plural(report.parts.len() as u64, "part"),
+        ),
+    );
+    if report.rejects > 0 {
+        line("rejects", format!("{} records, kept in _rejects.jsonl", count(report.rejects)));
+    }
+    if report.attempts_failed > 0 {
+        line("retries", format!("{} attempts failed and were tried again", count(report.attempts_failed)));
+    }
+    for (name, value) in report.counters.iter() {
+        line("counter", format!("{name} = {value}"));
+    }
+    out
+}
+
+fn shuffle(report: &JobReport) -> String {
+    let spilled = report.spilled;
+    let mut text = format!("{} records, {}", count(report.shuffle_records), bytes(report.shuffle_bytes));
+    if spilled.spill_files > 0 {
+        let _ = write!(
+            text,
+            ", {} of {} spilled",
+            plural(spilled.spill_files, "run"),
+            bytes(spilled.spill_bytes)
+        );
+    } else {
+        text.push_str(", nothing spilled");
+    }
+    if spilled.combine_input_records > 0 {
+        let _ = write!(
+            text,
+            ", combined {} to {} records",
+            count(spilled.combine_input_records),
+            count(spilled.combine_output_records)
+        );
+    }
+    text
+}
+
+fn plural(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// The summary for machines.
+pub fn json(report: &JobReport, compiled: Duration, to_stdout: bool) -> Result<()> {
+    let mut value = serde_json::to_value(report)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("event".into(), "finished".into());
+        fields.insert("load_millis".into(), u64::try_from(compiled.as_millis()).unwrap_or(u64::MAX).into());
+    }
+    print_json(to_stdout, &value);
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The [`Sandbox`]: one wasmtime engine, what plugins may import, the ticker and the cache, shared
+//! by all plugins and threads of a process. Decides how components are compiled; must not know
+//! what a role does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, Engine, Store, WasmBacktraceDetails};
+
+use crate::cache::Cache;
+use crate::limits::HANDLES_MAX;
+use crate::load::Loaded;
+use crate::state::State;
+use crate::ticker::Ticker;
+use crate::{host, wasi};
+
+/// Stack of a guest, in bytes: language interpreters recurse deeply, and the host's own frames must
+/// still fit behind it in a thread of 2 MiB.
+const WASM_STACK_BYTES: usize = 1024 * 1024;
+/// Whether the bit patterns of NaNs are made the same on every kind of processor. Off: it slows
+/// down floating point code, and the machines of one cluster are of one kind.
+const NAN_CANONICAL: bool = false;
+/// Bytes that one host call may carry out of a guest: a batch of the greatest size, with the ends
+/// of its columns and its partitions, and some room for what is around them.
+const HOSTCALL_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxOptions {
+    /// Folder for compiled components. None compiles anew in every process.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// Where plugins are compiled and run. Cheap to clone; the last clone, and the last plugin, end its
+/// one thread.
+#[derive(Clone)]
+pub struct Sandbox(pub(crate) Arc<Core>);
+
+/// What a sandbox, its plugins and their instances share.
+pub(crate) struct Core {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Ticker,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) loaded: Loaded,
+}
+
+/// A sandbox that cannot be had on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The processor or the system lacks what compiled plugins need.
+    #[error("the WebAssembly engine does not start on this machine: {reason}")]
+    Engine {
+        /// The engine's reason.
+        reason: String,
+    },
+    /// There is no thread to be had.
+    #[error("the sandbox's thread does not start: {0}; raise the limit on threads of this user")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Sandbox {
+    /// Starts the engine. The cache is looked at only when a plugin is loaded.
+    pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let refused = |error: wasmtime::Error| SandboxError::Engine { reason: format!("{error:#}") };
+        let engine = Engine::new(&config()).map_err(refused)?;
+        let mut linker = Linker::new(&engine);
+        wasi::link(&mut linker).map_err(refused)?;
+        host::link(&mut linker).map_err(refused)?;
+        let ticker = Ticker::start(engine.clone())?;
+        let cache = options.cache_dir.map(|root| Cache::new(root, &engine));
+        Ok(Self(Arc::new(Core { engine, linker, ticker, cache, loaded: Loaded::default() })))
+    }
+}
+
+impl Core {
+    /// A store for one instance, with every limit in place.
+    pub(crate) fn store(&self, state: State) -> Store<State> {
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|cx| cx.data().check_time());
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(HANDLES_MAX);
+        store
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        // Component-model async makes every call several times dearer, and nothing here uses it.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .relaxed_simd_deterministic(true)
+        .cranelift_nan_canonicalization(NAN_CANONICAL)
+        // Function names are enough to find a trap; the rest makes the cached code much larger.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .generate_address_map(false)
+        .debug_symbols(false)
+        .native_unwind_info(false);
+    config
+}

@@ -1,0 +1,264 @@
+//! Every attack of the guest, and the exact failure that it ends in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mr_model::{Batch, Failure, PluginFault, Role};
+use mr_sandbox::{CancelToken, Combiner, GuestMemory, InstanceOptions, Mapper, Partitioner, RoleError, Sink};
+
+use crate::roles::{map, open_reducer};
+use crate::support::{Rest, Shared, groups, options, plugin, records, text, with_params};
+
+/// Runs a mapper in `mode` on two records and expects `fault` with `message`.
+fn check(mode: &str, fault: PluginFault, message: &str) {
+    let error = map(mode, &[("a", "1"), ("b", "2")]).unwrap_err();
+    assert_eq!(error, plugin_error(fault, message, error.failure.log()), "{mode}");
+}
+
+fn plugin_error(fault: PluginFault, message: &str, log: &[String]) -> RoleError {
+    let (message, log) = (message.to_owned(), log.to_vec());
+    RoleError { failure: Failure::Plugin { fault, role: Role::Mapper, message, place: None, log }, row: None }
+}
+
+fn map_with(options: InstanceOptions) -> Result<(), RoleError> {
+    let mut mapper = Mapper::open(&plugin(), options, Box::new(Shared::default()))?;
+    mapper.map_batch(records(&[("a", "1")]).view())?;
+    mapper.close().map(|_| ())
+}
+
+#[test]
+fn malformed_batches() {
+    let keys = |bad: &str| format!("it emitted a batch: its key column is malformed: {bad}");
+    let values = |bad: &str| format!("it emitted a batch: its value column is malformed: {bad}");
+    for (mode, message) in [
+        ("ends-order", keys("end of row 1 is out of order or past the 2 bytes of `data`")),
+        ("ends-past", keys("`data` has 1 bytes where the rows cover 9")),
+        ("ends-length", keys("`ends` has 4 bytes for 2 rows")),
+        ("values-short", values("`data` has 2 bytes where the rows cover 1")),
+        ("rows-many", "it emitted a batch of 4294967295 rows; 4194304 are allowed".into()),
+        ("batch-large", "it emitted a batch of 34603008 bytes; 33554432 are allowed".into()),
+        (
+            "call-large",
+            "too much data is being copied between the host and the guest: \
+             fuel allocated for hostcalls has been exhausted"
+                .into(),
+        ),
+    ] {
+        check(mode, PluginFault::Contract, &message);
+    }
+}
+
+#[test]
+fn calls_that_break_the_interface() {
+    for (mode, message) in [
+        ("bad-port", "it emitted to port 7; there is only port 0"),
+        ("bad-row", "it rejected row 9 of an input of 2 rows"),
+        ("next", "it called group-values.next, but the last group of its batch does not go on"),
+        ("side-input", "it read the side input \"dictionary\", which the job does not have"),
+        ("partition-length", "its partitions have 3 bytes for 1 rows"),
+        ("partition-range", "it chose partition 4; there are 4, from 0"),
+        ("counter-name", "a counter's name has 1000 bytes; 1 to 128 are allowed"),
+    ] {
+        check(mode, PluginFault::Contract, message);
+    }
+    map("no-side-input", &[]).unwrap();
+}
+
+#[test]
+fn partitioners_that_break_the_interface() {
+    for (mode, message) in [
+        ("short-partitions", "its partitions have 4 bytes for 2 rows"),
+        ("far-partition", "it chose partition 100; there are 4, from 0"),
+    ] {
+        let mut partitioner = Partitioner::open(&plugin(), options(mode)).unwrap();
+        let batch = records(&[("a", ""), ("b", "")]);
+        let mut out = vec![1];
+        let error = partitioner.partition_batch(batch.keys.view(), &mut out).unwrap_err();
+        let Failure::Plugin { fault: PluginFault::Contract, role: Role::Partitioner, message: told, .. } =
+            error.failure
+        else {
+            panic!("{mode}: {error:?}")
+        };
+        assert_eq!((told.as_str(), out.as_slice()), (message, &[1][..]));
+        assert_eq!(
+            partitioner.partition_batch(batch.keys.view(), &mut out).unwrap_err().failure,
+            Failure::internal("the partitioner was used after it had failed")
+        );
+    }
+    let mut partitioner = Partitioner::open(&plugin(), options("ends-order")).unwrap();
+    let error = partitioner.partition_batch(records(&[("a", "")]).keys.view(), &mut Vec::new()).unwrap_err();
+    let expected = "the partitioner broke the plugin interface: \
+                    it called output.emit, but this role has no output";
+    assert_eq!(error.failure.to_string(), expected);
+}
+
+#[test]
+fn errors_that_it_answers() {
+    let error = map("invalid-input", &[("a", ""), ("b", "")]).unwrap_err();
+    let expected = plugin_error(PluginFault::InvalidInput, "as told: invalid-input", &[]);
+    assert_eq!(error, RoleError { row: Some(1), ..expected });
+    check("transient", PluginFault::Transient, "as told: transient");
+    // The row that it blames does not exist, so nobody is sent looking for it.
+    check("fatal", PluginFault::Fatal, "as told: fatal");
+    check("long-error", PluginFault::Fatal, &"\u{fffd}".repeat(4096));
+}
+
+#[test]
+fn traps_name_the_place() {
+    let error = map("panic", &[]).unwrap_err();
+    let Failure::Plugin { fault: PluginFault::Trap, message, log, .. } = &error.failure else {
+        panic!("{error:?}")
+    };
+    let trap = "wasm trap: wasm `unreachable` instruction executed, in ";
+    assert!(message.starts_with(trap) && message.contains("hostile_guest::"), "{message}");
+    assert!(log.iter().any(|line| line == "stderr: a plain panic"), "{log:?}");
+    check("panic-with-hook", PluginFault::Trap, &hook_message());
+    check("exit", PluginFault::Trap, "it exited with status 1");
+    let error = map("recurse", &[]).unwrap_err().failure.to_string();
+    let start = "the mapper trapped: wasm trap: call stack exhausted, in hostile_guest::attack::recurse";
+    assert!(error.starts_with(start), "{error}");
+}
+
+/// The panic's own message, whose line is where the guest's source says so.
+fn hook_message() -> String {
+    let source = include_str!("../guest/src/attack.rs");
+    let (line, text) = (1..).zip(source.lines()).find(|(_, line)| line.contains("\"a told panic\"")).unwrap();
+    let column = text.find("panic!").unwrap() + 1;
+    format!("panicked at src/attack.rs:{line}:{column}:\na told panic")
+}
+
+#[test]
+fn memory_over_its_cap() {
+    for (instance, slot, cap) in [(64u64, 512u64, "64 MiB"), (512, 48, "48 MiB")] {
+        let memory = Arc::new(GuestMemory::new(slot << 20));
+        let options = || InstanceOptions {
+            memory: Arc::clone(&memory),
+            memory_bytes_max: instance << 20,
+            ..options("allocate")
+        };
+        let error = map_with(options()).unwrap_err();
+        let Failure::Limit { limit, cap: told, option, value, role: Role::Mapper, .. } = &error.failure
+        else {
+            panic!("{error:?}")
+        };
+        assert_eq!((limit.as_str(), told.as_str(), option.as_str()), ("guest memory", cap, "--guest-memory"));
+        let value: u64 = value.strip_suffix(" MiB").unwrap().parse().unwrap();
+        assert!(value > instance.min(slot), "{value}");
+        assert_eq!(memory.used(), 0, "the memory is back in the pool");
+    }
+    let tiny = InstanceOptions { memory_bytes_max: 64 * 1024, ..options("") };
+    let error = map_with(tiny).unwrap_err().failure;
+    assert!(
+        matches!(&error, Failure::Limit { limit, cap, .. } if limit == "guest memory" && cap == "64 KiB"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_guest_that_stands_still_is_stopped_and_one_that_works_is_not() {
+    for params in [[("mode", "spin")], [("open", "spin")], [("close", "spin")]] {
+        let mut options = with_params(&params);
+        options.idle_timeout = Duration::from_millis(50);
+        let error = map_with(options).unwrap_err().failure;
+        let Failure::Limit { limit, cap, option, .. } = &error else { panic!("{error:?}") };
+        let told = (limit.as_str(), cap.as_str(), option.as_str());
+        assert_eq!(told, ("time without progress", "50.0ms", "--task-timeout"), "{params:?}");
+    }
+    // Time that nobody sleeps through passes at once.
+    map("sleep", &[]).unwrap();
+}
+
+#[test]
+fn a_cancelled_guest_stops() {
+    /// Cancels at the hundredth batch of a guest that emits for ever.
+    struct CancelAt(u32, CancelToken);
+    impl Sink for CancelAt {
+        fn emit(&mut self, _port: u32, _batch: Batch<'_>) -> Result<(), Failure> {
+            self.0 += 1;
+            if self.0 == 100 {
+                self.1.cancel();
+            }
+            assert!(self.0 <= 100, "it emitted after it was cancelled");
+            Ok(())
+        }
+        fn emit_partitioned(&mut self, batch: Batch<'_>, _partitions: &[u8]) -> Result<(), Failure> {
+            self.emit(0, batch)
+        }
+        fn reject(&mut self, _row: u32, _reason: &str) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+    let options = options("spin-emitting");
+    let sink = CancelAt(0, options.cancel.clone());
+    let mut mapper = Mapper::open(&plugin(), options, Box::new(sink)).unwrap();
+    assert_eq!(mapper.map_batch(records(&[]).view()).unwrap_err().failure, Failure::Cancelled);
+    // And one that never calls the host.
+    let options = crate::support::options("spin");
+    options.cancel.cancel();
+    assert_eq!(map_with(options).unwrap_err().failure, Failure::Cancelled);
+}
+
+#[test]
+fn counters_over_their_cap() {
+    let error = map("counters", &[]).unwrap_err().failure;
+    let expected = Failure::Limit {
+        role: Role::Mapper,
+        limit: "counters".into(),
+        value: "1001".into(),
+        cap: "1000".into(),
+        option: String::new(),
+        log: vec![],
+    };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn the_machine_is_out_of_sight_and_a_rerun_sees_the_same() {
+    let facts = || text(&map("look-around", &[]).unwrap().0);
+    let first = facts();
+    let told: Vec<&str> = first.iter().map(|(_, fact)| fact.as_str()).collect();
+    let denied = [
+        "args []",
+        "env []",
+        "cwd false",
+        "root false",
+        "passwd false",
+        "write false",
+        "tcp false",
+        "listen false",
+        "udp false",
+        "stdin Some(0) \"\"",
+        "slept 5",
+        "year 2000 true",
+    ];
+    assert_eq!(told[..denied.len()], denied);
+    assert_eq!(facts(), first);
+    let mut other = options("look-around");
+    other.context.seed += 1;
+    let seen = Shared::default();
+    let mut mapper = Mapper::open(&plugin(), other, Box::new(Arc::clone(&seen))).unwrap();
+    mapper.map_batch(records(&[]).view()).unwrap();
+    assert_ne!(text(&seen).last(), first.last());
+}
+
+#[test]
+fn attacks_in_the_other_roles_name_the_role() {
+    let mut combiner =
+        Combiner::open(&plugin(), options("partition-range"), Box::new(Shared::default())).unwrap();
+    let error = combiner.combine_batch(&groups(&[])).unwrap_err().failure.to_string();
+    let expected = "the combiner broke the plugin interface: \
+                    it emitted to partitions, which this output does not have";
+    assert_eq!(error, expected);
+    let mut reducer = open_reducer("fatal", &Shared::default(), Rest(vec![]));
+    let error = reducer.reduce_batch(&groups(&[])).unwrap_err().failure.to_string();
+    assert_eq!(error, "the reducer failed for good: as told: fatal");
+}
+
+#[test]
+fn memory_that_it_copes_without_is_not_blamed() {
+    // It is refused memory, lives on through the call, and fails in a later one for another reason.
+    let mut options = with_params(&[("open", "grow"), ("mode", "panic")]);
+    options.memory_bytes_max = 64 << 20;
+    let error = map_with(options).unwrap_err().failure;
+    assert!(matches!(&error, Failure::Plugin { fault: PluginFault::Trap, .. }), "{error:?}");
+}

@@ -1,0 +1,424 @@
+//! The oracle: a naive reference that sees only events and actions, and what is published. It keeps
+//! its own leases, winners, grants and failure counts in plain maps and asserts after every event
+//! that the scheduler's actions and views agree with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mr_model::{AttemptId, Failure, Incarnation, JobId, Retry, Stage, TaskId, WorkerId};
+use mr_scheduler::{Action, Event, JobPlan, JobTotals, Lease, Outcome, Scheduler};
+
+use crate::machine::report_of;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Running,
+    Cancelled,
+}
+
+#[derive(Debug)]
+struct Node {
+    incarnation: Incarnation,
+    live: bool,
+    draining: bool,
+    slots: u32,
+}
+
+#[derive(Debug)]
+struct Won {
+    lease: Lease,
+    step: u64,
+}
+
+#[derive(Debug)]
+struct ObservedJob {
+    plan: JobPlan,
+    done: BTreeMap<TaskId, Won>,
+    ever_done: BTreeSet<AttemptId>,
+    /// Attempts ever launched, with the step.
+    launched: BTreeMap<AttemptId, u64>,
+    asked: BTreeSet<AttemptId>,
+    granted: BTreeMap<TaskId, Lease>,
+    failures: BTreeMap<TaskId, u32>,
+    backups: BTreeSet<TaskId>,
+    published: BTreeMap<TaskId, Vec<Lease>>,
+    ended: Option<Outcome>,
+}
+
+impl ObservedJob {
+    fn maps(&self) -> u32 {
+        u32::try_from(self.plan.split_bytes.len()).unwrap()
+    }
+
+    fn commits(&self, task: TaskId) -> bool {
+        task.stage == Stage::Reduce || self.plan.reducers == 0
+    }
+
+    fn done_in(&self, stage: Stage) -> u32 {
+        u32::try_from(self.done.keys().filter(|task| task.stage == stage).count()).unwrap()
+    }
+
+    fn is_complete(&self) -> bool {
+        match self.plan.reducers {
+            0 => self.done_in(Stage::Map) == self.maps(),
+            reducers => self.done_in(Stage::Reduce) == reducers,
+        }
+    }
+
+    fn attempts_max(&self) -> u32 {
+        self.plan.attempts_max.max(1)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Observer {
+    step: u64,
+    nodes: BTreeMap<WorkerId, Node>,
+    leases: BTreeMap<Lease, Standing>,
+    jobs: BTreeMap<JobId, ObservedJob>,
+}
+
+/// What the event by itself asks of the actions.
+#[derive(Debug, Default)]
+struct Expected {
+    winner: Option<Lease>,
+    failed: Option<(Lease, Failure)>,
+    lost: Option<WorkerId>,
+}
+
+impl Observer {
+    pub fn outcome(&self, job: &JobId) -> Option<&Outcome> {
+        self.jobs.get(job)?.ended.as_ref()
+    }
+
+    /// Takes in one event with its actions and the scheduler's state after it.
+    pub fn observe(&mut self, event: &Event, actions: &[Action], scheduler: &Scheduler) {
+        self.step += 1;
+        let expected = self.before(event);
+        let running: Vec<Lease> = self.running().cloned().collect();
+        for action in actions {
+            self.act(event, action, &expected);
+        }
+        self.settle(event, actions, &expected);
+        for lease in running.iter().filter(|lease| self.leases.get(lease) == Some(&Standing::Cancelled)) {
+            let job = &self.jobs[&lease.job];
+            let beaten = job.done.contains_key(&lease.attempt.task);
+            assert!(beaten || job.ended.is_some(), "{lease:?} was cancelled for no reason");
+        }
+        self.compare(scheduler);
+    }
+
+    /// A worker publishes a part at this moment: as long as the job goes on, only with the grant.
+    pub fn publish(&mut self, lease: &Lease) {
+        let job = self.jobs.get_mut(&lease.job).unwrap();
+        let task = lease.attempt.task;
+        if job.ended.is_none() {
+            assert_eq!(job.granted.get(&task), Some(lease), "published without the grant");
+        }
+        job.published.entry(task).or_default().push(lease.clone());
+    }
+
+    /// Final checks, when everything has come to rest.
+    pub fn finish(&self) {
+        assert_eq!(self.leases.len(), 0, "leases left: {:?}", self.leases);
+        for (id, job) in &self.jobs {
+            let outcome = job.ended.as_ref().unwrap_or_else(|| panic!("job {id} did not end"));
+            if *outcome != Outcome::Succeeded {
+                continue;
+            }
+            for (task, won) in job.done.iter().filter(|(task, _)| job.commits(**task)) {
+                assert!(job.published[task].contains(&won.lease), "{id} {task}: winner did not publish");
+            }
+        }
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.iter().filter(|(_, standing)| **standing == Standing::Running).map(|(lease, _)| lease)
+    }
+
+    fn before(&mut self, event: &Event) -> Expected {
+        let mut expected = Expected::default();
+        match event {
+            Event::WorkerJoined { worker, incarnation, slots } => {
+                let known = self.nodes.get(worker);
+                if known.is_none_or(|node| node.incarnation < *incarnation) {
+                    if known.is_some_and(|node| node.live) {
+                        expected.lost = Some(*worker);
+                    }
+                    self.drop_leases(*worker);
+                    let node = Node { incarnation: *incarnation, live: true, draining: false, slots: *slots };
+                    self.nodes.insert(*worker, node);
+                }
+            }
+            Event::WorkerLost { worker, incarnation, .. } => {
+                let node = self.nodes.get_mut(worker);
+                if let Some(node) = node.filter(|node| node.live && node.incarnation == *incarnation) {
+                    node.live = false;
+                    expected.lost = Some(*worker);
+                    self.drop_leases(*worker);
+                }
+            }
+            Event::WorkerDraining { worker, incarnation } => {
+                let node = self.nodes.get_mut(worker);
+                if let Some(node) = node.filter(|node| node.live && node.incarnation == *incarnation) {
+                    node.draining = true;
+                }
+            }
+            Event::JobSubmitted { job, plan } => self.submit(job, plan),
+            Event::AttemptFinished { lease, .. } => {
+                let standing = self.leases.remove(lease);
+                expected.winner = (standing == Some(Standing::Running)).then(|| lease.clone());
+            }
+            Event::Committed { lease, .. } => {
+                let standing = self.leases.remove(lease);
+                expected.winner = (standing == Some(Standing::Running)).then(|| lease.clone());
+            }
+            Event::AttemptFailed { lease, failure } => {
+                let standing = self.leases.remove(lease);
+                expected.failed =
+                    (standing == Some(Standing::Running)).then(|| (lease.clone(), failure.clone()));
+            }
+            Event::AttemptCancelled { lease } => {
+                let standing = self.leases.remove(lease);
+                assert_ne!(standing, Some(Standing::Running), "{lease:?} counted but was told to stop");
+            }
+            Event::CommitRequested { lease } => {
+                if let Some(job) = self.jobs.get_mut(&lease.job) {
+                    job.asked.insert(lease.attempt);
+                }
+            }
+            _ => {}
+        }
+        expected
+    }
+
+    fn submit(&mut self, id: &JobId, plan: &JobPlan) {
+        self.jobs.entry(id.clone()).or_insert_with(|| ObservedJob {
+            plan: plan.clone(),
+            done: BTreeMap::new(),
+            ever_done: BTreeSet::new(),
+            launched: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            granted: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            backups: BTreeSet::new(),
+            published: BTreeMap::new(),
+            ended: None,
+        });
+    }
+
+    fn drop_leases(&mut self, worker: WorkerId) {
+        self.leases.retain(|lease, _| lease.worker != worker);
+    }
+
+    fn act(&mut self, event: &Event, action: &Action, expected: &Expected) {
+        match action {
+            Action::Launch { lease } if matches!(event, Event::Heartbeat { .. }) => {
+                assert_eq!(self.leases.get(lease), Some(&Standing::Running), "resent {lease:?}");
+            }
+            Action::Launch { lease } => self.check_launch(event, lease),
+            Action::Cancel { lease } => {
+                if let Some(standing) = self.leases.get_mut(lease) {
+                    *standing = Standing::Cancelled;
+                }
+            }
+            Action::GrantCommit { lease } => {
+                assert_eq!(self.leases.get(lease), Some(&Standing::Running), "granted {lease:?}");
+                let job = self.jobs.get_mut(&lease.job).unwrap();
+                assert!(job.ended.is_none() && job.asked.contains(&lease.attempt));
+                let earlier = job.granted.insert(lease.attempt.task, lease.clone());
+                let still = earlier.filter(|earlier| {
+                    earlier != lease && self.leases.get(earlier) == Some(&Standing::Running)
+                });
+                assert_eq!(still, None, "two grants, the second to {lease:?}");
+            }
+            Action::TaskFinished { lease } => {
+                assert_eq!(expected.winner.as_ref(), Some(lease), "won without a word");
+                let job = self.jobs.get_mut(&lease.job).unwrap();
+                let task = lease.attempt.task;
+                if job.commits(task) {
+                    assert_eq!(job.granted.get(&task), Some(lease), "won without the grant");
+                }
+                job.ever_done.insert(lease.attempt);
+                let earlier = job.done.insert(task, Won { lease: lease.clone(), step: self.step });
+                assert!(earlier.is_none(), "{task} was done twice: {earlier:?}");
+            }
+            Action::MapOutputsLost { job, worker, incarnation, maps } => {
+                let job = self.jobs.get_mut(job).unwrap();
+                assert!(job.plan.reducers > 0 && !job.is_complete());
+                for map in maps {
+                    let won = job.done.remove(&TaskId::map(*map)).expect("lost what was done");
+                    assert_eq!((won.lease.worker, won.lease.incarnation), (*worker, *incarnation));
+                }
+            }
+            Action::JobFinished { job, outcome, totals } => self.check_end(job, outcome, totals),
+            Action::Renew { worker, incarnation } => {
+                let node = &self.nodes[worker];
+                assert!(node.live && node.incarnation == *incarnation);
+            }
+            Action::Fence { worker, incarnation } => {
+                let node = self.nodes.get(worker);
+                assert!(node.is_none_or(|node| !node.live || node.incarnation != *incarnation));
+            }
+            Action::JobRefused { .. } => panic!("{action:?}"),
+        }
+    }
+
+    fn check_launch(&mut self, event: &Event, lease: &Lease) {
+        let node = &self.nodes[&lease.worker];
+        assert!(node.live && !node.draining && node.incarnation == lease.incarnation, "{lease:?} {node:?}");
+        let held = self.leases.keys().filter(|held| held.worker == lease.worker).count();
+        assert!(held < node.slots as usize, "worker {:?} is full", lease.worker);
+        let task = lease.attempt.task;
+        let siblings: Vec<Lease> =
+            self.running().filter(|l| l.job == lease.job && l.attempt.task == task).cloned().collect();
+        let used = self.running().filter(|l| l.job == lease.job).count();
+        let job = self.jobs.get_mut(&lease.job).unwrap();
+        assert!(job.ended.is_none() && !job.done.contains_key(&task));
+        assert!(job.plan.slots_max.is_none_or(|cap| used < cap as usize), "over the job's cap");
+        assert!(job.launched.insert(lease.attempt, self.step).is_none(), "{:?} used twice", lease.attempt);
+        let failures = job.failures.get(&task).copied().unwrap_or(0);
+        assert!(failures < job.attempts_max(), "{task} had its attempts");
+        if task.stage == Stage::Reduce {
+            assert_eq!(job.done_in(Stage::Map), job.maps(), "reduce before its maps");
+        }
+        match (siblings.as_slice(), event) {
+            ([], _) => {}
+            ([other], Event::BackupDue { job: named, task: straggler }) => {
+                assert_eq!((named, straggler), (&lease.job, &task));
+                assert_ne!(other.worker, lease.worker, "backup beside the straggler");
+                assert!(job.backups.insert(task) && job.plan.speculation, "second backup");
+            }
+            _ => panic!("{lease:?} beside {siblings:?}"),
+        }
+        self.leases.insert(lease.clone(), Standing::Running);
+    }
+
+    fn check_end(&mut self, id: &JobId, outcome: &Outcome, totals: &JobTotals) {
+        let open = self.nodes.values().any(|node| node.live && !node.draining && node.slots > 0);
+        let job = self.jobs.get_mut(id).unwrap();
+        assert!(job.ended.is_none(), "{id} ended twice");
+        job.ended = Some(outcome.clone());
+        match outcome {
+            Outcome::Succeeded => {
+                assert!(job.is_complete());
+                let mut reference = JobTotals::default();
+                let maps = (0..job.maps()).map(TaskId::map);
+                for task in maps.chain((0..job.plan.reducers).map(TaskId::reduce)) {
+                    let report = report_of(AttemptId { task, attempt: 0 });
+                    let sum = match task.stage {
+                        Stage::Map => &mut reference.maps,
+                        Stage::Reduce => &mut reference.reduces,
+                    };
+                    sum.records_in += report.records_in;
+                    sum.bytes_out += report.bytes_out;
+                    sum.counters.merge(&report.counters).unwrap();
+                }
+                assert_eq!(*totals, reference, "totals of {id}");
+            }
+            Outcome::NoWorkers { .. } => assert!(!open, "there were workers"),
+            Outcome::Failed { .. } | Outcome::Cancelled | Outcome::Aborted { .. } => {}
+        }
+        let left: Vec<&Lease> = self.running().filter(|lease| lease.job == *id).collect();
+        assert!(left.is_empty(), "{id} ended with {left:?}");
+    }
+
+    /// What must have come of the event, now that its actions are in.
+    fn settle(&mut self, event: &Event, actions: &[Action], expected: &Expected) {
+        let ended = |id: &JobId| {
+            actions.iter().find_map(|action| match action {
+                Action::JobFinished { job, outcome, .. } if job == id => Some(outcome),
+                _ => None,
+            })
+        };
+        if let Some(winner) = &expected.winner {
+            assert!(actions.contains(&Action::TaskFinished { lease: winner.clone() }), "{event:?}: no win");
+        }
+        if let Some(worker) = expected.lost {
+            let incarnation = self.nodes[&worker].incarnation;
+            for job in self.jobs.values().filter(|job| job.ended.is_none() && job.plan.reducers > 0) {
+                let gone = |won: &Won| {
+                    won.lease.worker == worker
+                        && (won.lease.incarnation < incarnation || !self.nodes[&worker].live)
+                };
+                let kept = job.done.iter().find(|(task, won)| task.stage == Stage::Map && gone(won));
+                assert!(kept.is_none(), "output of a lost worker kept: {kept:?}");
+            }
+        }
+        let Some((lease, failure)) = &expected.failed else {
+            let failed = actions
+                .iter()
+                .find(|action| matches!(action, Action::JobFinished { outcome: Outcome::Failed { .. }, .. }));
+            assert!(failed.is_none(), "{event:?}: {failed:?}");
+            return;
+        };
+        let fatal = self.charge(lease, failure, actions);
+        let told = Outcome::Failed { attempt: lease.attempt, failure: failure.clone() };
+        assert_eq!(ended(&lease.job), fatal.then_some(&told), "{event:?}");
+    }
+
+    /// Counts a failure; true when the job has to end.
+    fn charge(&mut self, lease: &Lease, failure: &Failure, actions: &[Action]) -> bool {
+        let job = self.jobs.get_mut(&lease.job).unwrap();
+        let task = lease.attempt.task;
+        let charged = match failure.retry() {
+            Retry::Never => return true,
+            Retry::AfterMap(map) if task.stage == Stage::Reduce => {
+                let reported = actions.iter().any(
+                    |action| matches!(action, Action::MapOutputsLost { maps, .. } if *maps == [map.index]),
+                );
+                let current = job.done.get(&map).is_some_and(|won| won.step <= job.launched[&lease.attempt]);
+                assert!(!current || job.ended.is_some(), "the lost output still counts");
+                if !reported && job.ended.is_none() {
+                    return false;
+                }
+                map
+            }
+            _ => task,
+        };
+        let failures = job.failures.entry(charged).or_default();
+        *failures += 1;
+        *failures >= job.plan.attempts_max.max(1)
+    }
+
+    /// The scheduler's own views against the reference.
+    fn compare(&self, scheduler: &Scheduler) {
+        let mut all_have_room = true;
+        for (id, status) in scheduler.workers() {
+            let node = &self.nodes[&id];
+            assert_eq!((status.incarnation, status.live), (node.incarnation, node.live));
+            let count = |standing| {
+                self.leases.iter().filter(|(lease, s)| lease.worker == id && **s == standing).count()
+            };
+            let (running, cancelled) = (count(Standing::Running), count(Standing::Cancelled));
+            assert_eq!((status.running, status.cancelled), (running, cancelled), "{id:?}");
+            let open = node.live && !node.draining;
+            all_have_room &= !open || running + cancelled < node.slots as usize;
+        }
+        let open = self.nodes.values().any(|node| node.live && !node.draining);
+        for (id, job) in &self.jobs {
+            let status = scheduler.job(id);
+            assert_eq!(status.is_none(), job.ended.is_some(), "{id}");
+            let Some(status) = status else { continue };
+            let attempts = self.running().filter(|lease| lease.job == *id).count();
+            assert_eq!(status.attempts, attempts);
+            for (stage, counts) in [(Stage::Map, status.maps), (Stage::Reduce, status.reduces)] {
+                assert_eq!(counts.pending + counts.running + counts.done, counts.total, "{id} {counts:?}");
+                assert_eq!(counts.done, job.done_in(stage));
+            }
+            // Slots never lie idle while a task could use them.
+            let below_cap = job.plan.slots_max.is_none_or(|cap| attempts < cap as usize);
+            if open && all_have_room && below_cap {
+                assert_eq!(status.maps.pending, 0, "{id}: a map waits beside free slots");
+                let maps_done = status.maps.done == status.maps.total;
+                assert!(!maps_done || status.reduces.pending == 0, "{id}: a reduce waits beside free slots");
+            }
+            for (task, won) in job.done.iter().filter(|(task, _)| !job.commits(**task)) {
+                let output = scheduler.map_output(id, task.index).unwrap();
+                assert_eq!(output.attempt, won.lease.attempt);
+                assert!(job.ever_done.contains(&output.attempt));
+                let node = &self.nodes[&output.worker];
+                assert!(node.live && node.incarnation == output.incarnation, "output of a dead worker");
+            }
+        }
+    }
+}

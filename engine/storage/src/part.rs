@@ -1,0 +1,217 @@
+//! Part files while they are written: one file for each attempt, under a name of its own, so that
+//! attempts at the same task never meet. What is not committed removes itself.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use mr_model::{Failure, Stage};
+use serde::{Deserialize, Serialize};
+
+/// Bytes written and hashed at a time: big enough for the hash to use all of a core's vector width.
+const WRITE_BYTES: usize = 512 * 1024;
+/// Names of files of attempts begin like this; the underscore hides them from jobs that read the
+/// folder.
+pub(crate) const ATTEMPT_PREFIX: &str = "_attempt-";
+
+/// A committed part of an output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// File name in the output, for example `part-r-00000`.
+    pub name: String,
+    /// Records in it.
+    pub rows: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// BLAKE3 of its bytes, in hex.
+    pub blake3: String,
+}
+
+/// Writes the output of one attempt.
+#[derive(Debug)]
+pub struct PartWriter {
+    file: File,
+    pending: PendingPart,
+    buffer: Vec<u8>,
+    hasher: blake3::Hasher,
+}
+
+impl PartWriter {
+    /// Begins the part of an attempt in the staging folder `dir`. `index` is the partition of a
+    /// reduce task, the split of a map task.
+    ///
+    /// # Errors
+    /// [`Failure::Disk`] if the file cannot be created, also if the attempt has one already.
+    pub fn create(dir: &Path, stage: Stage, index: u32, attempt: u32) -> Result<Self, Failure> {
+        let path = dir.join(format!("{ATTEMPT_PREFIX}{}-{index:05}-{attempt}", stage_letter(stage)));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path);
+        let file = file.map_err(|error| Failure::disk(&path, &error))?;
+        let part = Part { name: part_name(stage, index), rows: 0, bytes: 0, blake3: String::new() };
+        let pending = PendingPart { path, index, part, kept: false };
+        Ok(Self { file, pending, buffer: Vec::with_capacity(WRITE_BYTES), hasher: blake3::Hasher::new() })
+    }
+
+    /// Appends `rows` encoded records.
+    ///
+    /// # Errors
+    /// [`Failure::Disk`]; the attempt is lost then.
+    pub fn write(&mut self, encoded: &[u8], rows: u64) -> Result<(), Failure> {
+        self.pending.part.rows += rows;
+        if self.buffer.len() + encoded.len() > WRITE_BYTES {
+            self.flush()?;
+        }
+        if encoded.len() >= WRITE_BYTES {
+            return self.put(encoded);
+        }
+        self.buffer.extend_from_slice(encoded);
+        Ok(())
+    }
+
+    /// Ends the part. Its bytes are with the operating system then, not yet safe from a power cut.
+    ///
+    /// # Errors
+    /// [`Failure::Disk`]; the attempt is lost then.
+    pub fn finish(mut self) -> Result<PendingPart, Failure> {
+        self.flush()?;
+        self.pending.part.blake3 = self.hasher.finalize().to_hex().to_string();
+        Ok(self.pending)
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let put = self.put(&buffer);
+        self.buffer = buffer;
+        self.buffer.clear();
+        put
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.hasher.update(bytes);
+        self.pending.part.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|error| Failure::disk(&self.pending.path, &error))
+    }
+}
+
+/// The finished part of an attempt. Dropped without a commit it removes its file.
+#[derive(Debug)]
+pub struct PendingPart {
+    path: PathBuf,
+    index: u32,
+    part: Part,
+    /// The file is no longer at `path` or no longer this value's to remove.
+    kept: bool,
+}
+
+impl PendingPart {
+    /// Records in it.
+    pub fn rows(&self) -> u64 {
+        self.part.rows
+    }
+
+    /// Length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.part.bytes
+    }
+
+    /// BLAKE3 of its bytes, in hex.
+    pub fn blake3(&self) -> &str {
+        &self.part.blake3
+    }
+
+    /// Where the attempt wrote it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Partition or split.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// What it is once committed.
+    pub(crate) fn part(&self) -> &Part {
+        &self.part
+    }
+
+    /// Gives it its final name in the same folder.
+    pub(crate) fn rename(mut self) -> Result<Part, Failure> {
+        let named = self.path.with_file_name(&self.part.name);
+        fs::rename(&self.path, &named).map_err(|error| Failure::disk(&self.path, &error))?;
+        self.kept = true;
+        Ok(self.part.clone())
+    }
+}
+
+impl Drop for PendingPart {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Whatever stays is removed with the staging folder.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn stage_letter(stage: Stage) -> char {
+    match stage {
+        Stage::Map => 'm',
+        Stage::Reduce => 'r',
+    }
+}
+
+fn part_name(stage: Stage, index: u32) -> String {
+    format!("part-{}-{index:05}", stage_letter(stage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_rows_and_hash_are_of_what_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = PartWriter::create(dir.path(), Stage::Reduce, 7, 2).unwrap();
+        let mut expected = Vec::new();
+        for length in [1, WRITE_BYTES - 1, 1, 0, WRITE_BYTES, 3 * WRITE_BYTES + 5, 9] {
+            let piece: Vec<u8> = (0..length).map(|i| (i % 251).to_le_bytes()[0]).collect();
+            writer.write(&piece, 2).unwrap();
+            expected.extend_from_slice(&piece);
+        }
+        let pending = writer.finish().unwrap();
+        assert_eq!((pending.rows(), pending.bytes()), (14, expected.len() as u64));
+        assert_eq!(pending.blake3(), blake3::hash(&expected).to_hex().as_str());
+        assert_eq!(fs::read(pending.path()).unwrap(), expected);
+        let part = pending.rename().unwrap();
+        assert_eq!(part.name, "part-r-00007");
+        assert_eq!(fs::read(dir.path().join(part.name)).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_not_committed_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let count = || fs::read_dir(dir.path()).unwrap().count();
+        let unfinished = PartWriter::create(dir.path(), Stage::Map, 0, 0).unwrap();
+        let finished = PartWriter::create(dir.path(), Stage::Map, 0, 1).unwrap().finish().unwrap();
+        assert!(PartWriter::create(dir.path(), Stage::Map, 0, 1).is_err(), "attempt numbers are used once");
+        assert_eq!(count(), 2);
+        drop((unfinished, finished));
+        assert_eq!(count(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        let mut writer = PartWriter {
+            file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
+            pending: PendingPart {
+                path: "/dev/full".into(),
+                index: 0,
+                part: Part { name: "p".into(), rows: 0, bytes: 0, blake3: String::new() },
+                kept: true,
+            },
+            buffer: Vec::new(),
+            hasher: blake3::Hasher::new(),
+        };
+        writer.write(b"x", 1).unwrap();
+        assert!(matches!(writer.finish(), Err(Failure::Disk { full: true, .. })));
+    }
+}

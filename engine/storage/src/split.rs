@@ -1,0 +1,220 @@
+//! Cuts input files into splits, the units of map work. Splits in order are the input in order, and
+//! follow from the files, the format and the split size alone: never from the number of workers.
+
+use std::path::PathBuf;
+
+use mr_model::{InputFormat, limit};
+use serde::{Deserialize, Serialize};
+
+use crate::input::InputFile;
+use crate::path_serde;
+
+/// Most splits of a job: each is a task to keep track of, and five digits are what keeps part names
+/// in order.
+pub const SPLITS_MAX: usize = 100_000;
+
+/// A remainder below this share of a split (one in so many) joins the piece before it, because a
+/// task of its own would cost more than it does. Hadoop does the same.
+const SLOP: u64 = 10;
+
+/// Part of the input that one map task reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Number of the split, from 0.
+    pub index: u32,
+    /// Files and parts of files, in order.
+    pub pieces: Vec<Piece>,
+    /// Bytes of all pieces.
+    pub bytes: u64,
+}
+
+/// A range of one file, with what the file was when the job was planned. Of text it means the lines
+/// whose first byte is in the range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The file.
+    #[serde(with = "path_serde")]
+    pub path: PathBuf,
+    /// First byte of the range.
+    pub start: u64,
+    /// End of the range, exclusive; greater than `start`.
+    pub end: u64,
+    /// Length of the file in bytes.
+    pub file_bytes: u64,
+    /// Time of the file's last change, in nanoseconds since 1970.
+    pub modified_ns: i64,
+}
+
+/// Why an input cannot be cut.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SplitError {
+    /// Fixed-length records do not fill the file.
+    #[error(
+        "input {} has {bytes} bytes, which is no multiple of the record length of {record_bytes} bytes",
+        path.display()
+    )]
+    BrokenRecord {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        bytes: u64,
+        /// Length of a record in bytes.
+        record_bytes: u32,
+    },
+    /// Too many tasks.
+    #[error(
+        "splits of {split_bytes} bytes cut the input into more than {SPLITS_MAX} tasks; raise it with --split-size"
+    )]
+    TooMany {
+        /// Size of a split in bytes.
+        split_bytes: u64,
+    },
+}
+
+/// Cuts `files` into splits of about `split_bytes` (at most a tenth more, at least one record). Big
+/// files are cut, small ones go together. Without any byte of input there is no split.
+///
+/// # Errors
+/// A file that is not made of whole records, and too many splits.
+pub fn plan_splits(
+    files: &[InputFile],
+    format: InputFormat,
+    split_bytes: u64,
+) -> Result<Vec<Split>, SplitError> {
+    let record_bytes = match format {
+        InputFormat::Lines | InputFormat::LineKeys => 1,
+        InputFormat::Fixed { bytes, .. } => bytes.max(1),
+    };
+    let records = (split_bytes / u64::from(record_bytes)).max(1);
+    let mut plan = Plan { size: records * u64::from(record_bytes), splits: Vec::new() };
+    for file in files {
+        if !file.bytes.is_multiple_of(u64::from(record_bytes)) {
+            return Err(SplitError::BrokenRecord {
+                path: file.path.clone(),
+                bytes: file.bytes,
+                record_bytes,
+            });
+        }
+        plan.cut(file).ok_or(SplitError::TooMany { split_bytes })?;
+    }
+    Ok(plan.splits)
+}
+
+/// Splits so far; the last one may still grow.
+struct Plan {
+    /// Size of a full piece in bytes, a multiple of the record length.
+    size: u64,
+    splits: Vec<Split>,
+}
+
+impl Plan {
+    /// Adds a file; none if that makes too many splits.
+    fn cut(&mut self, file: &InputFile) -> Option<()> {
+        let mut start = 0;
+        while start < file.bytes {
+            let left = file.bytes - start;
+            let joins = left.saturating_sub(self.size) < self.size.div_ceil(SLOP);
+            let end = if joins { file.bytes } else { start + self.size };
+            self.add(Piece {
+                path: file.path.clone(),
+                start,
+                end,
+                file_bytes: file.bytes,
+                modified_ns: file.modified_ns,
+            })?;
+            start = end;
+        }
+        Some(())
+    }
+
+    /// Puts a piece into the last split if it fits there, else into a new one.
+    fn add(&mut self, piece: Piece) -> Option<()> {
+        let bytes = piece.end - piece.start;
+        if let Some(last) = self.splits.last_mut()
+            && last.bytes + bytes <= self.size
+            && last.pieces.len() < limit::SPLIT_PIECES_MAX
+        {
+            last.bytes += bytes;
+            last.pieces.push(piece);
+            return Some(());
+        }
+        if self.splits.len() >= SPLITS_MAX {
+            return None;
+        }
+        let index = u32::try_from(self.splits.len()).ok()?;
+        self.splits.push(Split { index, pieces: vec![piece], bytes });
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans files of the given lengths; answers `file:start-end` for each piece of each split.
+    fn planned(lengths: &[u64], format: InputFormat, split_bytes: u64) -> Vec<Vec<String>> {
+        let file = |(i, bytes): (usize, &u64)| InputFile {
+            path: PathBuf::from(i.to_string()),
+            bytes: *bytes,
+            modified_ns: 0,
+        };
+        let files: Vec<_> = lengths.iter().enumerate().map(file).collect();
+        let splits = plan_splits(&files, format, split_bytes).unwrap();
+        for (index, split) in (0u32..).zip(&splits) {
+            assert_eq!(split.index, index);
+            assert_eq!(split.bytes, split.pieces.iter().map(|piece| piece.end - piece.start).sum::<u64>());
+        }
+        let show = |piece: &Piece| format!("{}:{}-{}", piece.path.display(), piece.start, piece.end);
+        splits.iter().map(|split| split.pieces.iter().map(show).collect()).collect()
+    }
+
+    #[test]
+    fn big_files_are_cut_and_small_ones_packed() {
+        let lines = InputFormat::Lines;
+        assert!(planned(&[], lines, 100).is_empty());
+        assert!(planned(&[0, 0], lines, 100).is_empty());
+        assert_eq!(planned(&[250], lines, 100), [["0:0-100"], ["0:100-200"], ["0:200-250"]]);
+        assert_eq!(planned(&[109], lines, 100), [["0:0-109"]]);
+        assert_eq!(planned(&[110], lines, 100), [["0:0-100"], ["0:100-110"]]);
+        assert_eq!(planned(&[30, 0, 70, 1], lines, 100), [vec!["0:0-30", "2:0-70"], vec!["3:0-1"]]);
+        assert_eq!(
+            planned(&[150, 50, 1], lines, 100),
+            [vec!["0:0-100"], vec!["0:100-150", "1:0-50"], vec!["2:0-1"]]
+        );
+        assert_eq!(planned(&[2], lines, 0), [["0:0-1"], ["0:1-2"]]);
+    }
+
+    #[test]
+    fn records_stay_whole() {
+        let fixed = InputFormat::Fixed { bytes: 30, key: 10 };
+        assert_eq!(planned(&[240], fixed, 100), [["0:0-90"], ["0:90-180"], ["0:180-240"]]);
+        assert_eq!(planned(&[60], fixed, 1), [["0:0-30"], ["0:30-60"]]);
+        let file = InputFile { path: "f".into(), bytes: 61, modified_ns: 0 };
+        assert_eq!(
+            plan_splits(&[file], fixed, 100).unwrap_err().to_string(),
+            "input f has 61 bytes, which is no multiple of the record length of 30 bytes"
+        );
+    }
+
+    #[test]
+    fn counts_are_bounded() {
+        let pieces = limit::SPLIT_PIECES_MAX;
+        let lengths: Vec<usize> =
+            planned(&vec![1; pieces + 1], InputFormat::Lines, 1 << 20).iter().map(Vec::len).collect();
+        assert_eq!(lengths, [pieces, 1]);
+        let file = InputFile { path: "f".into(), bytes: u64::MAX, modified_ns: 0 };
+        assert_eq!(plan_splits(&[file], InputFormat::Lines, 1), Err(SplitError::TooMany { split_bytes: 1 }));
+    }
+
+    #[test]
+    fn a_split_survives_serialisation() {
+        use std::os::unix::ffi::OsStringExt;
+        for name in [b"plain".to_vec(), b"not \xff UTF-8".to_vec()] {
+            let path = PathBuf::from(std::ffi::OsString::from_vec(name));
+            let piece = Piece { path, start: 0, end: 5, file_bytes: 9, modified_ns: -1 };
+            let split = Split { index: 3, pieces: vec![piece], bytes: 5 };
+            let json = serde_json::to_string(&split).unwrap();
+            assert_eq!(serde_json::from_str::<Split>(&json).unwrap(), split);
+        }
+    }
+}
