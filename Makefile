@@ -1,0 +1,59 @@
+# One target for each thing that people do here. `make` alone lists them.
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ENGINE := $(TARGET)/release/mr-engine
+WASM := $(TARGET)/wasm32-wasip2/guest
+PLUGINS := wordcount grep inverted-index sort
+GUESTS :=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build plugins guests demo test check fmt clippy docs wit audit bench sim clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## Install what building needs and is missing (the wasm32-wasip2 target)
+	@sh tools/setup.sh
+
+build: setup ## Build target/release/mr-engine
+	$(CARGO) build --release
+
+plugins: setup ## Build target/plugins/NAME.wasm
+	@sh tools/build-plugins.sh "$(TARGET)" $(PLUGINS)
+
+guests: setup
+	@sh tools/build-plugins.sh "$(TARGET)" $(PLUGINS) $(GUESTS)
+
+demo: build plugins ## Count the words of real text and show the most frequent ones (TEXT=folder for your own)
+	@TEXT="$(TEXT)" sh tools/demo.sh "$(TARGET)"
+
+test: build guests ## Run all tests
+	$(CARGO) test --release --workspace
+
+check: fmt wit clippy docs test audit ## Everything that has to pass: format, lints, docs, tests, interface, dependencies
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy: setup
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --profile guest --target wasm32-wasip2 $(addprefix -p ,$(PLUGINS)) -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --quiet
+
+wit: ## Check that the plugin interface did not change without a new version
+	@sh tools/check-wit.sh
+
+audit: ## Check licences, sources and known faults of the dependencies
+	@sh tools/audit.sh
+
+bench: build plugins ## Measure against native references; keeps the run under benches/runs
+	$(CARGO) run --release -p mr-bench -- all
+
+sim: ## Simulate clusters, SEEDS=n histories
+	MR_SIM_SEEDS=$(or $(SEEDS),1000) $(CARGO) test --release -p mr-scheduler --test simulation
+
+clean: ## Remove everything that was built
+	$(CARGO) clean

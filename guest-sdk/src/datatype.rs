@@ -1,0 +1,295 @@
+//! Types of keys and values: their names, and how cells of them are read (`wit/ENCODING.md`).
+//!
+//! A data type is a Rust type used as a name: [`Text`], [`Bytes`], `u64`, `i64`, `f64`, `bool`,
+//! `()` and tuples of these. What a plugin reads is the type's [`View`](DataType::View); what it
+//! may emit for one is any [`Encode`](crate::Encode) of it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::encode::Encode;
+use crate::text::Str;
+
+/// Marks a key or value as text: UTF-8 by intention, never checked. Read as [`Str`].
+#[derive(Debug, Clone, Copy)]
+pub struct Text;
+
+/// Marks a key or value as bytes. Read as `Cow<[u8]>`.
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes;
+
+/// A cell that is not of the type that it is read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// Name of the type.
+    pub datatype: String,
+    /// Length of the cell in bytes.
+    pub bytes: usize,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { datatype, bytes } = self;
+        write!(
+            f,
+            "a cell of {bytes} bytes is not of type {datatype}: was it written by another kind of plugin?"
+        )
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Type of a key or value.
+pub trait DataType: Sized + 'static {
+    /// What a plugin reads: borrowed from the batch where that is possible.
+    type View<'a>: Clone + fmt::Debug + Encode<Self>;
+
+    /// Bytes of every cell, where all have the same.
+    const WIDTH: Option<usize>;
+
+    /// In a tuple a cell ends with a terminator, after which no byte FF may come.
+    #[doc(hidden)]
+    const TERMINATED: bool = false;
+
+    /// Name of the type in `wit/ENCODING.md`.
+    fn name() -> String;
+
+    /// Reads an element at the front of a tuple's cell and moves past it. None if malformed.
+    fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Self::View<'a>>;
+
+    /// Reads a whole cell.
+    #[inline]
+    fn decode(cell: &[u8]) -> Result<Self::View<'_>, Malformed> {
+        let mut rest = cell;
+        match Self::decode_front(&mut rest) {
+            Some(view) if rest.is_empty() => Ok(view),
+            _ => Err(malformed::<Self>(cell)),
+        }
+    }
+
+    /// A copy that borrows from nothing.
+    fn to_owned(view: Self::View<'_>) -> Self::View<'static>;
+
+    /// Appends the value as the engine writes it to text output.
+    fn render(view: &Self::View<'_>, out: &mut Vec<u8>);
+}
+
+/// What a plugin keeps of a key or value.
+pub type Owned<D> = <D as DataType>::View<'static>;
+
+/// A type whose cells all have the same width and that is read as itself.
+pub trait Fixed: for<'a> DataType<View<'a> = Self> + Encode<Self> + Copy {}
+
+#[cold]
+fn malformed<D: DataType>(cell: &[u8]) -> Malformed {
+    Malformed { datatype: D::name(), bytes: cell.len() }
+}
+
+impl DataType for Text {
+    type View<'a> = Str<'a>;
+    const WIDTH: Option<usize> = None;
+    const TERMINATED: bool = true;
+
+    fn name() -> String {
+        "text".into()
+    }
+
+    fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Str<'a>> {
+        Some(Str(unescape_front(cell)?))
+    }
+
+    #[inline]
+    fn decode(cell: &[u8]) -> Result<Str<'_>, Malformed> {
+        Ok(Str(Cow::Borrowed(cell)))
+    }
+
+    fn to_owned(view: Str<'_>) -> Str<'static> {
+        view.into_owned()
+    }
+
+    fn render(view: &Str<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(view);
+    }
+}
+
+impl DataType for Bytes {
+    type View<'a> = Cow<'a, [u8]>;
+    const WIDTH: Option<usize> = None;
+    const TERMINATED: bool = true;
+
+    fn name() -> String {
+        "bytes".into()
+    }
+
+    fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        unescape_front(cell)
+    }
+
+    #[inline]
+    fn decode(cell: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
+        Ok(Cow::Borrowed(cell))
+    }
+
+    fn to_owned(view: Cow<'_, [u8]>) -> Cow<'static, [u8]> {
+        Cow::Owned(view.into_owned())
+    }
+
+    fn render(view: &Cow<'_, [u8]>, out: &mut Vec<u8>) {
+        out.extend_from_slice(view);
+    }
+}
+
+/// Reads up to the terminator 00, turning 00 FF back into 00.
+fn unescape_front<'a>(cell: &mut &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let zero = memchr::memchr(0, cell)?;
+    let (head, rest) = (&cell[..zero], &cell[zero + 1..]);
+    if rest.first() != Some(&0xff) {
+        *cell = rest;
+        return Some(Cow::Borrowed(head));
+    }
+    let mut text = head.to_vec();
+    let mut rest = rest;
+    while let [0xff, tail @ ..] = rest {
+        let zero = memchr::memchr(0, tail)?;
+        text.push(0);
+        text.extend_from_slice(&tail[..zero]);
+        rest = &tail[zero + 1..];
+    }
+    *cell = rest;
+    Some(Cow::Owned(text))
+}
+
+/// Types of eight bytes or fewer that are read as themselves.
+macro_rules! fixed {
+    ($($datatype:ty = $name:literal, $width:literal, |$word:ident| $decode:expr;)*) => {$(
+        impl DataType for $datatype {
+            type View<'a> = $datatype;
+            const WIDTH: Option<usize> = Some($width);
+
+            fn name() -> String {
+                $name.into()
+            }
+
+            #[inline]
+            fn decode_front(cell: &mut &[u8]) -> Option<$datatype> {
+                let ($word, rest) = cell.split_first_chunk::<$width>()?;
+                *cell = rest;
+                $decode
+            }
+
+            fn to_owned(view: $datatype) -> $datatype {
+                view
+            }
+
+            fn render(view: &$datatype, out: &mut Vec<u8>) {
+                out.extend_from_slice(view.to_string().as_bytes());
+            }
+        }
+
+        impl Fixed for $datatype {}
+    )*};
+}
+
+fixed! {
+    u64 = "u64", 8, |word| Some(u64::from_be_bytes(*word));
+    i64 = "s64", 8, |word| Some((u64::from_be_bytes(*word) ^ SIGN).cast_signed());
+    f64 = "f64", 8, |word| Some(decode_f64(u64::from_be_bytes(*word)));
+    bool = "bool", 1, |word| match word { [0] => Some(false), [1] => Some(true), _ => None };
+}
+
+/// The bit that is flipped to put negative numbers first.
+pub(crate) const SIGN: u64 = 1 << 63;
+
+#[inline]
+fn decode_f64(bits: u64) -> f64 {
+    f64::from_bits(if bits & SIGN == 0 { !bits } else { bits ^ SIGN })
+}
+
+impl DataType for () {
+    type View<'a> = ();
+    const WIDTH: Option<usize> = Some(0);
+
+    fn name() -> String {
+        "unit".into()
+    }
+
+    #[inline]
+    fn decode_front(_: &mut &[u8]) -> Option<()> {
+        Some(())
+    }
+
+    fn to_owned((): ()) {}
+
+    fn render((): &(), _: &mut Vec<u8>) {}
+}
+
+impl Fixed for () {}
+
+/// Sum of the widths of a tuple's elements, where all have one.
+const fn width_sum(widths: &[Option<usize>]) -> Option<usize> {
+    let mut sum = 0;
+    let mut i = 0;
+    while i < widths.len() {
+        match widths[i] {
+            Some(width) => sum += width,
+            None => return None,
+        }
+        i += 1;
+    }
+    Some(sum)
+}
+
+/// Does the last element that has any bytes end with a terminator?
+const fn terminated(elements: &[(Option<usize>, bool)]) -> bool {
+    let mut i = elements.len();
+    while i > 0 {
+        i -= 1;
+        if !matches!(elements[i].0, Some(0)) {
+            return elements[i].1;
+        }
+    }
+    false
+}
+
+macro_rules! tuples {
+    ($(($($element:ident $index:tt),+))*) => {$(
+        impl<$($element: DataType),+> DataType for ($($element,)+) {
+            type View<'a> = ($($element::View<'a>,)+);
+            const WIDTH: Option<usize> = width_sum(&[$($element::WIDTH),+]);
+            const TERMINATED: bool = terminated(&[$(($element::WIDTH, $element::TERMINATED)),+]);
+
+            fn name() -> String {
+                format!("tuple<{}>", [$($element::name()),+].join(","))
+            }
+
+            #[inline]
+            fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Self::View<'a>> {
+                Some(($($element::decode_front(cell)?,)+))
+            }
+
+            fn to_owned(view: Self::View<'_>) -> Self::View<'static> {
+                ($($element::to_owned(view.$index),)+)
+            }
+
+            fn render(view: &Self::View<'_>, out: &mut Vec<u8>) {
+                $(
+                    if $index > 0 {
+                        out.push(b'\t');
+                    }
+                    $element::render(&view.$index, out);
+                )+
+            }
+        }
+
+        impl<$($element: Fixed),+> Fixed for ($($element,)+) {}
+    )*};
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+}
