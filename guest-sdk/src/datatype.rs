@@ -47,10 +47,6 @@ pub trait DataType: Sized + 'static {
     /// Bytes of every cell, where all have the same.
     const WIDTH: Option<usize>;
 
-    /// In a tuple a cell ends with a terminator, after which no byte FF may come.
-    #[doc(hidden)]
-    const TERMINATED: bool = false;
-
     /// Name of the type in `wit/ENCODING.md`.
     fn name() -> String;
 
@@ -88,7 +84,6 @@ fn malformed<D: DataType>(cell: &[u8]) -> Malformed {
 impl DataType for Text {
     type View<'a> = Str<'a>;
     const WIDTH: Option<usize> = None;
-    const TERMINATED: bool = true;
 
     fn name() -> String {
         "text".into()
@@ -115,7 +110,6 @@ impl DataType for Text {
 impl DataType for Bytes {
     type View<'a> = Cow<'a, [u8]>;
     const WIDTH: Option<usize> = None;
-    const TERMINATED: bool = true;
 
     fn name() -> String {
         "bytes".into()
@@ -139,24 +133,27 @@ impl DataType for Bytes {
     }
 }
 
-/// Reads up to the terminator 00, turning 00 FF back into 00.
+/// Reads up to the terminator 00 00, turning 00 FF back into 00.
 fn unescape_front<'a>(cell: &mut &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    let zero = memchr::memchr(0, cell)?;
-    let (head, rest) = (&cell[..zero], &cell[zero + 1..]);
-    if rest.first() != Some(&0xff) {
+    let mut text = Cow::Borrowed(&cell[..0]);
+    let mut rest = *cell;
+    loop {
+        let zero = memchr::memchr(0, rest)?;
+        let (head, mark) = (&rest[..zero], *rest.get(zero + 1)?);
+        rest = &rest[zero + 2..];
+        match mark {
+            0 if text.is_empty() => text = Cow::Borrowed(head),
+            0 => text.to_mut().extend_from_slice(head),
+            0xff => {
+                text.to_mut().extend_from_slice(head);
+                text.to_mut().push(0);
+                continue;
+            }
+            _ => return None,
+        }
         *cell = rest;
-        return Some(Cow::Borrowed(head));
+        return Some(text);
     }
-    let mut text = head.to_vec();
-    let mut rest = rest;
-    while let [0xff, tail @ ..] = rest {
-        let zero = memchr::memchr(0, tail)?;
-        text.push(0);
-        text.extend_from_slice(&tail[..zero]);
-        rest = &tail[zero + 1..];
-    }
-    *cell = rest;
-    Some(Cow::Owned(text))
 }
 
 /// Types of eight bytes or fewer that are read as themselves.
@@ -239,24 +236,11 @@ const fn width_sum(widths: &[Option<usize>]) -> Option<usize> {
     Some(sum)
 }
 
-/// Does the last element that has any bytes end with a terminator?
-const fn terminated(elements: &[(Option<usize>, bool)]) -> bool {
-    let mut i = elements.len();
-    while i > 0 {
-        i -= 1;
-        if !matches!(elements[i].0, Some(0)) {
-            return elements[i].1;
-        }
-    }
-    false
-}
-
 macro_rules! tuples {
     ($(($($element:ident $index:tt),+))*) => {$(
         impl<$($element: DataType),+> DataType for ($($element,)+) {
             type View<'a> = ($($element::View<'a>,)+);
             const WIDTH: Option<usize> = width_sum(&[$($element::WIDTH),+]);
-            const TERMINATED: bool = terminated(&[$(($element::WIDTH, $element::TERMINATED)),+]);
 
             fn name() -> String {
                 format!("tuple<{}>", [$($element::name()),+].join(","))

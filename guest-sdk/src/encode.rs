@@ -128,7 +128,7 @@ impl Encode<Text> for Word<'_> {
     }
 }
 
-/// Appends bytes as an element of a tuple: 00 becomes 00 FF, 00 ends it. So a string sorts before
+/// Appends bytes as an element of a tuple: 00 becomes 00 FF, 00 00 ends it. So a string sorts before
 /// every longer one that begins with it, whatever follows in the tuple.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     let mut rest = bytes;
@@ -138,7 +138,7 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
         rest = &rest[zero + 1..];
     }
     out.extend_from_slice(rest);
-    out.push(0);
+    out.extend_from_slice(&[0, 0]);
 }
 
 impl Encode<u64> for u64 {
@@ -177,18 +177,6 @@ impl Encode<()> for () {
     fn encode(&self, _: &mut Vec<u8>) {}
 }
 
-#[cold]
-#[expect(
-    clippy::panic,
-    reason = "an encoder has no error, and a cell that cannot be read back is a wrong answer"
-)]
-fn refuse_ff() -> ! {
-    panic!(
-        "a tuple has text or bytes followed by an element that begins with byte FF (a huge number, NaN, or \
-         bytes), which cannot be encoded: put that element first",
-    )
-}
-
 macro_rules! tuples {
     ($(($($datatype:ident $value:ident $index:tt),+))*) => {$(
         impl<$($datatype: DataType, $value: Encode<$datatype>),+> Encode<($($datatype,)+)>
@@ -196,16 +184,7 @@ macro_rules! tuples {
         {
             #[inline]
             fn encode(&self, out: &mut Vec<u8>) {
-                let mut terminated = false;
-                $(
-                    let start = out.len();
-                    self.$index.encode_element(out);
-                    if terminated && out.get(start) == Some(&0xff) {
-                        refuse_ff();
-                    }
-                    terminated = if out.len() == start { terminated } else { $datatype::TERMINATED };
-                )+
-                let _ = terminated;
+                $(self.$index.encode_element(out);)+
             }
         }
     )*};

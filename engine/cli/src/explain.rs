@@ -86,11 +86,12 @@ fn as_text(plan: &Plan) -> Result<String> {
     let memory = plan.memory;
     writeln!(
         out,
-        "memory   {} for {} workers: each {} for plugins and {} for batches; {} to sort and keep map output, of which {} may stay in memory; up to {} run files merged at once",
+        "memory   {} for {} workers: each {} for plugins, {} for batches and {} to sort; {} for all to sort more and to keep map output, of which {} may stay in memory; up to {} run files merged at once",
         bytes(memory.budget),
         plan.workers,
         bytes(memory.guests),
         bytes(memory.frames),
+        bytes(memory.sort_min),
         bytes(memory.pool),
         bytes(memory.retain),
         memory.fan_in

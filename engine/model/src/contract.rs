@@ -68,6 +68,8 @@ pub struct Contract {
     pub reduce_in: (Option<DataType>, Option<DataType>),
     /// `reduce.key`, `reduce.value`: what the reducer emits.
     pub reduce: (Option<DataType>, Option<DataType>),
+    /// `partition.key`: keys that the partitioner takes.
+    pub partition_key: Option<DataType>,
     /// `param.NAME.type|required|default|help`. None where the plugin does not describe itself,
     /// so that any parameter may be set.
     pub params: Option<BTreeMap<String, Param>>,
@@ -142,6 +144,7 @@ impl Contract {
             "reduce.in.value" => self.reduce_in.1 = datatype()?,
             "reduce.key" => self.reduce.0 = datatype()?,
             "reduce.value" => self.reduce.1 = datatype()?,
+            "partition.key" => self.partition_key = datatype()?,
             _ => {
                 if let Some(rest) = name.strip_prefix("param.") {
                     return self.param(rest, value);

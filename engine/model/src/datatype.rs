@@ -24,7 +24,7 @@ pub enum DataType {
     Bool,
     /// No bytes.
     Unit,
-    /// Elements end to end; `bytes` and `text` are terminated by 00, a 00 inside becomes 00 FF.
+    /// Elements end to end; `bytes` and `text` are terminated by 00 00, a 00 inside becomes 00 FF.
     Tuple(Vec<DataType>),
 }
 
@@ -175,7 +175,8 @@ fn unescape_front<'a>(cell: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
                 out.push(0);
                 rest = tail;
             }
-            _ => return Some(rest),
+            Some((0, tail)) => return Some(tail),
+            _ => return None,
         }
     }
 }
@@ -252,7 +253,7 @@ mod tests {
         assert_eq!(rendered("s64", &[0; 8]).unwrap(), i64::MIN.to_string());
         assert_eq!(rendered("f64", &[0xbf, 0xf8, 0, 0, 0, 0, 0, 0]).unwrap(), "1.5");
         assert_eq!(rendered("f64", &[0x40, 0x07, 255, 255, 255, 255, 255, 255]).unwrap(), "-1.5");
-        assert_eq!(rendered("tuple<text,u64>", b"a\0\xffb\0\0\0\0\0\0\0\0\x07").unwrap(), "a\0b\t7");
+        assert_eq!(rendered("tuple<text,u64>", b"a\0\xffb\0\0\0\0\0\0\0\0\0\x07").unwrap(), "a\0b\t7");
         assert_eq!(rendered("unit", b"").unwrap(), "");
         assert_eq!(rendered("bool", b"\x01").unwrap(), "true");
     }

@@ -26,6 +26,10 @@ pub fn check_types(
     if map_only {
         return Ok(StageTypes { key: types.0, value: types.1 });
     }
+    if let Some(partitioner) = &stages.partitioner {
+        let taken = (partitioner.contract().partition_key.clone(), None);
+        check_step(&types, &emitter, &taken, Role::Partitioner, partitioner.path())?;
+    }
     if let Some(combiner) = &stages.combiner {
         check_step(&types, &emitter, &combiner.contract().combine, Role::Combiner, combiner.path())?;
     }

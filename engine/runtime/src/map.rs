@@ -93,7 +93,7 @@ impl MapAttempt<'_> {
             codec: Codec::None,
             batch_bytes: job.spec.batch_bytes as usize,
             combine: PluginCombine::hook(&job, self.attempt, &self.memory, self.cancel, &self.counters),
-        })?;
+        });
         let partitioner = match (&job.spread, job.stages.role(Role::Partitioner)) {
             (Spread::Plugin, Some(plugin)) => {
                 let options = job.instance(self.attempt, &self.memory, self.cancel);

@@ -1,8 +1,9 @@
 //! The memory plan: how `--memory` is divided, so that the budget holds by construction.
 //!
 //! ```text
-//! budget = workers x (guests + frames) + pool
-//! pool   = sort buffers of running map tasks, and map outputs that stay in memory (half at most)
+//! budget = workers x (guests + frames + sort buffer) + pool
+//! pool   = what sort buffers grow by, and map outputs that stay in memory (half at most)
+//! merge  = the same memory in the reduce stage: buffers of the run files that are merged
 //! ```
 
 use mr_model::limit::{KIB, MIB};
@@ -33,11 +34,11 @@ pub struct MemoryPlan {
     pub guests: u64,
     /// Batches in flight of one slot, in bytes.
     pub frames: u64,
-    /// Sort buffers and map outputs that stay in memory, in bytes, all slots together.
+    /// What sort buffers grow by, and map outputs that stay in memory, in bytes, all slots together.
     pub pool: u64,
     /// Part of the pool that outputs may keep, in bytes.
     pub retain: u64,
-    /// Sort buffer that each slot has for itself, in bytes.
+    /// Sort buffer that each slot has for itself beside the pool, in bytes.
     pub sort_min: u64,
     /// Most run files that a reduce task merges at once.
     pub fan_in: usize,
@@ -89,10 +90,11 @@ impl MemoryPlan {
         if budget < least {
             return Err(MemoryError { budget, least, workers, guests, frames, record: record_bytes_max });
         }
-        let pool = budget - workers * (guests + frames);
+        let sorting = budget - workers * (guests + frames);
+        let sort_min = (sorting / workers / 4).clamp(sort_least, SORT_BYTES_START_MAX.max(sort_least));
+        let pool = sorting - workers * sort_min;
         let retain = pool / 2;
-        let sort_min = (pool / workers / 4).clamp(sort_least, SORT_BYTES_START_MAX.max(sort_least));
-        let merging = (pool - retain) / workers / FILE_CURSOR_BYTES;
+        let merging = (sorting - retain) / workers / FILE_CURSOR_BYTES;
         let fan_in = usize::try_from(merging).unwrap_or(FAN_IN_MAX).clamp(FAN_IN_MIN, FAN_IN_MAX);
         Ok(Self { budget, workers, guests, frames, pool, retain, sort_min, fan_in })
     }
@@ -112,13 +114,11 @@ mod tests {
         for budget_mib in [44, 64, 100, 1000, 100_000] {
             for workers in [1, 2, 3, 16] {
                 let Ok(plan) = MemoryPlan::new(budget_mib * MIB, workers, None, true, MIB) else { continue };
-                let slots = plan.workers * (plan.guests + plan.frames);
+                let slots = plan.workers * (plan.guests + plan.frames + plan.sort_min);
                 assert_eq!(slots + plan.pool, plan.budget);
-                assert!(plan.retain + plan.workers * plan.sort_min <= plan.pool, "{plan:?}");
-                assert!(
-                    plan.workers * plan.fan_in as u64 * FILE_CURSOR_BYTES <= plan.pool - plan.retain,
-                    "{plan:?}"
-                );
+                let merging =
+                    plan.workers * (plan.guests + plan.frames + plan.fan_in as u64 * FILE_CURSOR_BYTES);
+                assert!(merging + plan.retain <= plan.budget, "{plan:?}");
             }
         }
         assert!(MemoryPlan::new(64 * MIB, 2, None, true, MIB).is_ok());

@@ -39,19 +39,23 @@ pub struct SortBuffer {
     placed: PageVec<u32>,
     counts: Vec<u64>,
     bytes: Vec<u64>,
+    /// Memory that is the buffer's own, in bytes; the reservation comes on top.
+    base_bytes: u64,
     reservation: Reservation,
     used: u64,
 }
 
 impl SortBuffer {
-    /// An empty buffer for `partitions` partitions.
-    pub fn new(partitions: u32, reservation: Reservation) -> Self {
+    /// An empty buffer for `partitions` partitions. It may use `base_bytes` beside what it gets from
+    /// the pool.
+    pub fn new(partitions: u32, base_bytes: u64, reservation: Reservation) -> Self {
         Self {
             arena: PageVec::default(),
             entries: PageVec::default(),
             placed: PageVec::default(),
             counts: vec![0; partitions as usize],
             bytes: vec![0; partitions as usize],
+            base_bytes,
             reservation,
             used: 0,
         }
@@ -62,9 +66,9 @@ impl SortBuffer {
         self.entries.is_empty()
     }
 
-    /// Bytes reserved for the buffer.
-    pub fn reserved(&self) -> u64 {
-        self.reservation.bytes()
+    /// Bytes that the buffer may use now.
+    pub fn capacity(&self) -> u64 {
+        self.base_bytes + self.reservation.bytes()
     }
 
     /// Takes a record of `partition`, which must be below the number of partitions.
@@ -72,7 +76,7 @@ impl SortBuffer {
     pub fn push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> io::Result<Pushed> {
         let record_bytes = (key.len() + value.len()) as u64;
         let used = self.used + record_bytes + RECORD_COST_BYTES;
-        if used > self.reservation.bytes() && !self.grow(used) {
+        if used > self.capacity() && !self.grow(used) {
             return Ok(Pushed::Full);
         }
         let Ok(offset) = u32::try_from(self.arena.len() + VALUE_LENGTH_BYTES) else {
@@ -93,10 +97,11 @@ impl SortBuffer {
         Ok(Pushed::Taken)
     }
 
-    /// Sorts by partition and key into a run; the buffer starts again, empty, with `reservation`.
-    pub fn sort(&mut self, reservation: Reservation) -> io::Result<MemoryRun> {
+    /// Sorts by partition and key into a run, and leaves an empty buffer.
+    pub fn sort(&mut self) -> io::Result<MemoryRun> {
         let partitions = self.counts.len();
-        let fresh = Self::new(u32::try_from(partitions).unwrap_or(u32::MAX), reservation);
+        let empty = self.reservation.pool().reserve();
+        let fresh = Self::new(u32::try_from(partitions).unwrap_or(u32::MAX), self.base_bytes, empty);
         let full = std::mem::replace(self, fresh);
         let mut starts = Vec::with_capacity(partitions + 1);
         let mut start = 0usize;
@@ -130,8 +135,8 @@ impl SortBuffer {
         if used > ARENA_BYTES_MAX {
             return false;
         }
-        let wanted = used.next_multiple_of(RESERVE_STEP_BYTES);
-        self.reservation.grow_to(wanted) || self.reservation.grow_to(used)
+        let more = used - self.base_bytes;
+        self.reservation.grow_to(more.next_multiple_of(RESERVE_STEP_BYTES)) || self.reservation.grow_to(more)
     }
 }
 
@@ -261,18 +266,17 @@ impl MemoryRun {
         (self.arena.len() + self.entries.len() * size_of::<Entry>()) as u64
     }
 
-    /// Turns the run into one that stays, counted in `retained`.
-    pub fn retain(&mut self, retained: Reservation) -> Result<(), Failure> {
+    /// Turns the run into one that stays, counted in `retained` and wholly in the pool; false where
+    /// the pool has not so much.
+    pub fn retain(&mut self, retained: Reservation) -> Result<bool, Failure> {
+        if !self.reservation.grow_to(self.kept_bytes()) {
+            return Ok(false);
+        }
         let shrunk = self.arena.shrink().and_then(|()| self.entries.shrink());
         shrunk.map_err(|error| Failure::internal(format!("memory cannot be given back: {error}")))?;
         self.reservation.shrink_to(self.kept_bytes());
         self.retained = Some(retained);
-        Ok(())
-    }
-
-    /// The reservation that the run holds, for whoever takes over its budget.
-    pub fn into_reservation(self) -> Reservation {
-        self.reservation
+        Ok(true)
     }
 }
 
@@ -284,7 +288,7 @@ mod tests {
     #[test]
     fn a_buffer_sorts_by_partition_and_key_and_stops_at_its_budget() {
         let pool = MemoryPool::new(1 << 20);
-        let mut buffer = SortBuffer::new(3, pool.reserve());
+        let mut buffer = SortBuffer::new(3, 1000, pool.reserve());
         let mut naive: Vec<Vec<(Vec<u8>, Vec<u8>)>> = vec![Vec::new(); 3];
         for i in 0u32.. {
             let key = format!("{:x}", i.wrapping_mul(0x9e37_79b9) >> 20).into_bytes();
@@ -295,7 +299,7 @@ mod tests {
             naive[(i % 3) as usize].push((key, value));
         }
         assert!(pool.taken() <= 1 << 20 && naive[0].len() > 1000);
-        let run = buffer.sort(pool.reserve()).unwrap();
+        let run = buffer.sort().unwrap();
         for (partition, records) in naive.iter_mut().enumerate() {
             records.sort_by(|a, b| a.0.cmp(&b.0));
             let sorted: Vec<_> = run

@@ -30,7 +30,7 @@ pub struct OutputOptions {
     /// Budget of the runs that stay in memory after their task; they count in `pool`, too. None: all
     /// output goes to files, as where another machine fetches it.
     pub retain: Option<Arc<MemoryPool>>,
-    /// Memory that the task has for itself from the start, in bytes, so that it can always go on.
+    /// Memory that the task has for itself beside the pool, in bytes, so that it can always go on.
     pub buffer_bytes_min: u64,
     /// How run files are stored.
     pub codec: Codec,
@@ -93,33 +93,27 @@ pub struct MapOutputWriter {
     dir: PathBuf,
     pool: Arc<MemoryPool>,
     retain: Option<Arc<MemoryPool>>,
-    buffer_bytes_min: u64,
     codec: Codec,
     output: MapOutput,
 }
 
 impl MapOutputWriter {
-    /// An empty output. Fails where the pool has not even the least buffer, which the plan of a job
-    /// rules out.
-    pub fn new(options: OutputOptions) -> Result<Self, Failure> {
-        let mut reservation = options.pool.reserve();
-        if !reservation.grow_to(options.buffer_bytes_min) {
-            return Err(Failure::internal("the memory plan left no room for a sort buffer"));
-        }
+    /// An empty output.
+    pub fn new(options: OutputOptions) -> Self {
+        let reservation = options.pool.reserve();
         let partitions = options.partitions.max(1) as usize;
         let output =
             MapOutput { records: vec![0; partitions], bytes: vec![0; partitions], ..MapOutput::default() };
-        Ok(Self {
-            buffer: SortBuffer::new(options.partitions.max(1), reservation),
+        Self {
+            buffer: SortBuffer::new(options.partitions.max(1), options.buffer_bytes_min, reservation),
             combine: options.combine.map(|hook| CombineStage::new(hook, options.batch_bytes)),
             id: options.id,
             dir: options.dir,
             pool: options.pool,
             retain: options.retain,
-            buffer_bytes_min: options.buffer_bytes_min,
             codec: options.codec,
             output,
-        })
+        }
     }
 
     /// Takes a record of `partition`, which must be below the number of partitions.
@@ -142,7 +136,7 @@ impl MapOutputWriter {
     }
 
     fn finish_buffer(&mut self) -> Result<(), Failure> {
-        let run = self.buffer.sort(self.pool.reserve()).map_err(|error| no_memory(&error))?;
+        let run = self.buffer.sort().map_err(|error| no_memory(&error))?;
         let Some(retained) = self.retained(&run) else {
             return self.spill(&run);
         };
@@ -150,7 +144,9 @@ impl MapOutputWriter {
             Some(smaller) => smaller,
             None => run,
         };
-        run.retain(retained)?;
+        if !run.retain(retained)? {
+            return self.spill(&run);
+        }
         for partition in 0..run.partitions() {
             self.output.records[partition] += run.partition_records(partition);
             self.output.bytes[partition] += run.partition_bytes(partition);
@@ -162,19 +158,15 @@ impl MapOutputWriter {
     #[cold]
     fn spill_and_push(&mut self, partition: u32, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         if !self.buffer.is_empty() {
-            let run = self.buffer.sort(self.pool.reserve()).map_err(|error| no_memory(&error))?;
+            let run = self.buffer.sort().map_err(|error| no_memory(&error))?;
             self.spill(&run)?;
-            let mut reservation = run.into_reservation();
-            reservation.shrink_to(self.buffer_bytes_min);
-            self.buffer =
-                SortBuffer::new(u32::try_from(self.output.records.len()).unwrap_or(u32::MAX), reservation);
         }
         match self.buffer.push(partition, key, value).map_err(|error| no_memory(&error))? {
             Pushed::Taken => Ok(()),
             Pushed::Full => Err(Failure::internal(format!(
                 "a record of {} bytes does not fit in the sort buffer of {} bytes",
                 key.len() + value.len(),
-                self.buffer.reserved()
+                self.buffer.capacity()
             ))),
         }
     }
@@ -192,7 +184,7 @@ impl MapOutputWriter {
             return Ok(None);
         }
         let partitions = u32::try_from(run.partitions()).unwrap_or(u32::MAX);
-        let mut smaller = SortBuffer::new(partitions, self.pool.reserve());
+        let mut smaller = SortBuffer::new(partitions, 0, self.pool.reserve());
         let mut full = false;
         let mut records_out = 0u64;
         for partition in 0..partitions {
@@ -212,7 +204,7 @@ impl MapOutputWriter {
         }
         self.output.spilled.combine_in += run.records();
         self.output.spilled.combine_out += records_out;
-        smaller.sort(self.pool.reserve()).map(Some).map_err(|error| no_memory(&error))
+        smaller.sort().map(Some).map_err(|error| no_memory(&error))
     }
 
     /// Writes a run to a file, combined where that pays.

@@ -97,8 +97,7 @@ fn run_maps(case: &Case, dir: &std::path::Path) -> Vec<MapOutput> {
             codec: case.codec,
             batch_bytes: case.batch_bytes,
             combine: hook(case),
-        })
-        .unwrap();
+        });
         for (key, value) in records {
             writer.push(hash.partition(key), key, value).unwrap();
         }

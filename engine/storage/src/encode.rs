@@ -84,7 +84,10 @@ mod tests {
         assert_eq!(text(Some("u64"), Some("unit"), &five, b"").unwrap(), "5\n");
         assert_eq!(text(Some("unit"), Some("bytes"), b"", b"line").unwrap(), "line\n");
         assert_eq!(text(Some("unit"), Some("unit"), b"", b"").unwrap(), "\n");
-        assert_eq!(text(Some("tuple<text,u64>"), None, b"a\0\0\0\0\0\0\0\0\x05", b"v").unwrap(), "a\t5\tv\n");
+        assert_eq!(
+            text(Some("tuple<text,u64>"), None, b"a\0\0\0\0\0\0\0\0\0\x05", b"v").unwrap(),
+            "a\t5\tv\n"
+        );
         assert_eq!(text(Some("text"), Some("u64"), b"word", b"5"), None);
         assert_eq!(text(Some("unit"), None, b"x", b""), None);
     }

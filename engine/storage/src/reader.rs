@@ -311,7 +311,7 @@ fn write_path_element(path: &Path, out: &mut Vec<u8>) {
             out.push(0xff);
         }
     }
-    out.push(0);
+    out.extend_from_slice(&[0, 0]);
 }
 
 fn record_too_long(piece: &Piece, offset: u64, record: usize, record_bytes_max: u64) -> Failure {

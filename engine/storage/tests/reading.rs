@@ -86,7 +86,7 @@ fn trimmed(line: &[u8]) -> Vec<u8> {
 }
 
 fn path_offset_key(place: &Place) -> Vec<u8> {
-    [place.path.to_str().unwrap().as_bytes(), b"\0", &place.offset.to_be_bytes()].concat()
+    [place.path.to_str().unwrap().as_bytes(), b"\0\0", &place.offset.to_be_bytes()].concat()
 }
 
 /// Text with many newlines, none at all, empty lines, with and without a last newline.

@@ -1,14 +1,18 @@
 //! The simulated world: coordinator, machines, network, faults, and one queue of what happens when.
 
+mod attempts;
+mod faults;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mr_model::{AttemptId, Failure, Incarnation, JobId, Stage, TaskId};
-use mr_scheduler::{Action, Config, Event, JobPlan, Lease, LossCause, MapOutput, Outcome, Scheduler, Time};
+use mr_model::{AttemptId, Incarnation, JobId, Stage, TaskId};
+use mr_scheduler::{Action, Config, Event, JobPlan, Lease, MapOutput, Outcome, Scheduler, Time};
 
-use crate::machine::{AttemptKey, Fate, LEASE_MILLIS, Machine, Phase, SimAttempt, draw_fate};
+use crate::machine::{AttemptKey, LEASE_MILLIS, Machine, Phase};
 use crate::observer::Observer;
 use crate::rng::Rng;
+use crate::tally::Tally;
 
 /// Time between heartbeats, in milliseconds.
 const HEARTBEAT_MILLIS: u64 = 400;
@@ -68,47 +72,6 @@ enum Happening {
     Heal {
         machine: usize,
     },
-}
-
-/// How often things were seen over all histories.
-#[derive(Debug, Default)]
-pub struct Tally {
-    outcomes: BTreeMap<&'static str, u64>,
-    events: BTreeMap<&'static str, u64>,
-}
-
-impl Tally {
-    pub fn add(&mut self, other: &Tally) {
-        for (name, count) in &other.outcomes {
-            *self.outcomes.entry(name).or_default() += count;
-        }
-        for (name, count) in &other.events {
-            *self.events.entry(name).or_default() += count;
-        }
-    }
-
-    /// A simulation that stops producing a kind of trouble tests nothing about it.
-    pub fn assert_everything_was_seen(&self) {
-        for name in ["succeeded", "failed", "cancelled", "no-workers"] {
-            assert!(self.outcomes.contains_key(name), "no job was ever {name}");
-        }
-        let events = [
-            "backup",
-            "coordinator restart",
-            "fenced",
-            "grant awaited",
-            "grant passed",
-            "late word",
-            "map rerun",
-        ];
-        for name in events {
-            assert!(self.events.contains_key(name), "never seen: {name}");
-        }
-    }
-
-    fn see(&mut self, name: &'static str) {
-        *self.events.entry(name).or_default() += 1;
-    }
 }
 
 pub struct Cluster {
@@ -419,160 +382,6 @@ impl Cluster {
                 }
             }
         }
-    }
-
-    fn start(&mut self, index: usize, lease: Lease, commits: bool, inputs: Vec<MapOutput>) {
-        if !self.machines[index].is_life(lease.incarnation) {
-            return;
-        }
-        let faults = self.faults();
-        let fatal = faults && self.fatal.contains(&lease.job);
-        let fate = draw_fate(&mut self.rng, faults, fatal, &lease);
-        let slow = self.rng.percent(8);
-        let longest = if self.slow_commits { 10_000 } else { 40_000 };
-        let duration = if slow { self.rng.within(6_000, longest) } else { self.rng.within(50, 3_000) };
-        let reads_at = self.now + self.rng.within(0, duration);
-        let reads = !inputs.is_empty();
-        let key = (lease.job.clone(), lease.attempt);
-        let attempt = SimAttempt::new(lease, commits, inputs, fate, self.now, duration);
-        match self.machines[index].launch(attempt) {
-            Ok(Some(duration)) => {
-                let incarnation = self.machines[index].incarnation;
-                if reads {
-                    self.at(reads_at, Happening::Read { machine: index, incarnation, key: key.clone() });
-                }
-                self.at(self.now + duration + 1, Happening::Step { machine: index, incarnation, key });
-            }
-            Ok(None) => {}
-            Err(word) => self.say(index, word),
-        }
-    }
-
-    fn publishing_fails(&mut self, lease: &Lease) -> bool {
-        let percent = if self.slow_commits && lease.attempt.attempt > 0 { 60 } else { 5 };
-        self.faults() && self.rng.percent(percent)
-    }
-
-    fn attempt(&self, machine: usize, incarnation: u64, key: &AttemptKey) -> Option<&SimAttempt> {
-        let machine = &self.machines[machine];
-        machine.attempts.get(key).filter(|_| machine.is_life(Incarnation(incarnation)))
-    }
-
-    fn read(&mut self, index: usize, incarnation: u64, key: &AttemptKey) {
-        let Some(attempt) = self.attempt(index, incarnation, key) else { return };
-        if !matches!(attempt.phase, Phase::Running) {
-            return;
-        }
-        let lost = attempt.inputs.iter().find_map(|input| self.unreadable(index, &key.0, input));
-        if let Some(failure) = lost {
-            let word = Event::AttemptFailed { lease: attempt.lease.clone(), failure };
-            let word = self.machines[index].end(key, word);
-            self.say(index, word);
-        }
-    }
-
-    /// Why machine `reader` cannot read a map's output at this moment.
-    fn unreadable(&self, reader: usize, job: &JobId, input: &MapOutput) -> Option<Failure> {
-        let holder = &self.machines[usize::try_from(input.worker.0).unwrap()];
-        let map_task = input.attempt.task;
-        let reached = holder.id == self.machines[reader].id || !(holder.cut || self.machines[reader].cut);
-        let output = holder.outputs.get(&(job.clone(), input.attempt));
-        match output.filter(|_| reached && holder.is_life(input.incarnation)) {
-            Some(true) => None,
-            Some(false) => Some(Failure::Corrupt {
-                path: "run".into(),
-                reason: "checksum".into(),
-                map_task: Some(map_task),
-            }),
-            None => Some(Failure::Fetch { map_task, reason: "gone".into() }),
-        }
-    }
-
-    fn step(&mut self, index: usize, incarnation: u64, key: AttemptKey) {
-        let Some(attempt) = self.attempt(index, incarnation, &key).cloned() else { return };
-        let lease = attempt.lease.clone();
-        match (&attempt.phase, &attempt.fate) {
-            (Phase::Ended(_), _) => {}
-            (Phase::Running, Fate::Fails(failure)) => {
-                let word = Event::AttemptFailed { lease, failure: failure.clone() };
-                let word = self.machines[index].end(&key, word);
-                self.say(index, word);
-            }
-            (Phase::Running, Fate::Succeeds) if !attempt.commits => {
-                let intact = !(self.faults() && self.rng.percent(2));
-                self.machines[index].outputs.insert(key.clone(), intact);
-                let word = self.machines[index].end(&key, attempt.success());
-                self.say(index, word);
-            }
-            (Phase::Running | Phase::AwaitsGrant, _) => {
-                self.machines[index].attempts.get_mut(&key).unwrap().phase = Phase::AwaitsGrant;
-                self.say(index, Event::CommitRequested { lease });
-                self.at(self.now + 700, Happening::Step { machine: index, incarnation, key });
-            }
-            (Phase::Publishing, _) if self.now >= self.machines[index].lease_end => {
-                self.at(self.now + 100, Happening::Step { machine: index, incarnation, key });
-            }
-            (Phase::Publishing, _) if self.publishing_fails(&lease) => {
-                let failure = Failure::Disk { path: "part".into(), reason: "full".into(), full: true };
-                let word = self.machines[index].end(&key, Event::AttemptFailed { lease, failure });
-                self.say(index, word);
-            }
-            (Phase::Publishing, _) => {
-                self.observer.publish(&lease);
-                let word = self.machines[index].end(&key, attempt.success());
-                self.say(index, word);
-            }
-        }
-    }
-
-    /// One fault, and when the next one comes.
-    fn fault(&mut self) {
-        if !self.faults() {
-            return self.mend();
-        }
-        let index = usize::try_from(self.rng.within(0, self.machines.len() as u64 - 1)).unwrap();
-        let machine = &mut self.machines[index];
-        let (worker, incarnation) = (machine.id, machine.life());
-        match self.rng.within(0, 9) {
-            0..=3 if machine.up => {
-                machine.up = false;
-                let restart = self.now + self.rng.within(10, 15_000);
-                self.at(restart, Happening::Restart { machine: index });
-                if self.rng.percent(50) {
-                    // The driver saw the process end.
-                    self.say(index, Event::WorkerLost { worker, incarnation, cause: LossCause::Left });
-                }
-            }
-            4..=6 => {
-                machine.cut = true;
-                let heal = self.now + self.rng.within(100, 8_000);
-                self.at(heal, Happening::Heal { machine: index });
-            }
-            7 if machine.up => machine.draining = true,
-            8 => self.restart_coordinator(),
-            _ => {}
-        }
-        let next = self.now + self.rng.within(100, 8_000);
-        self.at(next.min(self.faults_end), Happening::Fault);
-    }
-
-    /// The last fault is over: every machine runs, is reachable and takes work.
-    fn mend(&mut self) {
-        for index in 0..self.machines.len() {
-            let machine = &mut self.machines[index];
-            machine.cut = false;
-            if !machine.up || machine.draining {
-                self.at(self.now, Happening::Restart { machine: index });
-            }
-        }
-    }
-
-    /// The coordinator dies with all that is under way and comes back from its journal.
-    fn restart_coordinator(&mut self) {
-        self.tally.see("coordinator restart");
-        self.scheduler = self.replay(Event::is_durable);
-        self.epoch += 1;
-        self.tell(Event::Resumed, self.now);
     }
 
     /// Replays the log of the events that are `kept` and compares what comes out.

@@ -14,10 +14,12 @@ mod cluster;
 mod machine;
 mod observer;
 mod rng;
+mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use cluster::{Cluster, Tally};
+use cluster::Cluster;
+use tally::Tally;
 
 /// Seeds of a plain test run: some seconds.
 const SEEDS: u64 = 2_000;

@@ -2,12 +2,13 @@
 //! its own leases, winners, grants and failure counts in plain maps and asserts after every event
 //! that the scheduler's actions and views agree with them.
 
+mod aftermath;
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mr_model::{AttemptId, Failure, Incarnation, JobId, Retry, Stage, TaskId, WorkerId};
-use mr_scheduler::{Action, Event, JobPlan, JobTotals, Lease, Outcome, Scheduler};
-
-use crate::machine::report_of;
+use mr_scheduler::{Action, Event, JobPlan, Lease, Outcome, Scheduler};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -82,6 +83,8 @@ pub struct Observer {
 struct Expected {
     winner: Option<Lease>,
     failed: Option<(Lease, Failure)>,
+    /// The failure complains about a map output that counted and that the attempt knew.
+    upheld: bool,
     lost: Option<WorkerId>,
 }
 
@@ -164,18 +167,20 @@ impl Observer {
                 }
             }
             Event::JobSubmitted { job, plan } => self.submit(job, plan),
-            Event::AttemptFinished { lease, .. } => {
-                let standing = self.leases.remove(lease);
-                expected.winner = (standing == Some(Standing::Running)).then(|| lease.clone());
-            }
-            Event::Committed { lease, .. } => {
+            Event::AttemptFinished { lease, .. } | Event::Committed { lease, .. } => {
                 let standing = self.leases.remove(lease);
                 expected.winner = (standing == Some(Standing::Running)).then(|| lease.clone());
             }
             Event::AttemptFailed { lease, failure } => {
-                let standing = self.leases.remove(lease);
-                expected.failed =
-                    (standing == Some(Standing::Running)).then(|| (lease.clone(), failure.clone()));
+                if self.leases.remove(lease) != Some(Standing::Running) {
+                    return expected;
+                }
+                let job = &self.jobs[&lease.job];
+                expected.failed = Some((lease.clone(), failure.clone()));
+                if let (Retry::AfterMap(map), Stage::Reduce) = (failure.retry(), lease.attempt.task.stage) {
+                    let known = |won: &Won| won.step <= job.launched[&lease.attempt];
+                    expected.upheld = job.done.get(&map).is_some_and(known);
+                }
             }
             Event::AttemptCancelled { lease } => {
                 let standing = self.leases.remove(lease);
@@ -291,134 +296,5 @@ impl Observer {
             _ => panic!("{lease:?} beside {siblings:?}"),
         }
         self.leases.insert(lease.clone(), Standing::Running);
-    }
-
-    fn check_end(&mut self, id: &JobId, outcome: &Outcome, totals: &JobTotals) {
-        let open = self.nodes.values().any(|node| node.live && !node.draining && node.slots > 0);
-        let job = self.jobs.get_mut(id).unwrap();
-        assert!(job.ended.is_none(), "{id} ended twice");
-        job.ended = Some(outcome.clone());
-        match outcome {
-            Outcome::Succeeded => {
-                assert!(job.is_complete());
-                let mut reference = JobTotals::default();
-                let maps = (0..job.maps()).map(TaskId::map);
-                for task in maps.chain((0..job.plan.reducers).map(TaskId::reduce)) {
-                    let report = report_of(AttemptId { task, attempt: 0 });
-                    let sum = match task.stage {
-                        Stage::Map => &mut reference.maps,
-                        Stage::Reduce => &mut reference.reduces,
-                    };
-                    sum.records_in += report.records_in;
-                    sum.bytes_out += report.bytes_out;
-                    sum.counters.merge(&report.counters).unwrap();
-                }
-                assert_eq!(*totals, reference, "totals of {id}");
-            }
-            Outcome::NoWorkers { .. } => assert!(!open, "there were workers"),
-            Outcome::Failed { .. } | Outcome::Cancelled | Outcome::Aborted { .. } => {}
-        }
-        let left: Vec<&Lease> = self.running().filter(|lease| lease.job == *id).collect();
-        assert!(left.is_empty(), "{id} ended with {left:?}");
-    }
-
-    /// What must have come of the event, now that its actions are in.
-    fn settle(&mut self, event: &Event, actions: &[Action], expected: &Expected) {
-        let ended = |id: &JobId| {
-            actions.iter().find_map(|action| match action {
-                Action::JobFinished { job, outcome, .. } if job == id => Some(outcome),
-                _ => None,
-            })
-        };
-        if let Some(winner) = &expected.winner {
-            assert!(actions.contains(&Action::TaskFinished { lease: winner.clone() }), "{event:?}: no win");
-        }
-        if let Some(worker) = expected.lost {
-            let incarnation = self.nodes[&worker].incarnation;
-            for job in self.jobs.values().filter(|job| job.ended.is_none() && job.plan.reducers > 0) {
-                let gone = |won: &Won| {
-                    won.lease.worker == worker
-                        && (won.lease.incarnation < incarnation || !self.nodes[&worker].live)
-                };
-                let kept = job.done.iter().find(|(task, won)| task.stage == Stage::Map && gone(won));
-                assert!(kept.is_none(), "output of a lost worker kept: {kept:?}");
-            }
-        }
-        let Some((lease, failure)) = &expected.failed else {
-            let failed = actions
-                .iter()
-                .find(|action| matches!(action, Action::JobFinished { outcome: Outcome::Failed { .. }, .. }));
-            assert!(failed.is_none(), "{event:?}: {failed:?}");
-            return;
-        };
-        let fatal = self.charge(lease, failure, actions);
-        let told = Outcome::Failed { attempt: lease.attempt, failure: failure.clone() };
-        assert_eq!(ended(&lease.job), fatal.then_some(&told), "{event:?}");
-    }
-
-    /// Counts a failure; true when the job has to end.
-    fn charge(&mut self, lease: &Lease, failure: &Failure, actions: &[Action]) -> bool {
-        let job = self.jobs.get_mut(&lease.job).unwrap();
-        let task = lease.attempt.task;
-        let charged = match failure.retry() {
-            Retry::Never => return true,
-            Retry::AfterMap(map) if task.stage == Stage::Reduce => {
-                let reported = actions.iter().any(
-                    |action| matches!(action, Action::MapOutputsLost { maps, .. } if *maps == [map.index]),
-                );
-                let current = job.done.get(&map).is_some_and(|won| won.step <= job.launched[&lease.attempt]);
-                assert!(!current || job.ended.is_some(), "the lost output still counts");
-                if !reported && job.ended.is_none() {
-                    return false;
-                }
-                map
-            }
-            _ => task,
-        };
-        let failures = job.failures.entry(charged).or_default();
-        *failures += 1;
-        *failures >= job.plan.attempts_max.max(1)
-    }
-
-    /// The scheduler's own views against the reference.
-    fn compare(&self, scheduler: &Scheduler) {
-        let mut all_have_room = true;
-        for (id, status) in scheduler.workers() {
-            let node = &self.nodes[&id];
-            assert_eq!((status.incarnation, status.live), (node.incarnation, node.live));
-            let count = |standing| {
-                self.leases.iter().filter(|(lease, s)| lease.worker == id && **s == standing).count()
-            };
-            let (running, cancelled) = (count(Standing::Running), count(Standing::Cancelled));
-            assert_eq!((status.running, status.cancelled), (running, cancelled), "{id:?}");
-            let open = node.live && !node.draining;
-            all_have_room &= !open || running + cancelled < node.slots as usize;
-        }
-        let open = self.nodes.values().any(|node| node.live && !node.draining);
-        for (id, job) in &self.jobs {
-            let status = scheduler.job(id);
-            assert_eq!(status.is_none(), job.ended.is_some(), "{id}");
-            let Some(status) = status else { continue };
-            let attempts = self.running().filter(|lease| lease.job == *id).count();
-            assert_eq!(status.attempts, attempts);
-            for (stage, counts) in [(Stage::Map, status.maps), (Stage::Reduce, status.reduces)] {
-                assert_eq!(counts.pending + counts.running + counts.done, counts.total, "{id} {counts:?}");
-                assert_eq!(counts.done, job.done_in(stage));
-            }
-            // Slots never lie idle while a task could use them.
-            let below_cap = job.plan.slots_max.is_none_or(|cap| attempts < cap as usize);
-            if open && all_have_room && below_cap {
-                assert_eq!(status.maps.pending, 0, "{id}: a map waits beside free slots");
-                let maps_done = status.maps.done == status.maps.total;
-                assert!(!maps_done || status.reduces.pending == 0, "{id}: a reduce waits beside free slots");
-            }
-            for (task, won) in job.done.iter().filter(|(task, _)| !job.commits(**task)) {
-                let output = scheduler.map_output(id, task.index).unwrap();
-                assert_eq!(output.attempt, won.lease.attempt);
-                assert!(job.ever_done.contains(&output.attempt));
-                let node = &self.nodes[&output.worker];
-                assert!(node.live && node.incarnation == output.incarnation, "output of a dead worker");
-            }
-        }
     }
 }

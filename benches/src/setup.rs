@@ -1,0 +1,194 @@
+//! What is measured and where: builds the engine and the plugins, keeps copies of them for the time
+//! of the run, and knows the sizes of the inputs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::args::AllArgs;
+use crate::child::Invocation;
+use crate::data::{Data, Text};
+
+/// The project's folder.
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Threads of everything that has threads.
+pub const WORKERS: &str = "2";
+/// Memory of the engine and of GNU sort where memory is not what is measured: all fits.
+pub const MEMORY: &str = "4G";
+/// Plugins that are measured, by the names of their crates.
+const PLUGINS: [&str; 4] = ["wordcount", "grep", "sort", "every-word"];
+
+/// Sizes of inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Text whose words are counted, in bytes.
+    pub count_bytes: u64,
+    /// Records that are sorted, in bytes.
+    pub sort_bytes: u64,
+    /// Text that is searched, in bytes.
+    pub grep_bytes: u64,
+    /// Files that the text is cut into.
+    pub small_files: usize,
+    /// Input of the jobs with little memory, in bytes.
+    pub memory_input_bytes: u64,
+}
+
+const FULL: Sizes = Sizes {
+    count_bytes: 256 << 20,
+    sort_bytes: 1 << 30,
+    grep_bytes: 1 << 30,
+    small_files: 10_000,
+    memory_input_bytes: 640 << 20,
+};
+
+const QUICK: Sizes = Sizes {
+    count_bytes: 4 << 20,
+    sort_bytes: 8 << 20,
+    grep_bytes: 4 << 20,
+    small_files: 100,
+    memory_input_bytes: 96 << 20,
+};
+
+/// Everything that a benchmark needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// Inputs.
+    pub data: Data,
+    /// Their sizes.
+    pub sizes: Sizes,
+    /// Measured runs of each contestant.
+    pub runs: usize,
+    quick: bool,
+    /// Copies of the binaries, outputs, temporary files; removed in the end.
+    scratch: TempDir,
+}
+
+impl Setup {
+    /// Builds, copies, and finds the text.
+    pub fn prepare(args: &AllArgs) -> Result<Self> {
+        let exe = std::env::current_exe().context("this program does not know where it is")?;
+        let target = exe.ancestors().nth(2).context("this program is not in a target folder")?;
+        build(target, &["--release", "-p", "mr-engine"])?;
+        let plugins = PLUGINS.iter().flat_map(|plugin| ["-p", plugin]);
+        let guest = ["--profile", "guest", "--target", "wasm32-wasip2"].into_iter().chain(plugins);
+        build(target, &guest.collect::<Vec<_>>())?;
+
+        let folder = Path::new(ROOT).join("benches/data");
+        fs::create_dir_all(&folder)?;
+        let scratch = tempfile::Builder::new().prefix("scratch-").tempdir_in(&folder)?;
+        let copy = |from: PathBuf, name: &str| {
+            fs::copy(&from, scratch.path().join(name))
+                .with_context(|| format!("{} was not built", from.display()))
+        };
+        // A build meanwhile must not change what is measured.
+        copy(target.join("release/mr-engine"), "mr-engine")?;
+        copy(exe.clone(), "mr-bench")?;
+        for plugin in PLUGINS {
+            let file = format!("{}.wasm", plugin.replace('-', "_"));
+            copy(target.join("wasm32-wasip2/guest").join(file), &format!("{plugin}.wasm"))?;
+        }
+        let text = if args.quick { Text::Crates } else { Text::linux_or_crates(&folder) };
+        Ok(Self {
+            data: Data::new(folder, text),
+            sizes: if args.quick { QUICK } else { FULL },
+            runs: usize::from(args.runs),
+            quick: args.quick,
+            scratch,
+        })
+    }
+
+    /// A path for an output or the like.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    /// A plugin's file.
+    pub fn plugin(&self, name: &str) -> PathBuf {
+        self.scratch(&format!("{name}.wasm"))
+    }
+
+    /// Folder for compiled plugins, filled by the first job.
+    pub fn cache(&self) -> PathBuf {
+        self.scratch("cache")
+    }
+
+    /// A job of the engine: its plugin, input and output, and further options.
+    pub fn job(&self, plugin: &str, input: &Path, output: &Path, options: &[&str]) -> Invocation {
+        let mut invocation = Invocation::new([self.scratch("mr-engine")]);
+        let mut add = |option: &str, value: &Path| {
+            invocation.argv.extend([option.into(), value.as_os_str().to_owned()]);
+        };
+        add("submit", &self.plugin(plugin));
+        add("--input", input);
+        add("--output", output);
+        add("--work-dir", &self.scratch("work"));
+        add("--cache-dir", &self.cache());
+        invocation.argv.extend(["--quiet", "--workers", WORKERS].map(Into::into));
+        invocation.argv.extend(options.iter().map(Into::into));
+        invocation
+    }
+
+    /// A reference that is written here.
+    pub fn reference(&self, name: &str, input: &Path, output: &Path) -> Invocation {
+        let mut invocation = Invocation::new([self.scratch("mr-bench")]);
+        invocation.argv.extend([name.into(), input.into(), output.into()]);
+        invocation.argv.extend(["--threads", WORKERS].map(Into::into));
+        invocation
+    }
+
+    /// Runs a tiny job with a plugin, so that it is compiled before anything is measured.
+    pub fn warm(&self, plugin: &str, options: &[&str]) -> Result<()> {
+        let (input, output) = (self.scratch("warm.txt"), self.scratch("warm"));
+        fs::write(&input, format!("{:99}\n", "warm"))?;
+        self.job(plugin, &input, &output, &[&["--overwrite"], options].concat()).run(&[])?;
+        Ok(fs::remove_dir_all(output)?)
+    }
+
+    /// What the engine says of itself.
+    pub fn engine_version(&self) -> String {
+        let output = Command::new(self.scratch("mr-engine")).arg("--version").output();
+        output.map_or_else(|_| "unknown".into(), |said| String::from_utf8_lossy(&said.stdout).trim().into())
+    }
+
+    /// Where the text is from.
+    pub fn text_origin(&self) -> String {
+        self.data.origin()
+    }
+
+    /// How often things are run, and with how many threads.
+    pub fn runs_said(&self) -> String {
+        let quick = if self.quick { "; QUICK: sizes too small for figures" } else { "" };
+        format!("{} of each contestant, in turn; {WORKERS} threads; page cache warm{quick}", self.runs)
+    }
+
+    /// File that the run is kept in, if it is.
+    pub fn run_file(&self, args: &AllArgs) -> Option<PathBuf> {
+        if args.out.is_some() || self.quick {
+            return args.out.clone();
+        }
+        let date = Command::new("date").args(["-u", "+%F-%H%M"]).output().ok()?;
+        let date = String::from_utf8_lossy(&date.stdout).trim().to_owned();
+        let what: Vec<_> = args.only.iter().map(|bench| bench.title().replace(' ', "-")).collect();
+        let what = if what.is_empty() { "full".to_owned() } else { what.join("-") };
+        Some(Path::new(ROOT).join(format!("benches/runs/{date}-{what}.txt")))
+    }
+}
+
+fn build(target: &Path, args: &[&str]) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(ROOT).args(["build", "--quiet", "--target-dir"]).arg(target).args(args);
+    // Those of a test run would make another build of everything.
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let status = command.status().context("cargo does not start")?;
+    if !status.success() {
+        bail!(
+            "cargo build {} failed; tools/install-wasm-target.sh installs the plugins' target",
+            args.join(" ")
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What was seen over all histories, so that a simulation that stops making trouble is noticed.
+
+use std::collections::BTreeMap;
+
+/// How often things were seen over all histories.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub outcomes: BTreeMap<&'static str, u64>,
+    events: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Tally) {
+        for (name, count) in &other.outcomes {
+            *self.outcomes.entry(name).or_default() += count;
+        }
+        for (name, count) in &other.events {
+            *self.events.entry(name).or_default() += count;
+        }
+    }
+
+    /// A simulation that stops producing a kind of trouble tests nothing about it.
+    pub fn assert_everything_was_seen(&self) {
+        for name in ["succeeded", "failed", "cancelled", "no-workers"] {
+            assert!(self.outcomes.contains_key(name), "no job was ever {name}");
+        }
+        let events = [
+            "backup",
+            "coordinator restart",
+            "fenced",
+            "grant awaited",
+            "grant passed",
+            "late word",
+            "map rerun",
+        ];
+        for name in events {
+            assert!(self.events.contains_key(name), "never seen: {name}");
+        }
+    }
+
+    pub fn see(&mut self, name: &'static str) {
+        *self.events.entry(name).or_default() += 1;
+    }
+}

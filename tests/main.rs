@@ -1,0 +1,25 @@
+//! The engine as its users meet it: real processes, real plugins, real files. Results are compared byte
+//! for byte with naive references that hold everything in memory; failures with their exit code and
+//! their words. Needs the engine and the plugins to be built, which `make test` does.
+//!
+//! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
+//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
+//! then trouble: [`refusals`] (before anything runs), [`faults`] (of plugins), [`disk`], [`interrupt`],
+//! [`memory`]; then the rest: [`cache`], [`commands`].
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cache;
+mod commands;
+mod disk;
+mod faults;
+mod input;
+mod interrupt;
+mod jobs;
+mod memory;
+mod output;
+mod records;
+mod refusals;
+mod roles;
+mod sorting;
+mod support;
