@@ -7,6 +7,7 @@ if ! command -v cargo-deny >/dev/null 2>&1; then
     echo "audit: skipped, cargo-deny is not installed (cargo install --locked cargo-deny)" >&2
     exit 0
 fi
+cargo fetch --quiet
 cargo deny --offline --log-level error check bans licenses sources
 cargo deny --log-level error fetch db >/dev/null 2>&1 ||
     { echo "audit: known faults were not checked, the advisory database cannot be had from here" >&2; exit 0; }

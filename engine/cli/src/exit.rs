@@ -102,7 +102,9 @@ fn job_code(error: &JobError) -> Code {
         JobError::Cancelled => Code::Interrupted,
         JobError::Output(OutputError::Failed(failure)) => failure_code(failure),
         JobError::Output(_) => Code::Output,
-        JobError::Attempt { failure, .. } | JobError::Job(failure) => failure_code(failure),
+        JobError::Attempt { failure, .. } | JobError::Sample(failure) | JobError::Job(failure) => {
+            failure_code(failure)
+        }
     }
 }
 

@@ -1,4 +1,8 @@
-//! Ctrl-C and termination: the first asks the job to stop and clean up, the second ends the process.
+//! Ctrl-C and termination: before the job runs there is nothing to clean up and the process just ends;
+//! then the first asks the job to stop and clean up, and the second ends the process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use mr_sandbox::CancelToken;
@@ -6,13 +10,32 @@ use mr_sandbox::CancelToken;
 /// Exit code of an interrupted process, as shells expect it.
 const INTERRUPTED: i32 = 130;
 
-/// Cancels `token` when the process is asked to stop.
-pub fn watch(token: CancelToken) -> Result<()> {
-    ctrlc::set_handler(move || {
-        if token.is_cancelled() {
-            std::process::exit(INTERRUPTED);
-        }
-        token.cancel();
-    })
-    .context("signals cannot be handled")
+/// What a signal stops.
+#[derive(Clone, Default)]
+pub struct Interrupt {
+    job: CancelToken,
+    running: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// Watches for signals from now on.
+    pub fn watch() -> Result<Self> {
+        let interrupt = Self::default();
+        let seen = interrupt.clone();
+        ctrlc::set_handler(move || {
+            if !seen.running.load(Ordering::SeqCst) || seen.job.is_cancelled() {
+                eprintln!("mr-engine: interrupted");
+                std::process::exit(INTERRUPTED);
+            }
+            seen.job.cancel();
+        })
+        .context("signals cannot be handled")?;
+        Ok(interrupt)
+    }
+
+    /// The job begins to run: from now on a signal cancels it. The answer is the token to run it with.
+    pub fn arm(&self) -> &CancelToken {
+        self.running.store(true, Ordering::SeqCst);
+        &self.job
+    }
 }

@@ -5,16 +5,15 @@ use std::time::Instant;
 
 use anyhow::Result;
 use mr_runtime::{Progress, run_local};
-use mr_sandbox::CancelToken;
 
 use crate::args::SubmitArgs;
+use crate::interrupt::Interrupt;
 use crate::show::{Show, Style};
-use crate::{interrupt, job, summary};
+use crate::{job, summary};
 
 /// Runs the job.
 pub fn run(args: &SubmitArgs) -> Result<()> {
-    let cancel = CancelToken::default();
-    interrupt::watch(cancel.clone())?;
+    let interrupt = Interrupt::watch()?;
     let style = match (args.json, args.quiet) {
         (true, quiet) => Style::Json { to_stdout: args.job.output.is_some(), quiet },
         (false, true) => Style::Quiet,
@@ -27,7 +26,7 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
     let compiled = begun.elapsed();
     let outcome = planned.and_then(|plan| {
         show.planned(&plan);
-        let report = run_local(&plan, &progress, &cancel, show.log_forward())?;
+        let report = run_local(&plan, &progress, interrupt.arm(), show.log_forward())?;
         Ok((plan, report))
     });
     show.finish();

@@ -48,6 +48,9 @@ pub enum JobError {
         /// Why.
         failure: Failure,
     },
+    /// The keys could not be sampled for range partitioning.
+    #[error("sampling keys for range partitioning failed: {0}")]
+    Sample(Failure),
     /// The job failed outside of any attempt.
     #[error("{0}")]
     Job(Failure),
@@ -60,7 +63,9 @@ impl JobError {
     /// The failure behind it, if there is one.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            JobError::Attempt { failure, .. } | JobError::Job(failure) => Some(failure),
+            JobError::Attempt { failure, .. } | JobError::Sample(failure) | JobError::Job(failure) => {
+                Some(failure)
+            }
             JobError::Output(OutputError::Failed(failure)) => Some(failure),
             JobError::Output(_) | JobError::Cancelled => None,
         }
@@ -90,7 +95,7 @@ pub fn run_local(
     if plan.spec.partitioning == Partitioning::Range {
         let boundaries = match sample_boundaries(&job, &plan.splits, cancel) {
             Err(Failure::Cancelled) => return Err(JobError::Cancelled),
-            sampled => sampled.map_err(JobError::Job)?,
+            sampled => sampled.map_err(JobError::Sample)?,
         };
         let shared = Arc::get_mut(&mut job);
         let shared = shared.ok_or_else(|| JobError::Job(Failure::internal("the sampler still runs")))?;

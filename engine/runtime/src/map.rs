@@ -77,11 +77,11 @@ pub(crate) fn run_map(
         records_in: 0,
         guest_memory_peak: 0,
     };
-    if job.spec.reducers == 0 { run.to_part() } else { run.to_runs() }
+    if job.spec.reducers == 0 { run.make_part() } else { run.make_runs() }
 }
 
 impl MapAttempt<'_> {
-    fn to_runs(&mut self) -> Result<MapDone, Failure> {
+    fn make_runs(&mut self) -> Result<MapDone, Failure> {
         let job = self.job.clone();
         let writer = MapOutputWriter::new(OutputOptions {
             id: job.run_id(self.attempt),
@@ -113,7 +113,7 @@ impl MapAttempt<'_> {
         Ok(self.done(MapProduct::Runs(output), (records_out, bytes_out), rejected))
     }
 
-    fn to_part(&mut self) -> Result<MapDone, Failure> {
+    fn make_part(&mut self) -> Result<MapDone, Failure> {
         let AttemptId { task, attempt } = self.attempt;
         let part = PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)?;
         let (sink, rejected) = self.run(PartSink::new(self.job.clone(), Role::Mapper, part))?;

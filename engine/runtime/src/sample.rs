@@ -3,14 +3,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mr_model::limit::{KIB, MIB};
+use mr_model::limit::KIB;
 use mr_model::{AttemptId, BatchBuf, Failure, InputFormat, Role, TaskId};
 use mr_sandbox::{CancelToken, GuestMemory, Mapper};
 use mr_shuffle::range_boundaries;
 use mr_storage::{Piece, Split, SplitReader};
 
 use crate::job::Job;
-use crate::sink::SampleSink;
+use crate::sink::{SampleSink, locate};
 
 /// Places of the input that are looked at: the share of the largest range then is within some per
 /// cent of even for inputs that are not sorted in an odd way.
@@ -18,7 +18,7 @@ const PLACES: u64 = 128;
 /// Bytes looked at in each place.
 const PLACE_BYTES: u64 = 32 * KIB;
 /// Most memory for sampled keys, in bytes.
-const SAMPLE_BYTES_MAX: usize = 16 * MIB as usize;
+const SAMPLE_BYTES_MAX: usize = 16 << 20;
 
 /// Samples the keys that the map stage emits and divides them into the job's ranges.
 pub(crate) fn sample_boundaries(
@@ -48,7 +48,9 @@ pub(crate) fn sample_boundaries(
             return Err(Failure::Cancelled);
         }
         match mapper.as_mut() {
-            Some(mapper) => mapper.map_batch(batch.view()).map_err(|error| error.failure)?,
+            Some(mapper) => mapper
+                .map_batch(batch.view())
+                .map_err(|error| locate(error.failure, reader.place(error.row.unwrap_or(0))))?,
             None => {
                 let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
                 batch.keys.view().iter().for_each(|key| sink.push(key));
