@@ -70,7 +70,11 @@ pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
         ),
     );
     if report.rejects > 0 {
-        line("rejects", format!("{} records, kept in _rejects.jsonl", count(report.rejects)));
+        let kept = match &plan.output {
+            OutputTarget::Dir { .. } => "kept in _rejects.jsonl",
+            OutputTarget::Stdout => "not kept: give --output",
+        };
+        line("rejects", format!("{} records, {kept}", count(report.rejects)));
     }
     if report.attempts_failed > 0 {
         line("retries", format!("{} attempts failed and were tried again", count(report.attempts_failed)));

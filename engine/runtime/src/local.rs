@@ -408,6 +408,10 @@ impl<'a> Driver<'a> {
                     self.handle(Event::JobCancelled { job: self.plan.spec.id.clone() });
                 }
             }
+            // What went out on a stream cannot be taken back, so no other attempt could do better.
+            Err(failure) if matches!(self.target, Target::Stdout(_)) => {
+                self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
+            }
             Err(failure) => self.handle(Event::AttemptFailed { lease, failure }),
         }
     }

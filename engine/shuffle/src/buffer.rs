@@ -18,6 +18,8 @@ const RECORD_COST_BYTES: u64 = (VALUE_LENGTH_BYTES + 2 * size_of::<Entry>() + si
 /// Step in which a buffer asks the pool for more, in bytes: seldom enough to cost nothing, small
 /// enough to share the pool evenly.
 const RESERVE_STEP_BYTES: u64 = 4 << 20;
+/// What a run takes to keep beside its records and index, at most: ends of pages, its own structures.
+const KEPT_SLACK_BYTES: u64 = 10 << 10;
 /// Largest arena, in bytes: entries hold offsets of 32 bits.
 const ARENA_BYTES_MAX: u64 = u32::MAX as u64;
 
@@ -263,7 +265,8 @@ impl MemoryRun {
 
     /// Bytes of memory that the run takes to keep.
     pub fn kept_bytes(&self) -> u64 {
-        (self.arena.len() + self.entries.len() * size_of::<Entry>()) as u64
+        let index = self.starts.len() * (size_of::<usize>() + size_of::<u64>());
+        (self.arena.len() + self.entries.len() * size_of::<Entry>() + index) as u64 + KEPT_SLACK_BYTES
     }
 
     /// Turns the run into one that stays, counted in `retained` and wholly in the pool; false where

@@ -1,7 +1,8 @@
-//! A vector of plain values in pages of its own: it grows by remapping instead of copying, asks for
-//! huge pages, and returns every page to the system when dropped, so that resident memory follows
-//! what is in use. The only unsafe code of this crate.
+//! A vector of plain values that grows without copying: small it lies on the heap, large in a mapping
+//! of its own that is remapped to grow, uses huge pages, and goes back to the system as a whole. So
+//! resident memory follows what is in use. The only unsafe code of this crate beside a prefetch.
 
+use std::alloc::Layout;
 use std::ffi::c_void;
 use std::io;
 use std::marker::PhantomData;
@@ -10,8 +11,13 @@ use std::ptr::NonNull;
 
 use rustix::mm::{Advice, MapFlags, MremapFlags, ProtFlags, madvise, mmap_anonymous, mremap, munmap};
 
-/// Least mapping, in bytes: one huge page, so that asking for huge pages has an effect.
-const MAPPING_BYTES_MIN: usize = 2 << 20;
+/// Size up to which values lie on the heap, in bytes: a mapping costs a system call and, with huge
+/// pages, up to one of these.
+const HEAP_BYTES_MAX: usize = 1 << 20;
+/// Unit in which mappings grow, in bytes: one huge page.
+const MAPPING_STEP_BYTES: usize = 2 << 20;
+/// Unit in which mappings shrink, in bytes: one page.
+const PAGE_BYTES: usize = 4 << 10;
 
 /// Values that any bytes are valid for and that need no drop.
 pub trait Plain: Copy + 'static {}
@@ -19,40 +25,51 @@ impl Plain for u8 {}
 impl Plain for u32 {}
 impl Plain for crate::sort::Entry {}
 
-/// A growable array of plain values in anonymous memory.
+/// A growable array of plain values.
 #[derive(Debug)]
 pub struct PageVec<T: Plain> {
     base: NonNull<T>,
     len: usize,
-    /// In values; 0 means that nothing is mapped.
+    /// In values; 0 means that there is no memory behind `base`.
     capacity: usize,
+    /// Bytes of the mapping; 0 where the values lie on the heap.
+    mapped_bytes: usize,
     owned: PhantomData<T>,
 }
 
-// SAFETY: the mapping is owned by this value alone and holds plain data.
+// SAFETY: the memory is owned by this value alone and holds plain data.
 unsafe impl<T: Plain + Send> Send for PageVec<T> {}
 // SAFETY: shared references only read.
 unsafe impl<T: Plain + Sync> Sync for PageVec<T> {}
 
 impl<T: Plain> Default for PageVec<T> {
     fn default() -> Self {
-        Self { base: NonNull::dangling(), len: 0, capacity: 0, owned: PhantomData }
+        Self { base: NonNull::dangling(), len: 0, capacity: 0, mapped_bytes: 0, owned: PhantomData }
     }
 }
 
 impl<T: Plain> PageVec<T> {
     /// Makes room for `more` values. Fails where the system has no address space or memory left.
+    #[inline]
     pub fn reserve(&mut self, more: usize) -> io::Result<()> {
         let wanted = self.len.checked_add(more).ok_or(io::ErrorKind::OutOfMemory)?;
         if wanted <= self.capacity {
             return Ok(());
         }
-        self.remap(wanted.max(self.capacity * 2))
+        self.grow(wanted.max(self.capacity * 2))
     }
 
-    /// Gives pages behind the last value back to the system.
+    /// Gives memory behind the last value back.
     pub fn shrink(&mut self) -> io::Result<()> {
-        if self.len == 0 { self.unmap() } else { self.remap(self.len) }
+        let bytes = self.len * size_of::<T>();
+        if bytes > HEAP_BYTES_MAX {
+            return self.remap(bytes.next_multiple_of(PAGE_BYTES));
+        }
+        let mut small = Self::default();
+        small.grow_heap(self.len)?;
+        small.extend(self)?;
+        *self = small;
+        Ok(())
     }
 
     /// Appends a value.
@@ -61,7 +78,7 @@ impl<T: Plain> PageVec<T> {
         if self.len == self.capacity {
             self.reserve(1)?;
         }
-        // SAFETY: `len < capacity`, and the mapping is writable up to `capacity`.
+        // SAFETY: `len < capacity`, and the memory is writable up to `capacity`.
         unsafe { self.base.add(self.len).write(value) };
         self.len += 1;
         Ok(())
@@ -74,7 +91,7 @@ impl<T: Plain> PageVec<T> {
             self.reserve(values.len())?;
         }
         // SAFETY: there is room for `values.len()` more, and a borrowed slice cannot overlap the
-        // mapping that `&mut self` owns.
+        // memory that `&mut self` owns.
         unsafe {
             self.base.add(self.len).as_ptr().copy_from_nonoverlapping(values.as_ptr(), values.len());
         }
@@ -86,55 +103,81 @@ impl<T: Plain> PageVec<T> {
     pub fn resize_zeroed(&mut self, len: usize) -> io::Result<()> {
         if len > self.len {
             self.reserve(len - self.len)?;
-            // SAFETY: the range lies within the mapping; zero bytes are a valid `T`.
+            // SAFETY: the range lies within the memory held; zero bytes are a valid `T`.
             unsafe { self.base.add(self.len).write_bytes(0, len - self.len) };
         }
         self.len = len;
         Ok(())
     }
 
-    fn remap(&mut self, capacity: usize) -> io::Result<()> {
-        let bytes = Self::mapping_bytes(capacity)?;
-        let old_bytes = Self::mapping_bytes(self.capacity)?;
-        let base = if self.capacity == 0 {
-            // SAFETY: a fresh private mapping at an address that the system chooses.
-            unsafe {
-                mmap_anonymous(
-                    std::ptr::null_mut(),
-                    bytes,
-                    ProtFlags::READ | ProtFlags::WRITE,
-                    MapFlags::PRIVATE | MapFlags::NORESERVE,
-                )?
-            }
-        } else if bytes == old_bytes {
+    #[cold]
+    fn grow(&mut self, capacity: usize) -> io::Result<()> {
+        let bytes = capacity.checked_mul(size_of::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        if bytes <= HEAP_BYTES_MAX {
+            return self.grow_heap(capacity);
+        }
+        let bytes = bytes.checked_next_multiple_of(MAPPING_STEP_BYTES).ok_or(io::ErrorKind::OutOfMemory)?;
+        if self.mapped_bytes > 0 {
+            return self.remap(bytes);
+        }
+        let mut mapped = Self::default();
+        mapped.map(bytes)?;
+        mapped.extend(self)?;
+        *self = mapped;
+        Ok(())
+    }
+
+    /// Moves to a block of the heap for exactly `capacity` values, at least as many as there are.
+    fn grow_heap(&mut self, capacity: usize) -> io::Result<()> {
+        if capacity == 0 {
             return Ok(());
+        }
+        let layout = Layout::array::<T>(capacity).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let block = if self.capacity == 0 {
+            // SAFETY: the layout is not empty.
+            unsafe { std::alloc::alloc(layout) }
         } else {
-            // SAFETY: the old mapping is ours and has `old_bytes`; every use goes through `base`.
-            unsafe { mremap(self.base.as_ptr().cast::<c_void>(), old_bytes, bytes, MremapFlags::MAYMOVE)? }
+            // SAFETY: the block was allocated with the layout of `capacity` values, and the new size is
+            // that of a valid layout with the same alignment.
+            unsafe { std::alloc::realloc(self.base.as_ptr().cast(), self.heap_layout()?, layout.size()) }
         };
+        self.base = NonNull::new(block.cast::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    fn heap_layout(&self) -> io::Result<Layout> {
+        Layout::array::<T>(self.capacity).map_err(|_| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// Makes a mapping of `bytes` bytes; nothing is held before.
+    fn map(&mut self, bytes: usize) -> io::Result<()> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a fresh private mapping at an address that the system chooses.
+        let base = unsafe {
+            mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, flags)?
+        };
+        self.hold(base, bytes)
+    }
+
+    /// Resizes the mapping.
+    fn remap(&mut self, bytes: usize) -> io::Result<()> {
+        if bytes == self.mapped_bytes {
+            return Ok(());
+        }
+        let base = self.base.as_ptr().cast::<c_void>();
+        // SAFETY: the mapping is ours and has `mapped_bytes`; every use goes through `base`.
+        let base = unsafe { mremap(base, self.mapped_bytes, bytes, MremapFlags::MAYMOVE)? };
+        self.hold(base, bytes)
+    }
+
+    fn hold(&mut self, base: *mut c_void, bytes: usize) -> io::Result<()> {
         // SAFETY: advice on our own mapping. Huge pages are a wish, refusal changes nothing.
         let _ = unsafe { madvise(base, bytes, Advice::LinuxHugepage) };
         self.base = NonNull::new(base.cast::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
         self.capacity = bytes / size_of::<T>();
+        self.mapped_bytes = bytes;
         Ok(())
-    }
-
-    fn unmap(&mut self) -> io::Result<()> {
-        if self.capacity > 0 {
-            let bytes = Self::mapping_bytes(self.capacity)?;
-            // SAFETY: the mapping is ours, has this size, and is not used again.
-            unsafe { munmap(self.base.as_ptr().cast::<c_void>(), bytes)? };
-            self.base = NonNull::dangling();
-            self.len = 0;
-            self.capacity = 0;
-        }
-        Ok(())
-    }
-
-    /// Bytes of the mapping for so many values; the same for every capacity it rounds up to.
-    fn mapping_bytes(capacity: usize) -> io::Result<usize> {
-        let bytes = capacity.checked_mul(size_of::<T>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        bytes.checked_next_multiple_of(MAPPING_BYTES_MIN).ok_or(io::ErrorKind::OutOfMemory.into())
     }
 }
 
@@ -158,7 +201,15 @@ impl<T: Plain> DerefMut for PageVec<T> {
 
 impl<T: Plain> Drop for PageVec<T> {
     fn drop(&mut self) {
-        let _ = self.unmap();
+        if self.mapped_bytes > 0 {
+            // SAFETY: the mapping is ours, has this size, and is not used again.
+            let _ = unsafe { munmap(self.base.as_ptr().cast::<c_void>(), self.mapped_bytes) };
+        } else if self.capacity > 0
+            && let Ok(layout) = self.heap_layout()
+        {
+            // SAFETY: the block was allocated with this layout and is not used again.
+            unsafe { std::alloc::dealloc(self.base.as_ptr().cast(), layout) };
+        }
     }
 }
 
@@ -180,6 +231,8 @@ mod tests {
         values.resize_zeroed(0).unwrap();
         values.resize_zeroed(10).unwrap();
         assert_eq!(&values[..], &[0; 10]);
+        values.shrink().unwrap();
+        assert_eq!((&values[..], values.capacity, values.mapped_bytes), (&[0u32; 10][..], 10, 0));
         values.resize_zeroed(0).unwrap();
         values.shrink().unwrap();
         values.push(1).unwrap();
