@@ -186,17 +186,26 @@ impl Bars {
     }
 
     fn run(&self, stopped: &Receiver<()>) {
+        let mut shown = Phase::Plan;
         while wait(stopped) {
             let progress = &self.progress;
-            if progress.phase() == Phase::Plan {
+            let phase = progress.phase();
+            if phase == Phase::Plan {
                 continue;
             }
             show(&self.map, load(&progress.map_bytes), load(&progress.map_bytes_total));
-            if progress.phase() >= Phase::Reduce {
+            if phase >= Phase::Reduce {
+                if shown < Phase::Reduce {
+                    // Rates and times left of a stage count from its begin, and stand still at its end.
+                    self.map.abandon();
+                    self.shuffle.reset();
+                    self.reduce.reset();
+                }
                 show(&self.shuffle, load(&progress.shuffle_bytes), load(&progress.shuffle_bytes_total));
                 show(&self.reduce, load(&progress.reduce_tasks), load(&progress.reduce_tasks_total));
                 self.reduce.set_message(size::bytes(load(&progress.output_bytes)));
             }
+            shown = phase;
         }
     }
 }

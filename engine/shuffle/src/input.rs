@@ -28,7 +28,8 @@ pub struct ReduceInputOptions {
     pub id: RunId,
     /// Folder of these files.
     pub dir: PathBuf,
-    /// Most run files open at once, at least 2.
+    /// Most run files open at once, at least 2; fewer where long records make them take more than
+    /// [`FILE_CURSOR_BYTES`] each.
     pub fan_in: usize,
     /// How these files are stored.
     pub codec: Codec,
@@ -67,13 +68,13 @@ impl ReduceInput {
         self.expected
     }
 
-    /// Merges down to `fan_in` files and opens the last merge.
+    /// Merges down to what can be open at once and opens the last merge.
     pub fn open(mut self, options: ReduceInputOptions) -> Result<(Merge, Merged), Failure> {
         let held = count_all(&self.sources, self.partition);
         if held != self.expected {
             return Err(lost_records(self.expected, held));
         }
-        let fan_in = options.fan_in.max(2);
+        let bytes_max = options.fan_in.max(2) as u64 * FILE_CURSOR_BYTES;
         let mut passes = Passes {
             combine: options.combine.map(|hook| CombineStage::new(hook, options.batch_bytes)),
             id: options.id,
@@ -84,8 +85,8 @@ impl ReduceInput {
             partition: self.partition,
             spilled: SpillStats::default(),
         };
-        while count_files(&self.sources) > fan_in {
-            self.sources = passes.run(self.sources, fan_in)?;
+        while count_files(&self.sources) > 2 && open_bytes(&self.sources) > bytes_max {
+            self.sources = passes.run(self.sources, bytes_max)?;
         }
         passes.combine.take().map_or(Ok(()), CombineStage::close)?;
         let merge = open_merge(&self.sources, self.partition)?;
@@ -143,6 +144,18 @@ fn count_files(sources: &[Run]) -> usize {
     sources.iter().filter(|source| matches!(source, Run::File(_))).count()
 }
 
+/// Memory of the open run files among `sources`, in bytes.
+fn open_bytes(sources: &[Run]) -> u64 {
+    sources.iter().map(cursor_bytes).sum()
+}
+
+fn cursor_bytes(source: &Run) -> u64 {
+    match source {
+        Run::Memory(_) => 0,
+        Run::File(file) => file.cursor_bytes().max(FILE_CURSOR_BYTES),
+    }
+}
+
 fn open_merge(sources: &[Run], partition: u32) -> Result<Merge, Failure> {
     let mut cursors = Vec::with_capacity(sources.len());
     for source in sources {
@@ -171,26 +184,25 @@ struct Passes {
 }
 
 impl Passes {
-    /// One pass: neighbours are merged so that at most `fan_in` files are open, the order of sources
-    /// is kept.
-    fn run(&mut self, sources: Vec<Run>, fan_in: usize) -> Result<Vec<Run>, Failure> {
-        let mut left = count_files(&sources);
+    /// One pass: neighbours are merged as far as `bytes_max` of memory for open files go, at least two
+    /// at a time; the order of sources is kept.
+    fn run(&mut self, sources: Vec<Run>, bytes_max: u64) -> Result<Vec<Run>, Failure> {
+        let mut left = open_bytes(&sources);
         let mut merged = Vec::new();
         let mut pending: Vec<Run> = Vec::new();
         for source in sources {
-            let is_file = matches!(source, Run::File(_));
             // Enough was merged when the files so far and those to come fit in one merge.
-            let fits = count_files(&merged) + count_files(&pending) + left <= fan_in;
+            let fits = open_bytes(&merged) + open_bytes(&pending) + left <= bytes_max;
+            let bytes = cursor_bytes(&source);
+            left -= bytes;
             if fits && pending.is_empty() {
-                left -= usize::from(is_file);
                 merged.push(source);
                 continue;
             }
-            left -= usize::from(is_file);
-            pending.push(source);
-            if count_files(&pending) == fan_in {
+            if count_files(&pending) > 1 && open_bytes(&pending) + bytes > bytes_max {
                 self.merge_pending(&mut pending, &mut merged)?;
             }
+            pending.push(source);
         }
         if count_files(&pending) > 1 {
             self.merge_pending(&mut pending, &mut merged)?;

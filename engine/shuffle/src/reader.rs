@@ -216,16 +216,17 @@ impl RunCursor {
             return Ok(false);
         }
         let head = self.read_head()?;
-        self.stored.resize(head.stored_bytes as usize, 0);
         let payload_at = self.next + BLOCK_HEAD_BYTES as u64;
-        let read = self.file.read_exact_at(&mut self.stored, payload_at);
+        let is_raw = head.stored_bytes == head.raw_bytes;
+        let payload = if is_raw { &mut self.block } else { &mut self.stored };
+        payload.resize(head.stored_bytes as usize, 0);
+        let read = self.file.read_exact_at(payload, payload_at);
+        let checksum = block_checksum(self.seed, self.next, &head, payload);
         read.map_err(|error| self.corrupt(error.to_string()))?;
-        if block_checksum(self.seed, self.next, &head, &self.stored) != head.checksum {
+        if checksum != head.checksum {
             return Err(self.corrupt(format!("the block at byte {} is damaged", self.next)));
         }
-        if head.stored_bytes == head.raw_bytes {
-            std::mem::swap(&mut self.block, &mut self.stored);
-        } else {
+        if !is_raw {
             self.block.resize(head.raw_bytes as usize, 0);
             let decoded = lz4_flex::block::decompress_into(&self.stored, &mut self.block);
             if decoded.ok() != Some(self.block.len()) {

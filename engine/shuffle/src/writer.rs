@@ -32,6 +32,7 @@ pub struct RunFile {
     id: RunId,
     index: Vec<IndexEntry>,
     bytes: u64,
+    cursor_bytes: u64,
 }
 
 impl RunWriter {
@@ -40,7 +41,7 @@ impl RunWriter {
         let path = dir.join(file_name(&id));
         let (header, seed) = encode_header(&id, codec);
         let mut out = File::create_new(&path).map_err(|error| Failure::disk(&path, &error))?;
-        let file = RunFile { path, id, index: Vec::new(), bytes: 0 };
+        let file = RunFile { path, id, index: Vec::new(), bytes: 0, cursor_bytes: 0 };
         out.write_all(&header).map_err(|error| Failure::disk(&file.path, &error))?;
         Ok(Self {
             file,
@@ -121,6 +122,8 @@ impl RunWriter {
             checksum: 0,
         };
         head.checksum = block_checksum(self.seed, self.offset, &head, stored);
+        let decoding = if head.stored_bytes == head.raw_bytes { 0 } else { u64::from(head.stored_bytes) };
+        self.file.cursor_bytes = self.file.cursor_bytes.max(u64::from(head.raw_bytes) + decoding);
         let written = self.out.write_all(&head.encode()).and_then(|()| self.out.write_all(stored));
         written.map_err(|error| Failure::disk(&self.file.path, &error))?;
         let bytes = head.encode().len() as u64 + stored.len() as u64;
@@ -169,6 +172,12 @@ impl RunFile {
     /// Size of the file, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Memory that a cursor over the file needs for its largest block, in bytes: one long record makes
+    /// a block as long.
+    pub fn cursor_bytes(&self) -> u64 {
+        self.cursor_bytes
     }
 }
 
