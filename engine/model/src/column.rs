@@ -204,6 +204,12 @@ impl ColumnBuf {
         self.data.len()
     }
 
+    /// Bytes of memory in use: cells and their ends.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.data.len() + self.ends.len()
+    }
+
     /// Forgets the cells, keeps the memory.
     pub fn clear(&mut self) {
         self.rows = 0;
@@ -244,6 +250,11 @@ impl BatchBuf {
         self.keys.bytes() + self.values.bytes()
     }
 
+    /// Bytes of memory in use: what bounds a batch whose cells are empty, too.
+    pub fn size(&self) -> usize {
+        self.keys.size() + self.values.size()
+    }
+
     /// Forgets the records, keeps the memory.
     pub fn clear(&mut self) {
         self.keys.clear();
@@ -275,9 +286,10 @@ impl GroupedBatchBuf {
         self.keys.rows()
     }
 
-    /// Bytes of keys and values.
-    pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.values.bytes()
+    /// Bytes of memory in use: what bounds a batch whose cells are empty, too.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.keys.size() + self.ends.len() + self.values.size()
     }
 
     /// Ends the open group at the last value.

@@ -65,7 +65,7 @@ impl Combine for PluginCombine {
         let mut combiner = self.opened()?;
         {
             let mut emitted = self.emitted();
-            emitted.bytes_max = Some(groups.bytes() * GROWTH_MAX + GROWTH_BYTES);
+            emitted.bytes_max = Some(groups.size() * GROWTH_MAX + GROWTH_BYTES);
             emitted.batch.clear();
         }
         combiner.combine_batch(groups).map_err(|error| error.failure)?;
@@ -93,7 +93,7 @@ impl Sink for Emitted {
         for (key, value) in batch.iter() {
             self.batch.push(key, value);
         }
-        if self.batch.bytes() > bytes_max {
+        if self.batch.size() > bytes_max {
             return Err(contract("it emitted far more than it was given"));
         }
         Ok(())

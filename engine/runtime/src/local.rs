@@ -286,7 +286,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Waits until no attempt runs any more.
+    /// Waits until no attempt runs any more: the job is over when it holds no slot.
     fn drain(&mut self) {
         let deadline = Instant::now() + DRAIN_TIMEOUT;
         while !self.running.is_empty() {
@@ -294,6 +294,7 @@ impl<'a> Driver<'a> {
             let Ok((lease, done)) = self.answers.recv_timeout(left) else { return };
             drop(done);
             self.running.remove(&lease.attempt);
+            self.handle(Event::AttemptCancelled { lease });
         }
     }
 
@@ -446,7 +447,7 @@ impl<'a> Driver<'a> {
 
     fn finish(&mut self, outcome: Outcome) -> Result<JobReport, JobError> {
         match outcome {
-            Outcome::Succeeded => {}
+            Outcome::Succeeded => self.check_no_leases()?,
             Outcome::Cancelled if self.closed => {}
             Outcome::Cancelled => return Err(JobError::Cancelled),
             Outcome::Failed { attempt, failure } => return Err(JobError::Attempt { attempt, failure }),
@@ -461,6 +462,13 @@ impl<'a> Driver<'a> {
         self.times.publish = millis(publishing.elapsed());
         self.times.total = millis(self.begun.elapsed());
         Ok(self.tally.report(self.plan, self.times, self.closed))
+    }
+
+    fn check_no_leases(&self) -> Result<(), JobError> {
+        match self.scheduler.slots_held(&self.plan.spec.id) {
+            0 => Ok(()),
+            held => Err(JobError::Job(Failure::internal(format!("the job ended and holds {held} slots")))),
+        }
     }
 
     fn publish(&mut self) -> Result<(), JobError> {

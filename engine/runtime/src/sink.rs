@@ -14,6 +14,9 @@ use crate::job::{Job, Spread};
 /// Encoded output that is handed to a part at a time, in bytes.
 const PART_CHUNK_BYTES: usize = 64 * 1024;
 
+/// Bytes kept of the reason of a reject: they are held until the job ends.
+const REASON_BYTES_MAX: usize = 512;
+
 /// A row that a plugin gave up on.
 #[derive(Debug, Clone)]
 pub(crate) struct RejectedRow {
@@ -59,6 +62,7 @@ impl Rejects {
 
     fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
         self.count += 1;
+        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });

@@ -37,13 +37,13 @@ impl CombineStage {
     pub fn add(&mut self, key: &[u8], value: &[u8], consume: Consume<'_>) -> Result<(), Failure> {
         let open = self.groups.groups() > 0;
         if !open || self.last_key != key {
-            if self.groups.bytes() >= self.batch_bytes {
+            if self.groups.size() >= self.batch_bytes {
                 self.flush(consume)?;
             } else if open {
                 self.groups.close_group();
             }
             self.start_group(key);
-        } else if self.groups.bytes() >= self.batch_bytes {
+        } else if self.groups.size() >= self.batch_bytes {
             // A combiner may be given a part of a group, so a long one is cut here.
             self.flush(consume)?;
             self.start_group(key);
@@ -131,7 +131,7 @@ pub(crate) mod tests {
 
     #[test]
     fn groups_are_combined_and_long_ones_cut() {
-        let mut stage = CombineStage::new(Box::new(Join), 6);
+        let mut stage = CombineStage::new(Box::new(Join), 30);
         let mut got = Vec::new();
         let mut consume = |key: &[u8], value: &[u8]| {
             got.push(format!("{}={}", String::from_utf8_lossy(key), String::from_utf8_lossy(value)));

@@ -27,7 +27,7 @@ impl GroupReader {
         self.skip_open()?;
         batch.clear();
         while let Some(rank) = self.merge.rank() {
-            if batch.bytes() >= self.batch_bytes {
+            if batch.size() >= self.batch_bytes {
                 return Ok(true);
             }
             let key_start = batch.keys.bytes();
@@ -42,7 +42,7 @@ impl GroupReader {
                 if !same {
                     break;
                 }
-                if batch.bytes() >= self.batch_bytes {
+                if batch.size() >= self.batch_bytes {
                     batch.close_group();
                     batch.more = true;
                     self.open_key.clear();
@@ -61,7 +61,7 @@ impl GroupReader {
         values.clear();
         let Some(rank) = self.open_rank else { return Ok(false) };
         while self.merge.key_is(rank, &self.open_key) {
-            if values.bytes() >= self.batch_bytes || values.rows() as usize >= self.batch_bytes {
+            if values.size() >= self.batch_bytes {
                 return Ok(true);
             }
             values.push(self.merge.value());

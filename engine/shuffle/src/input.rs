@@ -191,18 +191,17 @@ impl Passes {
         let mut merged = Vec::new();
         let mut pending: Vec<Run> = Vec::new();
         for source in sources {
-            // Enough was merged when the files so far and those to come fit in one merge.
-            let fits = open_bytes(&merged) + open_bytes(&pending) + left <= bytes_max;
             let bytes = cursor_bytes(&source);
-            left -= bytes;
-            if fits && pending.is_empty() {
-                merged.push(source);
-                continue;
-            }
             if count_files(&pending) > 1 && open_bytes(&pending) + bytes > bytes_max {
                 self.merge_pending(&mut pending, &mut merged)?;
             }
-            pending.push(source);
+            // Enough was merged when the files so far and those to come fit in one merge.
+            if pending.is_empty() && open_bytes(&merged) + left <= bytes_max {
+                merged.push(source);
+            } else {
+                pending.push(source);
+            }
+            left -= bytes;
         }
         if count_files(&pending) > 1 {
             self.merge_pending(&mut pending, &mut merged)?;
