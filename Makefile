@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
 PLUGINS := wordcount grep inverted-index sort
-GUESTS :=
+GUESTS := remap sum gather place unruly rogue
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build plugins guests demo test check fmt clippy docs wit audit bench sim clean
@@ -22,14 +22,14 @@ build: setup ## Build target/release/mr-engine
 plugins: setup ## Build target/plugins/NAME.wasm
 	@sh tools/build-plugins.sh "$(TARGET)" $(PLUGINS)
 
-guests: setup
-	@sh tools/build-plugins.sh "$(TARGET)" $(PLUGINS) $(GUESTS)
+guests: plugins
+	@sh tools/build-plugins.sh "$(TARGET)" --examples test-guests $(GUESTS)
 
 demo: build plugins ## Count the words of real text and show the most frequent ones (TEXT=folder for your own)
 	@TEXT="$(TEXT)" sh tools/demo.sh "$(TARGET)"
 
 test: build guests ## Run all tests
-	$(CARGO) test --release --workspace
+	@sh tools/test.sh
 
 check: fmt wit clippy docs test audit ## Everything that has to pass: format, lints, docs, tests, interface, dependencies
 
@@ -39,6 +39,7 @@ fmt:
 clippy: setup
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --profile guest --target wasm32-wasip2 $(addprefix -p ,$(PLUGINS)) -- -D warnings
+	$(CARGO) clippy --profile guest --target wasm32-wasip2 -p test-guests --examples -- -D warnings
 
 docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --quiet

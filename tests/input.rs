@@ -17,7 +17,10 @@ fn shown(texts: &[&[u8]]) -> Vec<u8> {
         let offset = u64::from_be_bytes(offset.try_into().unwrap());
         (offset.to_string().into_bytes(), line)
     };
-    texts.iter().flat_map(|bytes| text(&line_records(bytes).into_iter().map(decimal).collect::<Vec<_>>())).collect()
+    texts
+        .iter()
+        .flat_map(|bytes| text(&line_records(bytes).into_iter().map(decimal).collect::<Vec<_>>()))
+        .collect()
 }
 
 #[test]
@@ -76,7 +79,8 @@ fn folders_are_read_in_name_order_and_hidden_names_are_not() {
         .file("in/a-", "9\n")
         .file("in/empty", "");
     let done = job.check_whole(&shown(&[b"4\n", b"9\n", b"3\n", b"2\n", b"1\n"]));
-    let read: Vec<&str> = done.manifest["inputs"].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap()).collect();
+    let read: Vec<&str> =
+        done.manifest["inputs"].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap()).collect();
     assert_eq!(read, ["in/B", "in/a-", "in/a/b/c", "in/a/z", "in/b", "in/empty"]);
 }
 
@@ -95,7 +99,10 @@ fn globs_choose() {
         (&["in/{c.txt,d}"], &["in/c.txt", "in/d/a.log", "in/d/e/x.log"]),
         (&["in/.*.log"], &["in/.a.log"]),
         (&["in/c.txt", "in/*.log"], &["in/c.txt", "in/a.log", "in/b.log"]),
-        (&["in/b.log", "in", "in/b.log"], &["in/b.log", "in/a.log", "in/c.txt", "in/d/a.log", "in/d/e/x.log"]),
+        (
+            &["in/b.log", "in", "in/b.log"],
+            &["in/b.log", "in/a.log", "in/c.txt", "in/d/a.log", "in/d/e/x.log"],
+        ),
     ];
     for (patterns, expected) in cases {
         let lines: Vec<String> = expected.iter().map(|name| format!("{name}\n")).collect();

@@ -12,8 +12,7 @@ fn words_are_counted() {
     property(40, &values, |(text, arrangement, reducers)| {
         let text = text.write();
         let args = format!("--reducers {reducers} {}", arrangement.args(text.len()));
-        let done =
-            Job::new("wordcount").input(&text).args(&args).check(&naive::wordcount(&text, reducers));
+        let done = Job::new("wordcount").input(&text).args(&args).check(&naive::wordcount(&text, reducers));
         assert_eq!(done.number("input_records"), lines(&text).len() as u64);
     });
 }

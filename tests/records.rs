@@ -21,7 +21,8 @@ fn no_arrangement_changes_a_byte() {
     property(40, &values, |(records, seed, remap, arrangement, reducers)| {
         let input = Random::new(seed).bytes(records * 13);
         let expected = digested(&fixed_records(&input, 13, 5), remap, reducers);
-        let args = format!("--input-format fixed:13:5 --reducers {reducers} {}", arrangement.args(input.len()));
+        let args =
+            format!("--input-format fixed:13:5 --reducers {reducers} {}", arrangement.args(input.len()));
         digest_job(remap, &input).args(&args).check(&expected);
     });
 }
@@ -74,7 +75,7 @@ fn many_runs_are_merged_in_passes() {
     let input = Random::new(3).bytes(16 * 1500);
     let remap = Remap { keep: 3, repeat: 400, pad: 200, ..Remap::default() };
     let job = digest_job(remap, &input)
-        .args("--input-format fixed:16:8 --split-size 6000 --reducers 1 --workers 1 --memory 27M");
+        .args("--input-format fixed:16:8 --split-size 400 --reducers 1 --workers 1 --memory 27M");
     let fan_in = job.fan_in();
     let done = job.check(&digested(&fixed_records(&input, 16, 8), remap, 1));
     assert!(done.number("spill_files") > fan_in, "{} runs, {fan_in} at once", done.number("spill_files"));
@@ -103,17 +104,36 @@ fn one_reducer_or_a_thousand() {
 }
 
 #[test]
-fn counts_fold_early_and_come_out_the_same() {
-    // A million values of 50 keys: combined at every spill, so that little is left to shuffle.
-    let input: Vec<u8> = (0..5000u64).flat_map(|n| [&[(n % 50) as u8, 0], &n.to_be_bytes()[..]].concat()).collect();
-    let records = fixed_records(&input, 10, 2);
-    let shuffled = naive::shuffle(records.clone(), 3, naive::by_hash);
-    let expected: Vec<Vec<u8>> =
-        shuffled.iter().map(|records| naive::text(&naive::reduce(records, naive::sum))).collect();
-    let job = Job::staged()
-        .stage("combine", "sum")
-        .stage("reduce", "gather")
-        .input(&input)
-        .args("-p how=sum --input-format fixed:10:2 --reducers 3 --split-size 10000 --workers 2 --memory 64M");
-    job.check(&expected);
+fn values_are_combined_before_they_are_shuffled() {
+    // Few keys are combined in memory; with many, those runs are that go to disk.
+    for (keys, records, shuffled_max) in [(50, 200_000, 10_000), (150_000, 400_000, 390_000)] {
+        let mut random = Random::new(keys);
+        let record = |_| [&random.below(keys).to_be_bytes()[4..], &[0; 4], &[1, 2, 3, 4]].concat();
+        let input: Vec<u8> = (0..records).flat_map(record).collect();
+        let shuffled = naive::shuffle(fixed_records(&input, 12, 4), 3, naive::by_hash);
+        let expected: Vec<Vec<u8>> =
+            shuffled.iter().map(|records| naive::text(&naive::reduce(records, naive::sum))).collect();
+        let job = Job::staged().stage("combine", "sum").stage("reduce", "gather").input(&input);
+        let args = "--input-format fixed:12:4 --reducers 3 --split-size 3M --workers 1 --memory 27M";
+        let done = job.args("-p how=sum").args(args).check(&expected);
+        assert!(done.number("shuffle_records") < shuffled_max, "{}", done.report);
+        assert!(done.number("combine_input_records") > done.number("combine_output_records"));
+    }
+}
+
+#[test]
+fn no_budget_changes_a_byte() {
+    let remaps = (0..9usize, 100..300u64, 0..100usize);
+    let remaps = remaps.prop_map(|(keep, repeat, pad)| Remap { keep, repeat, pad, ..Remap::default() });
+    let values = (500..1500usize, proptest::num::u64::ANY, remaps, Arrangement::any(), 1..5usize);
+    property(10, &values, |(records, seed, remap, arrangement, reducers)| {
+        let input = Random::new(seed).bytes(records * 11);
+        let expected = digested(&fixed_records(&input, 11, 9), remap, reducers);
+        let shape = format!("--input-format fixed:11:9 --reducers {reducers}");
+        let job = || digest_job(remap, &input).args(&shape);
+        let roomy = job().args("--memory 1G").check(&expected);
+        assert_eq!(roomy.number("spill_files"), 0);
+        let tight = job().args(&arrangement.tight_args(input.len())).check(&expected);
+        assert_eq!(tight.number("shuffle_bytes"), roomy.number("shuffle_bytes"));
+    });
 }

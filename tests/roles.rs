@@ -65,7 +65,7 @@ fn input() -> Vec<u8> {
     let mut random = Random::new(11);
     (0..6000)
         .flat_map(|_| {
-            let key = [0, random.below(5) as u8, random.below(7) as u8, random.below(3) as u8];
+            let key = [0, random.byte(5), random.byte(7), random.byte(3)];
             [key.as_slice(), &random.next().to_be_bytes()].concat()
         })
         .collect()
@@ -125,14 +125,18 @@ fn resummed(part: &[u8], key: usize) -> Vec<u8> {
 #[track_caller]
 fn assert_roles(done: &Done, roles: Roles) {
     let plugins = done.manifest["plugins"].as_array().unwrap();
-    let played: Vec<&str> =
-        plugins.iter().flat_map(|plugin| plugin["roles"].as_array().unwrap()).filter_map(|role| role.as_str()).collect();
+    let played: Vec<&str> = plugins
+        .iter()
+        .flat_map(|plugin| plugin["roles"].as_array().unwrap())
+        .filter_map(|role| role.as_str())
+        .collect();
     let expected = [
         (roles.mapper, "mapper"),
         (roles.combiner, "combiner"),
         (roles.reducer, "reducer"),
         (roles.partitioner, "partitioner"),
     ];
-    let expected: Vec<&str> = expected.iter().filter(|(present, _)| *present).map(|(_, name)| *name).collect();
+    let expected: Vec<&str> =
+        expected.iter().filter(|(present, _)| *present).map(|(_, name)| *name).collect();
     assert_eq!(played, expected);
 }

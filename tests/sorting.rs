@@ -28,11 +28,15 @@ fn records(count: usize, distinct: u64, seed: u64) -> Vec<u8> {
 #[test]
 fn fixed_records_come_out_in_total_order() {
     let shapes = (0..3000usize, (0..4u32).prop_map(|digits| 10u64.pow(digits * 2)), proptest::num::u64::ANY);
-    property(24, &(shapes, Arrangement::any(), 1..9u32), |((count, distinct, seed), arrangement, reducers)| {
-        let input = records(count, distinct, seed);
-        let done = sort(&input, &format!("--reducers {reducers} {}", arrangement.args(input.len())));
-        assert_eq!(done.parts.len(), reducers as usize);
-    });
+    property(
+        24,
+        &(shapes, Arrangement::any(), 1..9u32),
+        |((count, distinct, seed), arrangement, reducers)| {
+            let input = records(count, distinct, seed);
+            let done = sort(&input, &format!("--reducers {reducers} {}", arrangement.args(input.len())));
+            assert_eq!(done.parts.len(), reducers as usize);
+        },
+    );
 }
 
 #[test]
@@ -61,7 +65,7 @@ fn half_of_the_records_may_have_one_key() {
 #[test]
 fn a_sort_larger_than_the_budget_spills_and_merges_in_passes() {
     let input = records(MIB, u64::MAX, 5);
-    let args = "--reducers 2 --split-size 16M --workers 1 --memory 15M";
+    let args = "--reducers 2 --split-size 3M --workers 1 --memory 15M";
     let done = sort(&input, args);
     let fan_in = Job::new("sort").input("").args(args).fan_in();
     assert!(done.number("spill_files") > fan_in, "{} runs, {fan_in} at once", done.number("spill_files"));

@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 /// Package of Debian that the text is from.
 const PACKAGE: &str = "linux-source-6.1";
 /// Bytes of a record, with its newline.
-pub const RECORD_BYTES: u64 = 100;
+pub const RECORD_BYTES: usize = 100;
 /// Bytes of a record that are its key.
 pub const KEY_BYTES: usize = 10;
 /// Small files in a folder.
@@ -122,7 +122,7 @@ impl Data {
         self.made(&format!("records-{bytes}.txt"), |path| {
             let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
             let mut state = SEED;
-            for number in 0..bytes / RECORD_BYTES {
+            for number in 0..bytes / RECORD_BYTES as u64 {
                 let key: [u8; KEY_BYTES] = std::array::from_fn(|_| printable(&mut state));
                 file.write_all(&key)?;
                 writeln!(file, "{number:032}{:A<57}", "")?;

@@ -51,8 +51,8 @@ pub fn run(setup: &Setup) -> Result<Section> {
         let outcome = contest(&[engine, gnu("C"), gnu("C.UTF-8")], setup.runs)?;
         section.rows(outcome.rows());
         let name = format!("{what}: {} lines, {:.0} MiB", outcome.digest.rows, mib(outcome.digest.bytes));
-        findings.push((format!("{name}, LC_ALL=C"), outcome.ratio(0, 1), Target::AtMost(GNU_MOST)));
-        findings.push((format!("{name}, LC_ALL=C.UTF-8"), outcome.ratio(0, 2), Target::None));
+        findings.push((format!("{name}, C"), outcome.ratio(0, 1), Target::AtMost(GNU_MOST)));
+        findings.push((format!("{name}, C.UTF-8"), outcome.ratio(0, 2), Target::None));
     }
     for (name, ratio, target) in findings {
         section.ratio(name, ratio, target);

@@ -8,11 +8,9 @@ use std::thread;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::data::{KEY_BYTES, RECORD_BYTES};
+use crate::data::{KEY_BYTES, RECORD_BYTES as RECORD};
 use crate::native_tuned::read;
 
-/// Bytes of a record.
-const RECORD: usize = RECORD_BYTES as usize;
 /// Records that are written at a time.
 const WRITE_RECORDS: usize = 10_000;
 /// Bits of an entry that are the record's number.

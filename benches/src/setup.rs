@@ -78,6 +78,7 @@ impl Setup {
 
         let folder = Path::new(ROOT).join("benches/data");
         fs::create_dir_all(&folder)?;
+        let folder = folder.canonicalize()?;
         let scratch = tempfile::Builder::new().prefix("scratch-").tempdir_in(&folder)?;
         let copy = |from: PathBuf, name: &str| {
             fs::copy(&from, scratch.path().join(name))

@@ -6,8 +6,7 @@ pub mod naive;
 pub mod process;
 pub mod random;
 
-pub use job::{Done, Failed, Job};
-pub use naive::Record;
+pub use job::{Done, Job};
 
 /// Bytes in MiB.
 pub const MIB: usize = 1 << 20;

@@ -46,6 +46,11 @@ impl Random {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
+    /// A byte below `end`.
+    pub fn byte(&mut self, end: u8) -> u8 {
+        self.below(u64::from(end)).to_le_bytes()[0]
+    }
+
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).collect();
         bytes.truncate(len);
@@ -94,7 +99,7 @@ impl Text {
         for line in 0..self.lines {
             for word in 0..random.below(self.words + 1) {
                 let separators: [&[u8]; 4] = [b" ", b" ", b"\t", b"  "];
-                text.extend_from_slice(if word == 0 { b"" } else { separators[random.below(4) as usize] });
+                text.extend_from_slice(if word == 0 { b"" } else { separators[usize::from(random.byte(4))] });
                 write_word(random.below(self.vocabulary), self.word_bytes, &mut text);
             }
             if self.ended || line + 1 < self.lines {
@@ -110,9 +115,9 @@ fn write_word(number: u64, bytes_max: u64, text: &mut Vec<u8>) {
     let mut random = Random::new(number + 1);
     for _ in 0..=random.below(bytes_max) {
         let byte = match random.below(20) {
-            0 => 0x80 | random.next() as u8,
+            0 => 0x80 | random.byte(128),
             1 => 0,
-            _ => b'a' + random.below(26) as u8,
+            _ => b'a' + random.byte(26),
         };
         text.push(byte);
     }
@@ -142,5 +147,10 @@ impl Arrangement {
         let split = (bytes as u64 / self.splits).max(1);
         let memory = self.memory_mib * self.workers;
         format!("--split-size {split} --workers {} --memory {memory}M", self.workers)
+    }
+
+    /// The options with the least memory that is accepted.
+    pub fn tight_args(&self, bytes: usize) -> String {
+        Self { memory_mib: 26, ..self.clone() }.args(bytes)
     }
 }

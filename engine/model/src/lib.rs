@@ -4,7 +4,7 @@
 //! columns, and the types and codecs of `wit/ENCODING.md`. Must not do I/O, read a clock, or know
 //! of wasmtime, threads or the network.
 //!
-//! In reading order: [`id`], [`limit`], [`column`], [`datatype`], [`contract`], [`job`],
+//! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`contract`], [`job`],
 //! [`failure`], [`counter`].
 
 pub mod column;

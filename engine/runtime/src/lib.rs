@@ -7,8 +7,8 @@
 //!
 //! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`fit`] (whether the
 //! stages fit together), [`plan`] (what would run), [`progress`] and [`report`] (what is told),
-//! [`job`] (what attempts share), [`sink`] and [`hook`] (between sandbox and shuffle), [`map`] and
-//! [`reduce`] (the attempts), [`sample`] (boundaries of range partitioning), [`workdir`] and [`tally`]
+//! `job` (what attempts share), `sink` and `hook` (between sandbox and shuffle), `map` and
+//! `reduce` (the attempts), `sample` (boundaries of range partitioning), `workdir` and `tally`
 //! (what the driver keeps), [`local`] (the driver).
 
 pub mod fit;

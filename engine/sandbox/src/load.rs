@@ -236,15 +236,12 @@ fn component(
     if let Some(component) = find() {
         return Ok((component, true));
     }
-    let mut waited = false;
     let _lock = folder.as_ref().and_then(|folder| {
-        let wait = || {
-            waited = true;
-            on_progress(LoadProgress::Waiting);
-        };
+        let wait = || on_progress(LoadProgress::Waiting);
         folder.lock(hash, wait).ok()
     });
-    if waited && let Some(component) = find() {
+    // Somebody else may have compiled it since the first look.
+    if let Some(component) = find() {
         return Ok((component, true));
     }
     on_progress(LoadProgress::Compiling { bytes: bytes.len() as u64 });

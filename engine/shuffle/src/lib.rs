@@ -4,7 +4,7 @@
 //! at spills and merges, the k-way merge, and grouping. Synchronous, one thread for each task, local
 //! files only. Must not know of wasmtime (a combiner is a hook), inputs, outputs or the network.
 //!
-//! In reading order: [`pool`] (the memory budget), [`pages`] (buffers that grow without copying),
+//! In reading order: [`pool`] (the memory budget), `pages` (buffers that grow without copying),
 //! [`partition`], [`sort`] (entries and their order), [`buffer`] (records of a map task until they
 //! are sorted), [`run`] (the run file's format), [`writer`] and [`reader`] (run files),
 //! [`output`] (a map task's output), [`merge`] (one sorted stream from many), [`group`] (batches of
