@@ -20,7 +20,7 @@ pub enum Command {
     /// Count words without a sandbox
     #[command(hide = true)]
     NativeCount(ReferenceArgs),
-    /// Count words as fast as is easy, with functions of its own
+    /// Count words in hash tables over a text in memory
     #[command(hide = true)]
     NativeTuned(ReferenceArgs),
     /// Sort records of 100 bytes by their first 10
