@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::datatype::{Bytes, DataType, SIGN, Text};
 use crate::input::{FileLine, Line};
-use crate::short::{InlineKey, append};
+use crate::short::{InlineKey, append, append_front};
 use crate::text::Str;
 use crate::words::Word;
 
@@ -111,7 +111,7 @@ impl<const N: usize> Encode<Bytes> for [u8; N] {
 impl Encode<Text> for Word<'_> {
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
-        append(out, self);
+        append_front(out, self.tail(), self.len());
     }
 
     fn encode_element(&self, out: &mut Vec<u8>) {

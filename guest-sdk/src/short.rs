@@ -154,6 +154,23 @@ pub(crate) fn append(out: &mut Vec<u8>, bytes: &[u8]) {
     out.truncate(end);
 }
 
+/// Appends the first `len` bytes of `tail`. Faster than [`append`] where more bytes follow: whole
+/// blocks are copied, and what is behind the end is forgotten again.
+#[inline]
+pub(crate) fn append_front(out: &mut Vec<u8>, tail: &[u8], len: usize) {
+    const BLOCK: usize = 16;
+    let Some(front) = tail.first_chunk::<{ 2 * BLOCK }>().filter(|_| len <= 2 * BLOCK) else {
+        return append(out, &tail[..len]);
+    };
+    let end = out.len() + len;
+    out.reserve(2 * BLOCK);
+    out.extend_from_slice(&front[..BLOCK]);
+    if len > BLOCK {
+        out.extend_from_slice(&front[BLOCK..]);
+    }
+    out.truncate(end);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

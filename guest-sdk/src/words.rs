@@ -89,7 +89,21 @@ pub struct Words<'a> {
 }
 
 impl Words<'_> {
-    #[inline]
+    /// Goes on to the next block that has edges; false at the end of the text. Once for 64 bytes, so
+    /// it may be a call: what is done for every word may not (see [`Words::edge`]).
+    #[inline(never)]
+    fn next_block(&mut self) -> bool {
+        while self.len - self.block > BLOCK {
+            self.block += BLOCK;
+            self.load_block();
+            if self.edges != 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[inline(always)]
     fn load_block(&mut self) {
         let letters = !space_mask(self.tail, self.block);
         let left = self.len - self.block;
@@ -100,14 +114,10 @@ impl Words<'_> {
     }
 
     /// Next place where a word begins or ends.
-    #[inline]
+    #[inline(always)]
     fn edge(&mut self) -> Option<usize> {
-        while self.edges == 0 {
-            if self.len - self.block <= BLOCK {
-                return None;
-            }
-            self.block += BLOCK;
-            self.load_block();
+        if self.edges == 0 && !self.next_block() {
+            return None;
         }
         let edge = self.block + self.edges.trailing_zeros() as usize;
         self.edges &= self.edges - 1;
@@ -118,7 +128,7 @@ impl Words<'_> {
 impl<'a> Iterator for Words<'a> {
     type Item = Word<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Word<'a>> {
         let start = self.edge()?;
         let end = self.edge().unwrap_or(self.len);

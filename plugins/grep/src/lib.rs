@@ -1,17 +1,20 @@
 //! Finds the lines that match a regular expression, as `grep` does; meant for jobs without
 //! reducers (`--reducers 0`).
 //!
-//! The whole chunk is searched at once, and only where there is a match are the bounds of its line
-//! found. So a match must never pass the end of a line: see [`line`].
+//! A chunk is searched as a whole, and the bounds of a line are found only where it may match. With
+//! `grep-regex`, a part of `ripgrep`, no match passes a line's end.
 
-mod line;
-
+use grep_matcher::{LineMatchKind, Matcher};
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use guest_sdk::prelude::*;
-use regex_automata::{Input, meta::Regex};
+use regex_syntax::hir::Look;
+
+/// Memory of a compiled pattern, in bytes: ten times what any sensible one needs.
+const PATTERN_BYTES_MAX: usize = 10 << 20;
 
 /// Emits the lines that match `pattern`, or with `invert` those that do not.
 pub struct Matches {
-    regex: Regex,
+    matcher: RegexMatcher,
     invert: bool,
     matched: Counter,
 }
@@ -28,9 +31,9 @@ impl Mapper for Matches {
 
     fn setup(task: &Task) -> Result<Self> {
         let pattern: String = task.param("pattern")?;
+        let matcher = compile(&pattern, task.param("ignore-case")?);
         Ok(Self {
-            regex: line::regex(&pattern, task.param("ignore-case")?)
-                .map_err(|error| Error::fatal(error).context("parameter pattern"))?,
+            matcher: matcher.map_err(|error| Error::fatal(error).context("parameter pattern"))?,
             invert: task.param("invert")?,
             matched: task.counter("lines matched"),
         })
@@ -38,7 +41,6 @@ impl Mapper for Matches {
 
     fn map(&mut self, chunk: Chunk<'_>, out: &mut Self::Output) -> Result {
         let bytes = chunk.as_bytes();
-        let mut matched = 0;
         let mut start = 0;
         while start < bytes.len() {
             let (line, end) = self.next_match(bytes, start).unwrap_or((bytes.len(), bytes.len()));
@@ -47,38 +49,51 @@ impl Mapper for Matches {
             } else if line < bytes.len() {
                 out.emit((), &bytes[line..end]);
             }
-            matched += i64::from(line < bytes.len());
+            self.matched.add(i64::from(line < bytes.len()));
             start = end + 1;
         }
-        self.matched.add(matched);
         Ok(())
     }
 }
 
 impl Matches {
     /// Bounds of the first line that matches, of those that begin at `start` or later.
-    fn next_match(&self, bytes: &[u8], start: usize) -> Option<(usize, usize)> {
-        let input = Input::new(bytes).range(start..).earliest(true);
-        let place = self.regex.search_half(&input)?.offset();
-        let line = start + memchr::memrchr(b'\n', &bytes[start..place]).map_or(0, |newline| newline + 1);
-        let end = memchr::memchr(b'\n', &bytes[place..]).map_or(bytes.len(), |len| place + len);
-        // An empty match behind the last newline is on no line.
-        (line < bytes.len()).then_some((line, end))
+    fn next_match(&self, bytes: &[u8], mut start: usize) -> Option<(usize, usize)> {
+        while start < bytes.len() {
+            let (place, sure) = match self.matcher.find_candidate_line(&bytes[start..]).ok()?? {
+                LineMatchKind::Confirmed(at) => (start + at, true),
+                LineMatchKind::Candidate(at) => (start + at, false),
+            };
+            let line = start + memchr::memrchr(b'\n', &bytes[start..place]).map_or(0, |newline| newline + 1);
+            let end = memchr::memchr(b'\n', &bytes[place..]).map_or(bytes.len(), |len| place + len);
+            if line < bytes.len() && (sure || self.matcher.is_match(&bytes[line..end]).ok()?) {
+                return Some((line, end));
+            }
+            start = end + 1;
+        }
+        None
     }
+}
+
+fn compile(pattern: &str, ignore_case: bool) -> Result<RegexMatcher, Box<dyn std::error::Error>> {
+    let mut parser = regex_syntax::ParserBuilder::new().multi_line(true).utf8(false).build();
+    let bounds = parser.parse(pattern)?.properties().look_set();
+    if bounds.contains(Look::Start) || bounds.contains(Look::End) {
+        return Err("lines have no \\A or \\z: use ^ and $".into());
+    }
+    let mut builder = RegexMatcherBuilder::new();
+    builder.multi_line(true).case_insensitive(ignore_case).size_limit(PATTERN_BYTES_MAX);
+    Ok(builder.line_terminator(Some(b'\n')).build(pattern)?)
 }
 
 /// Emits whole lines; the last may lack its newline.
 fn emit_lines(lines: &[u8], out: &mut Emitter<(), Text>) {
-    if !lines.is_empty() {
-        let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-        lines.split(|byte| *byte == b'\n').for_each(|line| out.emit((), line));
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        out.emit((), line.strip_suffix(b"\n").unwrap_or(line));
     }
 }
 
-guest_sdk::export! {
-    name: "grep",
-    mapper: Matches,
-}
+guest_sdk::export! { name: "grep", mapper: Matches }
 
 #[cfg(test)]
 mod tests;
