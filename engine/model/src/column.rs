@@ -176,7 +176,11 @@ impl ColumnBuf {
     /// Appends a cell.
     #[inline]
     pub fn push(&mut self, cell: &[u8]) {
-        self.data.extend_from_slice(cell);
+        // Numbers are the commonest cells, and a copy of known length is no call.
+        match <&[u8; 8]>::try_from(cell) {
+            Ok(word) => self.data.extend_from_slice(word),
+            Err(_) => self.data.extend_from_slice(cell),
+        }
         self.close_cell();
     }
 

@@ -85,10 +85,7 @@ impl SortBuffer {
             return Ok(Pushed::Full);
         };
         let value_bytes = u32::try_from(value.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        self.arena.reserve(VALUE_LENGTH_BYTES + key.len() + value.len())?;
-        self.arena.extend(&value_bytes.to_le_bytes())?;
-        self.arena.extend(key)?;
-        self.arena.extend(value)?;
+        self.arena.extend_all([&value_bytes.to_le_bytes(), key, value])?;
         self.entries.push(Entry::new(key, offset))?;
         if self.counts.len() > 1 {
             self.placed.push(partition)?;
@@ -101,6 +98,17 @@ impl SortBuffer {
 
     /// Sorts by partition and key into a run, and leaves an empty buffer.
     pub fn sort(&mut self) -> io::Result<MemoryRun> {
+        let mut run = self.group_partitions()?;
+        let arena = Arena(&run.arena);
+        for partition in 0..run.bytes.len() {
+            let range = run.starts[partition]..run.starts[partition + 1];
+            sort_entries(&mut run.entries[range], &arena);
+        }
+        Ok(run)
+    }
+
+    /// As [`SortBuffer::sort`], where each partition's records were pushed in key order already.
+    pub fn group_partitions(&mut self) -> io::Result<MemoryRun> {
         let partitions = self.counts.len();
         let empty = self.reservation.pool().reserve();
         let fresh = Self::new(u32::try_from(partitions).unwrap_or(u32::MAX), self.base_bytes, empty);
@@ -114,21 +122,14 @@ impl SortBuffer {
         starts.push(start);
         let entries =
             if partitions == 1 { full.entries } else { scatter(&full.entries, &full.placed, &starts)? };
-        let mut run = MemoryRun {
+        Ok(MemoryRun {
             arena: full.arena,
             entries,
             starts,
             bytes: full.bytes,
             reservation: full.reservation,
             retained: None,
-        };
-        drop(full.placed);
-        let arena = Arena(&run.arena);
-        for partition in 0..partitions {
-            let range = run.starts[partition]..run.starts[partition + 1];
-            sort_entries(&mut run.entries[range], &arena);
-        }
-        Ok(run)
+        })
     }
 
     /// Asks the pool for more; false where there is none or offsets would not reach.
