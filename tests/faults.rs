@@ -8,9 +8,9 @@ use crate::support::Job;
 use crate::support::process::run;
 
 /// Lines of equal length; enough of them are equal for the engine to combine.
-const TEXT: &str = "first.\nboom x\nboom x\nboom x\nboom x\nlast..\n";
+const TEXT: &str = "first.\nboom x\nboom x\nboom x\nboom x\nboom x\nboom x\nboom x\nboom x\nlast..\n";
 /// What becomes of it when nothing goes wrong.
-const COUNTS: &[u8] = b"boom x\t4\nfirst.\t1\nlast..\t1\n";
+const COUNTS: &[u8] = b"boom x\t8\nfirst.\t1\nlast..\t1\n";
 /// What is left without the lines that begin with `boom`.
 const COUNTS_REST: &[u8] = b"first.\t1\nlast..\t1\n";
 
@@ -106,7 +106,7 @@ fn a_record_over_the_limit_fails_the_job() {
     let fault = "the mapper went over its limit of record size: a record of 2097160 bytes, and 1048576 bytes are \
         allowed (raise it with --max-record)";
     unruly("huge-record", "mapper").fails(7, &[fault]);
-    let huge = [&[b'x'; 2 << 20][..], b"\t4\n"].concat();
+    let huge = [&[b'x'; 2 << 20][..], b"\t8\n"].concat();
     let expected = [COUNTS, &huge].concat();
     unruly("huge-record", "mapper").args("--max-record 3M").check_whole(&expected);
 }
@@ -132,11 +132,11 @@ fn a_transient_failure_is_tried_again_and_counts_once() {
     for role in ["mapper", "reducer"] {
         let job = unruly("transient-once", role).args("--split-size 14");
         let done = job.check_whole(COUNTS);
-        assert_eq!(done.report["counters"], json!({ "groups": 3, "lines": 6 }), "{role}");
+        assert_eq!(done.report["counters"], json!({ "groups": 3, "lines": 10 }), "{role}");
         assert_eq!(done.manifest["counters"], done.report["counters"]);
-        assert_eq!(done.number("input_records"), 6);
-        // All three splits have a line with `boom`; these make one group.
-        assert_eq!(done.number("attempts_failed"), if role == "mapper" { 3 } else { 1 });
+        assert_eq!(done.number("input_records"), 10);
+        // All five splits have a line with `boom`; these make one group.
+        assert_eq!(done.number("attempts_failed"), if role == "mapper" { 5 } else { 1 });
     }
 }
 
@@ -172,14 +172,14 @@ fn rejects_over_the_limit_fail_the_job() {
 #[test]
 fn rejects_within_the_limit_are_kept() {
     // Splits of one line, so that a place is that of a line.
-    let job = unruly("reject", "mapper").args("--max-rejects 4 --split-size 7");
+    let job = unruly("reject", "mapper").args("--max-rejects 8 --split-size 7");
     let done = job.check_whole(COUNTS_REST);
     let reject = |offset: u64| {
         let reason = format!("not wanted; while mapping the line at byte {offset}: \"boom x\"");
         json!({ "path": "in", "offset": offset, "reason": reason, "sample": "boom x\\n" })
     };
-    assert_eq!(done.rejects, [reject(7), reject(14), reject(21), reject(28)]);
-    assert_eq!(done.manifest["rejects"], 4);
+    assert_eq!(done.rejects, (1..=8).map(|line| reject(7 * line)).collect::<Vec<_>>());
+    assert_eq!(done.manifest["rejects"], 8);
 
     let done = unruly("reject", "reducer").args("--max-rejects 5").check_whole(COUNTS_REST);
     let reason = "not wanted; while reducing the group with key \"boom x\"";
@@ -188,10 +188,10 @@ fn rejects_within_the_limit_are_kept() {
 
 #[test]
 fn rejects_without_an_output_folder_are_counted_only() {
-    let job = unruly("reject", "mapper").args("--max-rejects 4");
+    let job = unruly("reject", "mapper").args("--max-rejects 8");
     let ended = run(job.command("submit"));
     assert_eq!((ended.code(), ended.stdout.as_slice()), (Some(0), COUNTS_REST));
-    assert!(ended.stderr.contains("rejects  4 records, not kept: give --output\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("rejects  8 records, not kept: give --output\n"), "{}", ended.stderr);
     job.assert_no_leftovers();
 }
 
