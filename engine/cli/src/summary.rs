@@ -79,6 +79,9 @@ pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
     if report.attempts_failed > 0 {
         line("retries", format!("{} attempts failed and were tried again", count(report.attempts_failed)));
     }
+    if report.counters_left_out > 0 {
+        line("counter", format!("{} counts left out: too many names", count(report.counters_left_out)));
+    }
     for (name, value) in report.counters.iter() {
         line("counter", format!("{name} = {value}"));
     }

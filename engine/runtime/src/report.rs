@@ -45,6 +45,8 @@ pub struct JobReport {
     pub rejects: u64,
     /// The plugins' counters.
     pub counters: Counters,
+    /// Counts left out because there were too many names of counters.
+    pub counters_left_out: u64,
     /// Time in each phase, in milliseconds.
     pub millis: Times,
     /// Peak of a guest's linear memory, in bytes.

@@ -167,16 +167,18 @@ impl Tally {
         self.reduces.iter().flatten()
     }
 
-    /// Counters of all tasks. Those over the cap on names are left out; each attempt's own are within it.
-    fn counters(&self) -> Counters {
+    /// Counters of all tasks, and how many were left out: each attempt is within the cap on names, all
+    /// together may not be.
+    fn counters(&self) -> (Counters, u64) {
         let mut sum = Counters::default();
+        let mut left_out = 0;
         let maps = self.maps().map(|facts| &facts.counters);
         for counters in maps.chain(self.reduces().map(|facts| &facts.counters)) {
             for (name, delta) in counters.iter() {
-                let _ = sum.add(name, delta);
+                left_out += u64::from(sum.add(name, delta).is_err());
             }
         }
-        sum
+        (sum, left_out)
     }
 
     /// The report of a job that ended well.
@@ -187,6 +189,7 @@ impl Tally {
         let peaks = self.maps().map(|facts| facts.guest_memory_peak);
         let peaks = peaks.chain(self.reduces().map(|facts| facts.guest_memory_peak));
         let (shuffle_records, shuffle_bytes) = self.shuffle();
+        let (counters, counters_left_out) = self.counters();
         JobReport {
             job: plan.spec.id.to_string(),
             input_files: plan.files.len() as u64,
@@ -204,7 +207,8 @@ impl Tally {
             output_records: self.parts.values().map(|part| part.rows).sum(),
             output_bytes: self.parts.values().map(|part| part.bytes).sum(),
             rejects: self.rejects,
-            counters: self.counters(),
+            counters,
+            counters_left_out,
             millis,
             guest_memory_bytes_peak: peaks.max().unwrap_or(0),
             parts: self.parts.values().cloned().collect(),
@@ -234,7 +238,7 @@ pub(crate) fn manifest(plan: &Plan, tally: &Tally) -> Manifest {
         partitioning: plan.spec.partitioning,
         reducers: plan.spec.reducers,
         parts: tally.parts.values().cloned().collect(),
-        counters: tally.counters(),
+        counters: tally.counters().0,
         rejects: tally.rejects(),
     }
 }
