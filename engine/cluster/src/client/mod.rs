@@ -1,0 +1,1 @@
+//! The client's side: submits jobs, asks about them, comes back when the coordinator was away.

@@ -1,0 +1,1 @@
+//! The coordinator: owns the jobs, their journal and their outputs.
