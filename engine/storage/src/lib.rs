@@ -8,7 +8,7 @@
 //! must not write anywhere but in the staging folder of an output.
 //!
 //! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`output`], [`stdout`],
-//! [`manifest`]; below them `walk`, `file`, `origin`, `path_serde` and `staging`.
+//! [`manifest`]; below them `walk`, `file`, `origin` and `staging`.
 
 pub mod encode;
 mod file;
@@ -17,7 +17,6 @@ pub mod manifest;
 mod origin;
 pub mod output;
 pub mod part;
-mod path_serde;
 pub mod reader;
 pub mod split;
 mod staging;

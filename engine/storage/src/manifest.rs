@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 
 use mr_model::{
     Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Place, Role, StageTypes,
-    limit,
+    limit, path_serde,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::part::Part;
-use crate::path_serde;
 
 /// File name of the manifest in an output.
 pub const MANIFEST_NAME: &str = "_manifest.json";
