@@ -3,11 +3,10 @@
 
 use std::path::PathBuf;
 
-use mr_model::{InputFormat, limit};
+use mr_model::{InputFormat, limit, path_serde};
 use serde::{Deserialize, Serialize};
 
 use crate::input::InputFile;
-use crate::path_serde;
 
 /// Most splits of a job: each is a task to keep track of, and 64 TiB in splits of 64 MiB are enough.
 /// As many as the scheduler takes; of a map-only job, whose maps make the parts, it takes fewer.
