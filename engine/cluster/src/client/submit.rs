@@ -72,7 +72,7 @@ struct Handover<'a> {
 
 impl Handover<'_> {
     /// Whether the job was known, once it is accepted.
-    async fn run(mut self, peer: &Peer, on_upload: &mut impl FnMut(Upload)) -> Result<bool, Trouble> {
+    async fn run(self, peer: &Peer, on_upload: &mut impl FnMut(Upload)) -> Result<bool, Trouble> {
         let opening = Opening::Submit(self.submission.head.clone());
         let channel: Channel<Up, Down> =
             peer.channel(&opening, REQUEST_DEADLINE).await.map_err(|error| self.link.judge(error))?;
