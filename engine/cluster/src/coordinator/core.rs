@@ -305,12 +305,8 @@ impl Core {
         if self.is_outdated(worker, *incarnation) {
             return self.order(worker, Order::Fenced { incarnation: *incarnation, replaced: false });
         }
-        let record = WorkerRecord {
-            name,
-            incarnation: *incarnation,
-            instance: *instance,
-            address: address.clone(),
-        };
+        let record =
+            WorkerRecord { name, incarnation: *incarnation, instance: *instance, address: address.clone() };
         let disk_free_bytes = self.workers.get(&worker).map_or(0, |entry| entry.disk_free_bytes);
         let entry = WorkerEntry { record: record.clone(), connected: true, disk_free_bytes, leaving: false };
         let changed = self.workers.get(&worker).is_none_or(|former| former.record != record);
@@ -393,7 +389,7 @@ impl Core {
             components: head.components.iter().map(|(hash, _)| *hash).collect(),
             submitted_unix_millis: self.now.0,
             output: plan.output.clone(),
-            input_bytes: plan.record.input_bytes(),
+            input_bytes: plan.record.input_bytes,
             maps: u32::try_from(plan.splits.len()).unwrap_or(u32::MAX),
             reducers: plan.record.spec.reducers,
             attempts_failed: 0,

@@ -71,9 +71,7 @@ macro_rules! database_errors {
     };
 }
 
-database_errors!(
-    DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError
-);
+database_errors!(DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError);
 
 /// What is written in one transaction, in this order.
 #[derive(Debug, Default)]
