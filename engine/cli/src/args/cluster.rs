@@ -96,7 +96,7 @@ pub struct WorkersArgs {
 pub enum ClusterCommand {
     /// Mint the cluster's authority and a certificate for each node
     Init(InitArgs),
-    /// Mint a certificate for another worker or client
+    /// Mint a certificate for another node, or a new one for a node whose old files were moved away
     Add(AddArgs),
     /// Run a coordinator and workers on this machine, for trying out and for tests
     Up(UpArgs),
@@ -126,13 +126,18 @@ pub struct AddArgs {
     pub dir: PathBuf,
     /// What the node is
     pub role: AddRole,
-    /// Its name (a-z, 0-9 and -)
+    /// Its name (a-z, 0-9 and -); that of the coordinator is coordinator
     pub name: String,
+    /// Host name or address of the node, for its certificate; may be given several times
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
 }
 
 /// What can be added to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AddRole {
+    /// Schedules jobs; a cluster has one
+    Coordinator,
     /// Runs tasks
     Worker,
     /// Submits jobs and asks about them
@@ -238,8 +243,9 @@ pub struct WorkerRunArgs {
     /// Address to listen on for other workers, which fetch map output; port 0 is any free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:0")]
     pub listen: SocketAddr,
-    /// Address at which other workers reach this one [default: as the coordinator sees it]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Address at which other workers reach this one [default: --listen, with the machine's name if that
+    /// is every address]
+    #[arg(long, value_name = "HOST[:PORT]")]
     pub advertise: Option<String>,
     /// Tasks that run at once [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]

@@ -34,14 +34,14 @@ pub fn init(args: &InitArgs) -> Result<()> {
 pub fn add(args: &AddArgs) -> Result<()> {
     let authority = Authority::open(&args.dir)?;
     let role = match args.role {
+        AddRole::Coordinator => NodeRole::Coordinator,
         AddRole::Worker => NodeRole::Worker,
         AddRole::Client => NodeRole::Client,
     };
-    authority.issue(&Certificate::new(role, &args.name, &[]))?;
+    authority.issue(&Certificate::new(role, &args.name, &args.host))?;
     print(&format!(
-        "Copy {} to where {role} {} runs. ca.key stays here.\n",
-        files(&args.dir, role, &args.name),
-        args.name
+        "Copy {} to where the {role} runs. ca.key stays here.\n",
+        files(&args.dir, role, &args.name)
     ))
 }
 

@@ -1,7 +1,6 @@
 //! What the long-lived processes of a cluster share: logging, the runtime, signals, and the line that says
 //! that they are ready.
 
-use std::future::Future;
 use std::io::Write;
 
 use anyhow::{Context, Result};

@@ -40,6 +40,20 @@ pub(super) enum Trouble {
     Final(ClientError),
 }
 
+/// How often and since when one call has been tried.
+#[derive(Debug)]
+pub(super) struct Patience {
+    pause: Duration,
+    /// When the coordinator was first found to be away.
+    lost: Option<Instant>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { pause: PAUSE_MIN, lost: None }
+    }
+}
+
 /// The link to one coordinator.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -73,49 +87,68 @@ impl Link {
     /// Asks until there is an answer, or the coordinator has been away for too long. A refusal is an
     /// error, unless it says that the coordinator is about to go away.
     pub async fn ask(&self, request: &Request, deadline: Duration) -> Result<Answer, ClientError> {
-        self.persist(async |peer: &Peer| {
-            let answer = peer.request(request, deadline).await.map_err(|error| self.judge(error))?;
-            match answer {
-                Answer::Refused(refused) => Err(Trouble::of_refusal(refused)),
-                answer => Ok(answer),
-            }
-        })
-        .await
+        let mut patience = Patience::default();
+        loop {
+            let trouble = match self.peer().await {
+                Ok(peer) => match peer.request(request, deadline).await {
+                    Ok(Answer::Refused(refused)) => Trouble::of_refusal(refused),
+                    Ok(answer) => {
+                        self.note(Contact::Held);
+                        return Ok(answer);
+                    }
+                    Err(error) => self.judge(error),
+                },
+                Err(trouble) => trouble,
+            };
+            self.bear(&mut patience, trouble).await?;
+        }
     }
 
-    /// Runs `exchange` over connections until it succeeds or fails for good, or until it has failed for
-    /// as long as the coordinator may be away.
-    pub async fn persist<T>(
-        &self,
-        mut exchange: impl AsyncFnMut(&Peer) -> Result<T, Trouble>,
-    ) -> Result<T, ClientError> {
-        let (mut pause, mut lost) = (PAUSE_MIN, None);
-        loop {
-            let peer = self.present();
-            let tried = match &peer {
-                Some(peer) => exchange(peer).await,
-                None => match self.dial().await {
-                    Ok(()) => continue,
-                    Err(trouble) => Err(trouble),
-                },
-            };
-            let reason = match tried {
-                Ok(done) => {
-                    self.note(Contact::Held);
-                    return Ok(done);
-                }
-                Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Passing(reason)) => reason,
-            };
-            self.forget(peer.as_ref());
-            self.note(Contact::Away { reason: reason.as_str().into() });
-            let after = lost.get_or_insert_with(Instant::now).elapsed();
-            if after >= self.away_max {
-                return Err(ClientError::Away { coordinator: self.coordinator.clone(), after, last: reason });
-            }
-            sleep(pause.min(self.away_max - after)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+    /// The connection to the coordinator, dialled if there is none.
+    pub async fn peer(&self) -> Result<Peer, Trouble> {
+        if let Some(peer) = self.lock().clone().filter(|peer| peer.close_reason().is_none()) {
+            return Ok(peer);
         }
+        let dialled = self.dialer.dial(&self.coordinator, NodeRole::Coordinator).await;
+        let peer = dialled.map_err(|error| match &error {
+            ConnectError::Refused { refusal: Refusal::Busy, .. }
+            | ConnectError::Address { .. }
+            | ConnectError::Unanswered { .. } => Trouble::Passing(error.to_string()),
+            ConnectError::Refused { .. } => Trouble::Final(ClientError::Connect(error)),
+            ConnectError::Closed { closed, .. } => self.judge_closed(closed),
+        })?;
+        *self.lock() = Some(peer.clone());
+        Ok(peer)
+    }
+
+    /// Waits a little before the next try, over a connection of its own.
+    ///
+    /// # Errors
+    /// Another try would not help, or the coordinator has been away for too long.
+    pub async fn bear(&self, patience: &mut Patience, trouble: Trouble) -> Result<(), ClientError> {
+        let reason = match trouble {
+            Trouble::Final(error) => return Err(error),
+            Trouble::Passing(reason) => reason,
+        };
+        // Whatever else is said over it fares better over another one, too.
+        *self.lock() = None;
+        self.note(Contact::Away { reason: reason.as_str().into() });
+        let after = patience.lost.get_or_insert_with(Instant::now).elapsed();
+        if after >= self.away_max {
+            return Err(ClientError::Away { coordinator: self.coordinator.clone(), after, last: reason });
+        }
+        sleep(patience.pause.min(self.away_max - after)).await;
+        patience.pause = (patience.pause * 2).min(PAUSE_MAX);
+        Ok(())
+    }
+
+    /// Tells whoever looks, once for each change between held and away.
+    pub fn note(&self, now: Contact) {
+        self.contact.send_if_modified(|contact| {
+            let news = (*contact == Contact::Held) != (now == Contact::Held);
+            *contact = now;
+            news
+        });
     }
 
     /// What an exchange's error means for the next try.
@@ -166,43 +199,6 @@ impl Link {
             }
             closed => Trouble::Passing(closed.to_string()),
         }
-    }
-
-    /// Dials and keeps the connection.
-    async fn dial(&self) -> Result<(), Trouble> {
-        let dialled = self.dialer.dial(&self.coordinator, NodeRole::Coordinator).await;
-        let peer = dialled.map_err(|error| match &error {
-            ConnectError::Refused { refusal: Refusal::Busy, .. }
-            | ConnectError::Address { .. }
-            | ConnectError::Unanswered { .. } => Trouble::Passing(error.to_string()),
-            ConnectError::Refused { .. } => Trouble::Final(ClientError::Connect(error)),
-            ConnectError::Closed { closed, .. } => self.judge_closed(closed),
-        })?;
-        *self.lock() = Some(peer);
-        Ok(())
-    }
-
-    /// The present connection.
-    fn present(&self) -> Option<Peer> {
-        self.lock().clone().filter(|peer| peer.close_reason().is_none())
-    }
-
-    /// Forgets a connection that is of no use, unless another call has replaced it already.
-    fn forget(&self, broken: Option<&Peer>) {
-        let mut peer = self.lock();
-        let same = |(kept, broken): (&Peer, &Peer)| kept.is_same_connection(broken);
-        if peer.as_ref().zip(broken).is_some_and(same) {
-            *peer = None;
-        }
-    }
-
-    /// Tells whoever looks, once for each change between held and away.
-    fn note(&self, now: Contact) {
-        self.contact.send_if_modified(|contact| {
-            let news = (*contact == Contact::Held) != (now == Contact::Held);
-            *contact = now;
-            news
-        });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Peer>> {

@@ -11,7 +11,7 @@ use mr_net::{Channel, ExchangeError, Peer, Receiver, Sender};
 
 use super::Client;
 use super::error::ClientError;
-use super::link::{Link, Trouble};
+use super::link::{Contact, Link, Patience, Trouble};
 use super::submission::Submission;
 use crate::protocol::{CHUNK_BYTES, Down, Opening, SubmitReply, Up};
 
@@ -49,17 +49,25 @@ impl Client {
         submission: &Submission,
         mut on_upload: impl FnMut(Upload),
     ) -> Result<Accepted, ClientError> {
+        let mut patience = Patience::default();
         // Once it was sent whole it may be known because of that.
         let mut sent_whole = false;
-        let known = self
-            .link
-            .persist(async |peer: &Peer| {
-                Handover { link: &self.link, submission, sent_whole: &mut sent_whole }
-                    .run(peer, &mut on_upload)
-                    .await
-            })
-            .await?;
-        Ok(Accepted { known: known && !sent_whole })
+        loop {
+            let trouble = match self.link.peer().await {
+                Ok(peer) => {
+                    let handover = Handover { link: &self.link, submission, sent_whole: &mut sent_whole };
+                    match handover.run(&peer, &mut on_upload).await {
+                        Ok(known) => {
+                            self.link.note(Contact::Held);
+                            return Ok(Accepted { known: known && !sent_whole });
+                        }
+                        Err(trouble) => trouble,
+                    }
+                }
+                Err(trouble) => trouble,
+            };
+            self.link.bear(&mut patience, trouble).await?;
+        }
     }
 }
 
