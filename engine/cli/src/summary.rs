@@ -22,7 +22,7 @@ pub fn print(
     match style {
         Style::Quiet | Style::Json { quiet: true, .. } => {}
         Style::Json { to_stdout, .. } => {
-            let mut value = report_json(report);
+            let mut value = report.json()?;
             value["event"] = "finished".into();
             value["load_millis"] = loaded.unwrap_or(0).into();
             print_json(to_stdout, &value);
@@ -30,12 +30,6 @@ pub fn print(
         Style::People { .. } => eprint!("{}", text(report, output, loaded)),
     }
     Ok(())
-}
-
-/// The report for programs.
-pub fn report_json(report: &JobReport) -> serde_json::Value {
-    // Plain data with names for keys does not fail.
-    serde_json::to_value(report).unwrap_or_default()
 }
 
 fn text(report: &JobReport, output: Option<&Path>, loaded: Option<u64>) -> String {

@@ -4,8 +4,6 @@ use mr_cluster::protocol::{AttemptRecord, JobEnd, JobState, JobView, WorkerView}
 use mr_scheduler::Outcome;
 use serde_json::{Value, json};
 
-use crate::summary;
-
 /// A job.
 pub fn job(view: &JobView) -> Value {
     let mut value = progress(view);
@@ -95,7 +93,7 @@ pub fn worker_state(view: &WorkerView) -> &'static str {
 
 fn end(end: &JobEnd) -> Value {
     match end {
-        JobEnd::Succeeded(report) => json!({ "report": summary::report_json(report) }),
+        JobEnd::Succeeded(report) => json!({ "report": report.json().unwrap_or_default() }),
         JobEnd::Failed(Outcome::Failed { attempt, failure }) => {
             json!({ "error": failure.to_string(), "attempt": attempt.to_string(), "failure": failure })
         }
