@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mr_model::{InputFormat, OutputFormat};
 
-use self::cluster::{ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs};
+use self::cluster::{
+    ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
+};
 use crate::size::{parse_millis, parse_size};
 
 /// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.

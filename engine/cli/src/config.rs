@@ -54,7 +54,8 @@ pub fn target(args: &TargetArgs) -> Result<Option<Target>, UsageError> {
     check_address(&coordinator, &source)?;
     let given = args.identity.clone().filter(|dir| !dir.as_os_str().is_empty());
     // A path in a file is meant from where the file is.
-    let beside = |dir: PathBuf| path.as_deref().and_then(Path::parent).map_or(dir.clone(), |base| base.join(dir));
+    let beside =
+        |dir: PathBuf| path.as_deref().and_then(Path::parent).map_or(dir.clone(), |base| base.join(dir));
     let identity = given.or_else(|| file.identity.map(beside)).ok_or_else(|| {
         UsageError(format!(
             "the cluster at {coordinator} needs a client's certificate: give --identity DIR (MR_ENGINE_IDENTITY), or \
@@ -86,16 +87,18 @@ pub fn file_text(coordinator: &str, identity: &Path) -> String {
 }
 
 fn check_address(address: &str, source: &str) -> Result<(), UsageError> {
-    let legal = address.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
+    let legal = address
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
     if legal { Ok(()) } else { Err(UsageError(format!("{source}: {address:?} is not HOST:PORT"))) }
 }
 
 fn read(path: &Path, must_exist: bool) -> Result<File, UsageError> {
     let unusable = |reason: String| UsageError(format!("configuration file {}: {reason}", path.display()));
     let bytes = match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(File::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+            return Ok(File::default());
+        }
         Err(error) => return Err(unusable(error.to_string())),
         Ok(metadata) => metadata.len(),
     };

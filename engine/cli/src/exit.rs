@@ -143,7 +143,9 @@ fn job_code(error: &JobError) -> Code {
 /// How a job on a cluster ended.
 fn end_code(cause: &Cause) -> Code {
     match cause {
-        Cause::Outcome(Outcome::Failed { failure, .. } | Outcome::Aborted { failure }) => failure_code(failure),
+        Cause::Outcome(Outcome::Failed { failure, .. } | Outcome::Aborted { failure }) => {
+            failure_code(failure)
+        }
         Cause::Outcome(Outcome::NoWorkers { .. }) => Code::Cluster,
         Cause::Outcome(Outcome::Cancelled) => Code::Interrupted,
         Cause::Output(_) => Code::Output,

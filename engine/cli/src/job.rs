@@ -155,12 +155,14 @@ pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
     if pattern.is_empty() || pattern == "-" || pattern.starts_with('/') {
         return Ok(pattern.to_owned());
     }
-    let unknown = |reason: &str| {
-        UsageError(format!("--input {pattern}: {reason}; give the path from the root, /..."))
-    };
+    let unknown =
+        |reason: &str| UsageError(format!("--input {pattern}: {reason}; give the path from the root, /..."));
     let absolute = std::path::absolute(pattern).map_err(|error| unknown(&error.to_string()))?;
     if absolute.exists() {
-        return absolute.into_os_string().into_string().map_err(|_| unknown("the current folder is not UTF-8"));
+        return absolute
+            .into_os_string()
+            .into_string()
+            .map_err(|_| unknown("the current folder is not UTF-8"));
     }
     let here = std::env::current_dir().map_err(|error| unknown(&error.to_string()))?;
     let here = here.to_str().ok_or_else(|| unknown("the current folder is not UTF-8"))?;

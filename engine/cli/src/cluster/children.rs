@@ -142,7 +142,9 @@ impl Children {
         })?;
         let (stdout, sender) = (child.stdout.take(), self.sender.clone());
         let listener = std::thread::Builder::new().name(format!("hear-{name}"));
-        listener.spawn(move || listen(number, child, stdout, &sender)).context("the system gives no threads")?;
+        listener
+            .spawn(move || listen(number, child, stdout, &sender))
+            .context("the system gives no threads")?;
         self.members.push(Member { name: name.to_owned(), process, log, running: true });
         Ok(number)
     }

@@ -94,11 +94,20 @@ fn write_instructions(
     for name in clients {
         writeln!(out, "  {name:<13} {}", files(dir, NodeRole::Client, name))?;
     }
-    writeln!(out, "\nKeys (.key) go to their own node only, readable by its user alone (chmod 600). ca.key goes nowhere:")?;
-    writeln!(out, "whoever has it can make nodes of the cluster. Keep {shown} safe, for `mr-engine cluster add`.\n")?;
+    writeln!(
+        out,
+        "\nKeys (.key) go to their own node only, readable by its user alone (chmod 600). ca.key goes nowhere:"
+    )?;
+    writeln!(
+        out,
+        "whoever has it can make nodes of the cluster. Keep {shown} safe, for `mr-engine cluster add`.\n"
+    )?;
     writeln!(out, "Then run, with folders as you like:\n")?;
     writeln!(out, "  mr-engine coordinator --identity IDENTITY --data-dir /var/lib/mr-engine")?;
-    writeln!(out, "  mr-engine worker --identity IDENTITY --coordinator {host}:{PORT_SHOWN} --data-dir /var/lib/mr-engine")?;
+    writeln!(
+        out,
+        "  mr-engine worker --identity IDENTITY --coordinator {host}:{PORT_SHOWN} --data-dir /var/lib/mr-engine"
+    )?;
     writeln!(
         out,
         "  mr-engine submit x.wasm --input IN --output OUT --cluster {host}:{PORT_SHOWN} --identity IDENTITY"

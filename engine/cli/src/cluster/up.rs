@@ -80,7 +80,8 @@ impl Cluster<'_> {
         let names = worker_names(self.args.workers);
         mint(&self.identity(), &["127.0.0.1".to_owned()], &names, &["client".to_owned()])?;
         let deadline = Instant::now() + READY_TIMEOUT;
-        let coordinator = children.start("coordinator", &self.log("coordinator"), self.coordinator_command()?)?;
+        let coordinator =
+            children.start("coordinator", &self.log("coordinator"), self.coordinator_command()?)?;
         self.coordinator.push(coordinator);
         let said = wait_ready(children, &[coordinator], deadline)?;
         let address = said.rsplit(' ').next().and_then(|address| address.parse::<SocketAddr>().ok());
@@ -125,7 +126,12 @@ impl Cluster<'_> {
     }
 
     /// Runs a command to its end. A signal is passed on to it.
-    fn run_command(&self, children: &mut Children, program: &OsString, args: &[OsString]) -> Result<ExitCode> {
+    fn run_command(
+        &self,
+        children: &mut Children,
+        program: &OsString,
+        args: &[OsString],
+    ) -> Result<ExitCode> {
         let mut command = Command::new(program);
         command.args(args).env("MR_ENGINE_CONFIG", self.config());
         command.env_remove("MR_ENGINE_CLUSTER").env_remove("MR_ENGINE_IDENTITY");

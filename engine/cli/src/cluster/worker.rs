@@ -30,13 +30,15 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;
-    let ready = |address| service::say_ready(&format!("worker {name} ready at {address}"));
+    let ready = |address: &str| service::say_ready(&format!("worker {name} ready at {address}"));
     service::serve(async |shutdown| Ok(worker::run(options, ready, shutdown).await?))
 }
 
 /// What is said where neither a worker nor an order for one was typed.
 pub fn incomplete() -> UsageError {
-    UsageError("worker needs --identity, --coordinator and --data-dir; see `mr-engine worker --help`".to_owned())
+    UsageError(
+        "worker needs --identity, --coordinator and --data-dir; see `mr-engine worker --help`".to_owned(),
+    )
 }
 
 /// On one machine, compressing costs more than it saves.

@@ -27,7 +27,8 @@ fn status(args: &OneJobArgs) -> Result<()> {
     let job = super::job_id(&args.job)?;
     let view =
         super::ask(&args.target, async |client: &Client| Ok(client.job(&job, 0, Duration::ZERO).await?))?;
-    let text = if args.json { format!("{}\n", view::job(&view)) } else { as_text(view, super::unix_millis()) };
+    let text =
+        if args.json { format!("{}\n", view::job(&view)) } else { as_text(view, super::unix_millis()) };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }

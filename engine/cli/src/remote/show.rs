@@ -55,7 +55,9 @@ impl RemoteShow {
             Contact::Held => "the coordinator is back".to_owned(),
             Contact::Away { reason } => {
                 let seconds = self.away_max.as_secs();
-                format!("the coordinator is away ({reason}); waiting for up to {seconds} seconds until it is back")
+                format!(
+                    "the coordinator is away ({reason}); waiting for up to {seconds} seconds until it is back"
+                )
             }
         };
         if let Style::Json { to_stdout, quiet: false } = self.style {
@@ -111,8 +113,7 @@ impl Bars {
     fn new() -> Self {
         let all = MultiProgress::new();
         let template = "{prefix:8} {wide_bar:.cyan/dim} {percent:>4} % {msg:>40}";
-        let style =
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = |prefix: &'static str| {
             all.add(ProgressBar::new(WHOLE).with_prefix(prefix).with_style(style.clone()))
         };

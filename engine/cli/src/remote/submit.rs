@@ -100,7 +100,10 @@ fn say_accepted(
         ),
         // The one thing that a script wants to know.
         _ if detach => println!("{id}"),
-        _ => show.note(&format!("job {id} is on the cluster at {} ({}){known}", target.coordinator, target.source)),
+        _ => show.note(&format!(
+            "job {id} is on the cluster at {} ({}){known}",
+            target.coordinator, target.source
+        )),
     }
 }
 

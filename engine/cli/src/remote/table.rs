@@ -28,7 +28,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_they_must_be() {
-        let rows = [["a".to_owned(), "é".to_owned(), "x".to_owned()], ["long".to_owned(), "".into(), "".into()]];
+        let rows =
+            [["a".to_owned(), "é".to_owned(), "x".to_owned()], ["long".to_owned(), "".into(), "".into()]];
         assert_eq!(table(["A", "B", "LAST"], &rows), "A     B  LAST\na     é  x\nlong\n");
     }
 }

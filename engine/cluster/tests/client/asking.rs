@@ -75,6 +75,7 @@ async fn an_absence_ends_the_wait_when_the_time_is_up() {
     let coordinator = cluster.start();
     let mut options = cluster.options(coordinator.address);
     options.away_max = Duration::ZERO;
+    options.limits = Limits { handshake: Duration::from_secs(1), ..Limits::default() };
     let client = soon("connecting", Client::connect(options)).await.unwrap();
     let address = coordinator.stop().await;
     match soon("the error", client.workers()).await {
@@ -104,7 +105,9 @@ async fn a_stranger_in_its_place_is_not_asked() {
     let address = coordinator.stop().await;
     let _stranger = strangers.start_again(address);
     match soon("the error", client.workers()).await {
-        Err(ClientError::Connect(ConnectError::Refused { refusal: Refusal::ForeignAuthority, by, .. })) => {
+        Err(ClientError::Connect(ConnectError::Refused {
+            refusal: Refusal::ForeignAuthority, by, ..
+        })) => {
             assert_eq!(by, Side::Us);
         }
         other => panic!("{other:?}"),

@@ -168,7 +168,8 @@ impl Coordinator {
     }
 }
 
-/// A submission that is being taken.
+/// A submission that is being taken. Dropped before [`Submitting::finish`] it breaks off, and what was
+/// said last may be lost.
 pub struct Submitting {
     pub head: SubmitHead,
     channel: Channel<Down, Up>,

@@ -69,7 +69,8 @@ async fn a_known_job_is_not_sent() {
     let mut coordinator = cluster.start();
     let client = Arc::new(cluster.connect(&coordinator).await);
     let submitting = submit(&client, &submission(cluster.dir.path()));
-    coordinator.submission().await.reply(SubmitReply::Accepted { known: true }).await;
+    let mut taking = coordinator.submission().await;
+    taking.reply(SubmitReply::Accepted { known: true }).await;
     assert_eq!(soon("the end", submitting).await.unwrap(), Ok((Accepted { known: true }, Vec::new())));
 }
 
@@ -142,7 +143,8 @@ async fn replies_that_make_no_sense_are_faults() {
     ];
     for (down, sentence) in strange {
         let submitting = submit(&client, &submission);
-        coordinator.submission().await.say(down).await;
+        let mut taking = coordinator.submission().await;
+        taking.say(down).await;
         match soon("the end", submitting).await.unwrap() {
             Err(ClientError::Protocol { reason, .. }) => assert!(reason.contains(sentence), "{reason}"),
             other => panic!("{other:?}"),
