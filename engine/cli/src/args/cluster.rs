@@ -206,7 +206,7 @@ pub struct WorkerArgs {
     #[command(subcommand)]
     pub command: Option<WorkerCommand>,
     #[command(flatten)]
-    pub run: Option<WorkerRunArgs>,
+    pub run: WorkerRunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -223,20 +223,21 @@ pub struct DrainArgs {
     pub target: TargetArgs,
 }
 
+/// What is required here is required only where no order for a worker is typed.
 #[derive(Debug, Args)]
 pub struct WorkerRunArgs {
     /// Folder with ca.pem and the worker's certificate and key
-    #[arg(long, value_name = "DIR")]
-    pub identity: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub identity: Option<PathBuf>,
     /// Name of the worker, where the folder has several
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// The coordinator
-    #[arg(long, value_name = "HOST:PORT")]
-    pub coordinator: String,
+    #[arg(long, value_name = "HOST:PORT", required = true)]
+    pub coordinator: Option<String>,
     /// Folder for map output and components, of this worker alone; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub data_dir: Option<PathBuf>,
     /// Folder for compiled plugins [default: in --data-dir]
     #[arg(long, value_name = "DIR", env = "MR_ENGINE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -337,7 +338,28 @@ fn parse_queue(text: &str) -> Result<Queue, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Cli, Command};
+
+    /// The same word runs a worker and gives orders to one.
+    #[test]
+    fn a_worker_is_run_or_told() {
+        let parse = |line: &str| {
+            let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.kind())?;
+            let Command::Worker(args) = cli.command else { panic!("{line}") };
+            Ok(args)
+        };
+        let run = parse("mr-engine worker --identity i --coordinator h:1 --data-dir d").unwrap();
+        assert!(run.command.is_none() && run.run.coordinator.as_deref() == Some("h:1"));
+        let told = parse("mr-engine worker drain w1 --cluster h:1").unwrap();
+        assert!(matches!(told.command, Some(WorkerCommand::Drain(args)) if args.name == "w1"));
+        let missing = clap::error::ErrorKind::MissingRequiredArgument;
+        assert_eq!(parse("mr-engine worker --identity i --coordinator h:1").unwrap_err(), missing);
+        let both = parse("mr-engine worker --identity i --coordinator h:1 --data-dir d drain w1");
+        assert_eq!(both.unwrap_err(), clap::error::ErrorKind::ArgumentConflict);
+    }
 
     #[test]
     fn queues_parse() {

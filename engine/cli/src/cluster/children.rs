@@ -97,9 +97,12 @@ impl Children {
         numbers.into_iter().any(|number| self.members.get(number).is_some_and(|member| member.running))
     }
 
-    /// A sentence about how a child ended, and the last lines that it logged.
+    /// A sentence about how a child ended, and the last lines that it logged where that was not well.
     pub fn obituary(&self, number: Number, status: ExitStatus) -> String {
         let Some(member) = self.members.get(number) else { return String::new() };
+        if status.success() {
+            return format!("{} has left", member.name);
+        }
         let mut text = format!("{} ended ({status})", member.name);
         if let Some(log) = &member.log {
             text.push_str(&format!("; the end of {}:", log.display()));

@@ -71,7 +71,7 @@ fn as_text(view: JobView, now_unix_millis: u64) -> String {
     line(
         "state",
         format!(
-            "{}, submitted {}, for {}",
+            "{}, submitted {}, {} long",
             view::state(&view),
             ago(now_unix_millis.saturating_sub(submitted)),
             seconds(until.saturating_sub(submitted))
@@ -82,7 +82,7 @@ fn as_text(view: JobView, now_unix_millis: u64) -> String {
     line(
         "output",
         format!(
-            "{} records, {} so far, to {}",
+            "{} records, {} in {}",
             count(view.output_records),
             bytes(view.output_bytes),
             view.output.display()
