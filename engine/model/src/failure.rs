@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Role, TaskId};
+use crate::path_serde;
 
 /// A position in an input, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The input file.
+    #[serde(with = "path_serde")]
     pub path: PathBuf,
     /// Byte offset of the record (or chunk of records) in it.
     pub offset: u64,
@@ -87,6 +89,7 @@ pub enum Failure {
     /// An input cannot be read.
     InputLost {
         /// The file.
+        #[serde(with = "path_serde")]
         path: PathBuf,
         /// The system's reason.
         reason: String,
@@ -94,6 +97,7 @@ pub enum Failure {
     /// An input is not what it was when the job was planned.
     InputChanged {
         /// The file.
+        #[serde(with = "path_serde")]
         path: PathBuf,
         /// What changed.
         reason: String,
@@ -124,6 +128,7 @@ pub enum Failure {
     /// Map output on disk is not what was written.
     Corrupt {
         /// The file.
+        #[serde(with = "path_serde")]
         path: PathBuf,
         /// What does not match.
         reason: String,
@@ -133,6 +138,7 @@ pub enum Failure {
     /// Local or output storage failed.
     Disk {
         /// The file or folder.
+        #[serde(with = "path_serde")]
         path: PathBuf,
         /// The system's reason.
         reason: String,
@@ -254,3 +260,56 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn every_variant() -> Vec<Failure> {
+        let path = PathBuf::from(OsString::from_vec(b"not \xff UTF-8".to_vec()));
+        let place = Place { path: path.clone(), offset: 7 };
+        let (reason, log) = ("because".to_owned(), vec!["line".to_owned()]);
+        let (message, role) = (reason.clone(), Role::Combiner);
+        let map_task = TaskId::map(3);
+        vec![
+            Failure::Plugin {
+                fault: PluginFault::Contract,
+                role,
+                message: message.clone(),
+                place: Some(place.clone()),
+                log: log.clone(),
+            },
+            Failure::Limit {
+                role,
+                limit: "a".into(),
+                value: "b".into(),
+                cap: "c".into(),
+                option: "--d".into(),
+                log,
+            },
+            Failure::InputLost { path: path.clone(), reason: reason.clone() },
+            Failure::InputChanged { path: path.clone(), reason: reason.clone() },
+            Failure::InputRecord { place: place.clone(), reason: reason.clone() },
+            Failure::Rejects { allowed: 1, reason: reason.clone(), place: Some(place) },
+            Failure::Fetch { map_task, reason: reason.clone() },
+            Failure::Corrupt { path: path.clone(), reason: reason.clone(), map_task: Some(map_task) },
+            Failure::Disk { path, reason, full: true },
+            Failure::Cancelled,
+            Failure::Internal { message },
+        ]
+    }
+
+    /// Failures travel between machines and into journals, whatever the names of files.
+    #[test]
+    fn every_failure_survives_serialisation() {
+        for failure in every_variant() {
+            let bytes = postcard::to_stdvec(&failure).unwrap();
+            assert_eq!(postcard::from_bytes::<Failure>(&bytes).unwrap(), failure);
+            let json = serde_json::to_string(&failure).unwrap();
+            assert_eq!(serde_json::from_str::<Failure>(&json).unwrap(), failure);
+        }
+    }
+}

@@ -141,6 +141,11 @@ pub struct JobLimits {
     pub rejects_max: u64,
     /// Attempts of a task, for failures worth another one.
     pub attempts_max: u32,
+    /// Bytes of keys and values that the map tasks together may hand to the reducers, after
+    /// combining; none for no quota.
+    pub shuffle_bytes_max: Option<u64>,
+    /// Bytes of all parts together; none for no quota.
+    pub output_bytes_max: Option<u64>,
 }
 
 impl Default for JobLimits {
@@ -151,6 +156,8 @@ impl Default for JobLimits {
             idle_timeout: limit::IDLE_TIMEOUT_DEFAULT,
             rejects_max: 0,
             attempts_max: limit::ATTEMPTS_MAX,
+            shuffle_bytes_max: None,
+            output_bytes_max: None,
         }
     }
 }

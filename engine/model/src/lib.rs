@@ -5,7 +5,7 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`contract`], [`job`],
-//! [`failure`], [`counter`].
+//! [`failure`], [`counter`]; below them [`path_serde`].
 
 pub mod column;
 pub mod contract;
@@ -15,6 +15,7 @@ pub mod failure;
 pub mod id;
 pub mod job;
 pub mod limit;
+pub mod path_serde;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
 pub use contract::{Contract, ContractError, Param, PluginInfo};

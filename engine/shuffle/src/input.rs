@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mr_model::Failure;
+use mr_model::{Failure, Stage};
 
 use crate::combine::{Combine, CombineStage};
 use crate::merge::{Cursor, MemoryCursor, Merge};
 use crate::output::{MapOutput, Run, SpillStats};
 use crate::run::{BLOCK_BYTES, Codec, RunId};
+use crate::segment::StoredSegment;
 use crate::writer::{RunFile, RunWriter};
 
 /// Memory of one open run file, in bytes: a decoded block and a stored one.
@@ -39,8 +40,10 @@ pub struct ReduceInputOptions {
     pub combine: Option<Box<dyn Combine>>,
     /// Asked now and then whether the attempt is to stop.
     pub cancelled: Box<dyn Fn() -> bool + Send>,
-    /// Bytes merged so far, for progress.
+    /// Bytes merged so far, in all passes, for progress.
     pub merged_bytes: Arc<AtomicU64>,
+    /// Bytes to merge; passes before the last one add theirs.
+    pub merge_bytes: Arc<AtomicU64>,
 }
 
 /// The segments of one partition, ready to merge.
@@ -63,6 +66,42 @@ impl ReduceInput {
         input
     }
 
+    /// The input made of `segments`, in any order: they are merged in order of map task and sequence.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] for a segment of another partition or of no map task, for one that is there
+    /// twice, and for those of two attempts of one map task.
+    pub fn from_segments(mut segments: Vec<StoredSegment>, partition: u32) -> Result<Self, Failure> {
+        let order = |segment: &StoredSegment| (segment.task(), segment.id.attempt, segment.id.sequence);
+        segments.sort_by_key(order);
+        if let Some(stray) = segments
+            .iter()
+            .find(|segment| segment.entry.partition != partition || segment.task().stage != Stage::Map)
+        {
+            return Err(Failure::internal(format!(
+                "{} is no segment of partition {partition}",
+                named(stray)
+            )));
+        }
+        for pair in segments.windows(2) {
+            let (former, next) = (&pair[0], &pair[1]);
+            if former.task() == next.task()
+                && (former.id.attempt != next.id.attempt || former.id.sequence == next.id.sequence)
+            {
+                let names = [former, next].map(named);
+                return Err(Failure::internal(format!(
+                    "{} and {} are not of one output",
+                    names[0], names[1]
+                )));
+            }
+        }
+        let expected = segments.iter().fold((0u64, 0u64), |sum, segment| {
+            (sum.0.saturating_add(segment.entry.records), sum.1.saturating_add(segment.entry.bytes))
+        });
+        let sources = segments.into_iter().map(|segment| Run::Segment(Arc::new(segment))).collect();
+        Ok(Self { partition, sources, expected })
+    }
+
     /// Records and bytes that the map tasks emitted for the partition.
     pub fn expected(&self) -> (u64, u64) {
         self.expected
@@ -82,10 +121,11 @@ impl ReduceInput {
             codec: options.codec,
             cancelled: options.cancelled,
             merged_bytes: options.merged_bytes,
+            merge_bytes: options.merge_bytes,
             partition: self.partition,
             spilled: SpillStats::default(),
         };
-        while count_files(&self.sources) > 2 && open_bytes(&self.sources) > bytes_max {
+        while count_files(&self.sources) > 2 && open_bytes(&self.sources, self.partition) > bytes_max {
             self.sources = passes.run(self.sources, bytes_max)?;
         }
         passes.combine.take().map_or(Ok(()), CombineStage::close)?;
@@ -113,6 +153,12 @@ impl Merged {
     }
 }
 
+/// A segment for a failure.
+fn named(segment: &StoredSegment) -> String {
+    let (id, partition) = (&segment.id, segment.entry.partition);
+    format!("run {} of {} of job {} for partition {partition}", id.sequence, id.attempt, id.job)
+}
+
 #[cold]
 fn lost_records(expected: (u64, u64), found: (u64, u64)) -> Failure {
     Failure::internal(format!(
@@ -129,11 +175,15 @@ fn count(run: &Run, partition: u32) -> (u64, u64) {
             (run.partition_records(at), run.partition_bytes(at))
         }
         Run::File(file) => file.partition(partition).map_or((0, 0), |entry| (entry.records, entry.bytes)),
+        Run::Segment(segment) => (segment.entry.records, segment.entry.bytes),
     }
 }
 
 fn count_all(sources: &[Run], partition: u32) -> (u64, u64) {
-    sources.iter().map(|run| count(run, partition)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    sources
+        .iter()
+        .map(|run| count(run, partition))
+        .fold((0, 0), |sum, one| (u64::saturating_add(sum.0, one.0), u64::saturating_add(sum.1, one.1)))
 }
 
 fn has_records(run: &Run, partition: u32) -> bool {
@@ -141,19 +191,22 @@ fn has_records(run: &Run, partition: u32) -> bool {
 }
 
 fn count_files(sources: &[Run]) -> usize {
-    sources.iter().filter(|source| matches!(source, Run::File(_))).count()
+    sources.iter().filter(|source| matches!(source, Run::File(_) | Run::Segment(_))).count()
 }
 
 /// Memory of the open run files among `sources`, in bytes.
-fn open_bytes(sources: &[Run]) -> u64 {
-    sources.iter().map(cursor_bytes).sum()
+fn open_bytes(sources: &[Run], partition: u32) -> u64 {
+    sources.iter().map(|source| cursor_bytes(source, partition)).sum()
 }
 
-fn cursor_bytes(source: &Run) -> u64 {
-    match source {
-        Run::Memory(_) => 0,
-        Run::File(file) => file.cursor_bytes().max(FILE_CURSOR_BYTES),
-    }
+/// Memory that a cursor over a source takes, in bytes: one long record makes a block as long.
+fn cursor_bytes(source: &Run, partition: u32) -> u64 {
+    let largest = match source {
+        Run::Memory(_) => return 0,
+        Run::File(file) => file.partition(partition).map_or(0, |entry| entry.cursor_bytes),
+        Run::Segment(segment) => segment.entry.cursor_bytes,
+    };
+    u64::from(largest).max(FILE_CURSOR_BYTES)
 }
 
 fn open_merge(sources: &[Run], partition: u32) -> Result<Merge, Failure> {
@@ -166,6 +219,7 @@ fn open_merge(sources: &[Run], partition: u32) -> Result<Merge, Failure> {
             Run::File(file) => {
                 cursors.extend(file.cursor(partition)?.map(|cursor| Cursor::File(Box::new(cursor))))
             }
+            Run::Segment(segment) => cursors.push(Cursor::File(Box::new(segment.cursor()?))),
         }
     }
     Ok(Merge::new(cursors))
@@ -179,6 +233,7 @@ struct Passes {
     codec: Codec,
     cancelled: Box<dyn Fn() -> bool + Send>,
     merged_bytes: Arc<AtomicU64>,
+    merge_bytes: Arc<AtomicU64>,
     partition: u32,
     spilled: SpillStats,
 }
@@ -187,16 +242,16 @@ impl Passes {
     /// One pass: neighbours are merged as far as `bytes_max` of memory for open files go, at least two
     /// at a time; the order of sources is kept.
     fn run(&mut self, sources: Vec<Run>, bytes_max: u64) -> Result<Vec<Run>, Failure> {
-        let mut left = open_bytes(&sources);
+        let mut left = open_bytes(&sources, self.partition);
         let mut merged = Vec::new();
         let mut pending: Vec<Run> = Vec::new();
         for source in sources {
-            let bytes = cursor_bytes(&source);
-            if count_files(&pending) > 1 && open_bytes(&pending) + bytes > bytes_max {
+            let bytes = cursor_bytes(&source, self.partition);
+            if count_files(&pending) > 1 && open_bytes(&pending, self.partition) + bytes > bytes_max {
                 self.merge_pending(&mut pending, &mut merged)?;
             }
             // Enough was merged when the files so far and those to come fit in one merge.
-            if pending.is_empty() && open_bytes(&merged) + left <= bytes_max {
+            if pending.is_empty() && open_bytes(&merged, self.partition) + left <= bytes_max {
                 merged.push(source);
             } else {
                 pending.push(source);
@@ -221,6 +276,7 @@ impl Passes {
 
     fn merge_to_file(&mut self, sources: &[Run]) -> Result<RunFile, Failure> {
         let expected = count_all(sources, self.partition);
+        self.merge_bytes.fetch_add(expected.1, Ordering::Relaxed);
         let mut merge = open_merge(sources, self.partition)?;
         let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec)?;
         self.id.sequence += 1;
@@ -246,6 +302,7 @@ impl Passes {
         if let Some(combine) = self.combine.as_mut() {
             combine.flush(&mut |key, value| writer.append(partition, key, value))?;
         }
+        self.merged_bytes.fetch_add(merge.passed().1 - reported, Ordering::Relaxed);
         let file = writer.finish()?;
         let written = file.partition(partition).map_or((0, 0), |entry| (entry.records, entry.bytes));
         if merge.passed() != expected {

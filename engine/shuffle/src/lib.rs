@@ -6,7 +6,8 @@
 //!
 //! In reading order: [`pool`] (the memory budget), `pages` (buffers that grow without copying),
 //! [`partition`], [`sort`] (entries and their order), [`buffer`] (records of a map task until they
-//! are sorted), [`run`] (the run file's format), [`writer`] and [`reader`] (run files),
+//! are sorted), [`run`] (the run file's format), [`segment`] (a part of
+//! one, wherever it lies), [`writer`] and [`reader`] (run files),
 //! [`output`] (a map task's output), [`merge`] (one sorted stream from many), [`group`] (batches of
 //! groups), [`combine`] (the hook), [`input`] (a reduce task's input, merged in passes).
 
@@ -21,6 +22,7 @@ pub mod partition;
 pub mod pool;
 pub mod reader;
 pub mod run;
+pub mod segment;
 pub mod sort;
 pub mod writer;
 
@@ -32,4 +34,5 @@ pub use merge::Merge;
 pub use output::{MapOutput, MapOutputWriter, OutputOptions, Run, SpillStats};
 pub use partition::{HashPartitioner, RangePartitioner, partition_hash, range_boundaries};
 pub use pool::{MemoryPool, Reservation};
-pub use run::{Codec, RunId};
+pub use run::{Codec, IndexEntry, RunId};
+pub use segment::StoredSegment;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mr_model::Failure;
+use serde::{Deserialize, Serialize};
 
 use crate::buffer::{MemoryRun, Pushed, SortBuffer};
 use crate::combine::{Combine, CombineStage};
 use crate::pool::{MemoryPool, Reservation};
 use crate::run::{Codec, RunId};
+use crate::segment::StoredSegment;
 use crate::writer::{RunFile, RunWriter};
 
 /// A run in memory is combined when at most this share of its records has a key of its own: above,
@@ -47,10 +49,12 @@ pub enum Run {
     Memory(Arc<MemoryRun>),
     /// On disk.
     File(Arc<RunFile>),
+    /// On disk, a part of a run file.
+    Segment(Arc<StoredSegment>),
 }
 
 /// What a map task spilled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpillStats {
     /// Run files written.
     pub files: u64,
@@ -63,12 +67,12 @@ pub struct SpillStats {
 }
 
 impl SpillStats {
-    /// Adds those of another task.
+    /// Adds those of another task, saturating.
     pub fn add(&mut self, other: &SpillStats) {
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.combine_in += other.combine_in;
-        self.combine_out += other.combine_out;
+        self.files = self.files.saturating_add(other.files);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.combine_in = self.combine_in.saturating_add(other.combine_in);
+        self.combine_out = self.combine_out.saturating_add(other.combine_out);
     }
 }
 
@@ -85,6 +89,20 @@ pub struct MapOutput {
     pub spilled: SpillStats,
 }
 
+impl MapOutput {
+    /// The segments of its run files, by run and partition: all of the output where nothing was to
+    /// stay in memory. The files are there as long as this value or a clone of it.
+    pub fn segments(&self) -> impl Iterator<Item = StoredSegment> {
+        self.runs
+            .iter()
+            .filter_map(|run| match run {
+                Run::File(file) => Some(file.segments()),
+                Run::Memory(_) | Run::Segment(_) => None,
+            })
+            .flatten()
+    }
+}
+
 /// Takes a map task's records.
 pub struct MapOutputWriter {
     buffer: SortBuffer,
@@ -95,6 +113,8 @@ pub struct MapOutputWriter {
     retain: Option<Arc<MemoryPool>>,
     codec: Codec,
     output: MapOutput,
+    /// Of all partitions in `output`.
+    bytes: u64,
 }
 
 impl MapOutputWriter {
@@ -113,6 +133,7 @@ impl MapOutputWriter {
             retain: options.retain,
             codec: options.codec,
             output,
+            bytes: 0,
         }
     }
 
@@ -124,6 +145,11 @@ impl MapOutputWriter {
             Ok(Pushed::Full) => self.spill_and_push(partition, key, value),
             Err(error) => Err(no_memory(&error)),
         }
+    }
+
+    /// Bytes of keys and values in the runs so far, after combining.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Sorts what is left and hands over the runs.
@@ -150,6 +176,7 @@ impl MapOutputWriter {
         for partition in 0..run.partitions() {
             self.output.records[partition] += run.partition_records(partition);
             self.output.bytes[partition] += run.partition_bytes(partition);
+            self.bytes += run.partition_bytes(partition);
         }
         self.output.runs.push(Run::Memory(Arc::new(run)));
         Ok(())
@@ -219,6 +246,7 @@ impl MapOutputWriter {
         for entry in file.index() {
             self.output.records[entry.partition as usize] += entry.records;
             self.output.bytes[entry.partition as usize] += entry.bytes;
+            self.bytes += entry.bytes;
             records_out += entry.records;
         }
         if combined {

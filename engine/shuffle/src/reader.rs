@@ -12,6 +12,7 @@ use crate::run::{
     BLOCK_BYTES, BLOCK_HEAD_BYTES, BlockHead, Codec, END_MAGIC, Fields, INDEX_ENTRY_BYTES, IndexEntry, RunId,
     TRAILER_BYTES, block_checksum, corrupt, encode_header, index_checksum, read_varint,
 };
+use crate::segment::StoredSegment;
 use crate::sort::{class_of, prefix_at};
 use crate::writer::RunFile;
 
@@ -50,7 +51,15 @@ impl RunReader {
         let Ok(at) = self.index.binary_search_by_key(&partition, |entry| entry.partition) else {
             return Ok(None);
         };
-        RunCursor::open(self, self.index[at]).map(Some)
+        let entry = self.index[at];
+        RunCursor::open(
+            &self.path,
+            &self.id,
+            Source { file: self.file.clone(), seed: self.seed },
+            entry.offset,
+            entry,
+        )
+        .map(Some)
     }
 }
 
@@ -65,6 +74,18 @@ impl RunFile {
             return Err(corrupt(self.path(), self.id(), "its index is not the one that was written"));
         }
         reader.partition(partition)
+    }
+}
+
+impl StoredSegment {
+    /// A cursor over the segment, at its first record. Header and index of its run file may be
+    /// elsewhere: every block is bound to them by its checksum.
+    pub fn cursor(&self) -> Result<RunCursor, Failure> {
+        self.check_place()?;
+        let file =
+            File::open(&self.path).map_err(|error| corrupt(&self.path, &self.id, error.to_string()))?;
+        let (_, seed) = encode_header(&self.id, self.codec);
+        RunCursor::open(&self.path, &self.id, Source { file: Arc::new(file), seed }, self.at, self.entry)
     }
 }
 
@@ -99,6 +120,12 @@ fn read_index(file: &File, length: u64, seed: u64, header_bytes: u64) -> Result<
     Ok(index.as_chunks::<INDEX_ENTRY_BYTES>().0.iter().map(IndexEntry::decode).collect())
 }
 
+/// An open file, and the seed of the checksums in it.
+struct Source {
+    file: Arc<File>,
+    seed: u64,
+}
+
 /// A place in one partition of a run file, always at a record until it is exhausted.
 #[derive(Debug)]
 pub struct RunCursor {
@@ -107,7 +134,9 @@ pub struct RunCursor {
     id: RunId,
     seed: u64,
     segment: IndexEntry,
-    /// Where the next block begins.
+    /// Where the segment begins in the file.
+    start: u64,
+    /// Where the next block lay in the run file, to which its checksum is bound.
     next: u64,
     block: Vec<u8>,
     stored: Vec<u8>,
@@ -122,13 +151,21 @@ pub struct RunCursor {
 }
 
 impl RunCursor {
-    fn open(reader: &RunReader, segment: IndexEntry) -> Result<Self, Failure> {
+    /// A cursor over `segment`, which begins at byte `start` of the file now. Neither end overflows.
+    fn open(
+        path: &Path,
+        id: &RunId,
+        source: Source,
+        start: u64,
+        segment: IndexEntry,
+    ) -> Result<Self, Failure> {
         let mut cursor = Self {
-            file: reader.file.clone(),
-            path: reader.path.clone(),
-            id: reader.id.clone(),
-            seed: reader.seed,
+            file: source.file,
+            path: path.to_owned(),
+            id: id.clone(),
+            seed: source.seed,
             segment,
+            start,
             next: segment.offset,
             block: Vec::new(),
             stored: Vec::new(),
@@ -215,8 +252,9 @@ impl RunCursor {
             self.block.clear();
             return Ok(false);
         }
-        let head = self.read_head()?;
-        let payload_at = self.next + BLOCK_HEAD_BYTES as u64;
+        let head_at = self.start + (self.next - self.segment.offset);
+        let payload_at = head_at + BLOCK_HEAD_BYTES as u64;
+        let head = self.read_head(head_at)?;
         let is_raw = head.stored_bytes == head.raw_bytes;
         let payload = if is_raw { &mut self.block } else { &mut self.stored };
         payload.resize(head.stored_bytes as usize, 0);
@@ -233,18 +271,19 @@ impl RunCursor {
                 return Err(self.corrupt(format!("the block at byte {} cannot be decompressed", self.next)));
             }
         }
-        self.next = payload_at + u64::from(head.stored_bytes);
+        self.next += BLOCK_HEAD_BYTES as u64 + u64::from(head.stored_bytes);
         self.block_left = head.records;
         self.at = 0;
         Ok(true)
     }
 
-    fn read_head(&self) -> Result<BlockHead, Failure> {
+    fn read_head(&self, head_at: u64) -> Result<BlockHead, Failure> {
         let mut head = [0u8; BLOCK_HEAD_BYTES];
-        let read = self.file.read_exact_at(&mut head, self.next);
+        let read = self.file.read_exact_at(&mut head, head_at);
         read.map_err(|error| self.corrupt(error.to_string()))?;
         let head = BlockHead::decode(&head);
         let fits = u64::from(head.raw_bytes.max(head.stored_bytes)) <= BLOCK_BYTES_MAX
+            && head.cursor_bytes() <= self.segment.cursor_bytes
             && head.partition == self.segment.partition
             && head.records > 0;
         if fits { Ok(head) } else { Err(self.corrupt(format!("the block at byte {} is damaged", self.next))) }
@@ -334,6 +373,6 @@ mod tests {
         let file = writer.finish().unwrap();
         let hex: String =
             std::fs::read(file.path()).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, include_str!("../tests/run_v1.hex").trim(), "{hex}");
+        assert_eq!(hex, include_str!("../tests/run_v2.hex").trim(), "{hex}");
     }
 }

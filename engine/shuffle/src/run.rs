@@ -3,25 +3,29 @@
 //!
 //! ```text
 //! file    = header, block*, index entry*, trailer
-//! header  = magic "MRRUN001", u32 length of the body, body, u64 checksum of the body
+//! header  = magic "MRRUN002", u32 length of the body, body, u64 checksum of the body
 //! body    = u8 codec, u8 stage, u32 task, u32 attempt, u32 sequence, job id
 //! block   = u32 partition, u32 records, u32 raw bytes, u32 stored bytes, u64 checksum, stored bytes
 //! record  = varint key length, varint value length, key, value   (raw bytes of a block)
-//! index   = u32 partition, u64 offset, u64 length, u64 records, u64 bytes of keys and values
+//! index   = u32 partition, u64 offset, u64 length, u64 records, u64 bytes of keys and values,
+//!           u32 memory for its largest block, u128 hash
 //! trailer = u64 offset of the index, u32 entries, u64 checksum, magic "MRRUNEND"
 //! ```
 //!
 //! Integers are little-endian. Checksums are XXH3-64 seeded with the checksum of the header's body
 //! (its own seed is 0), blocks and the trailer also mix in where they lie: a block of another file,
-//! of another place or of another attempt does not pass.
+//! of another place or of another attempt does not pass. The hash of an index entry is the XXH3-128
+//! (seed 0) of the partition's blocks with their heads, as they lie in the file: it tells whether a
+//! copy of them is whole.
 
 use std::path::{Path, PathBuf};
 
 use mr_model::{AttemptId, Failure, JobId, Stage, TaskId};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// First bytes of a run file; the last three are the version.
-pub const MAGIC: &[u8; 8] = b"MRRUN001";
+pub const MAGIC: &[u8; 8] = b"MRRUN002";
 /// Last bytes of a run file.
 pub const END_MAGIC: &[u8; 8] = b"MRRUNEND";
 /// Raw bytes that a block aims for: one read, and a cursor's memory.
@@ -29,14 +33,15 @@ pub const BLOCK_BYTES: usize = 128 * 1024;
 /// Bytes of a block's head.
 pub const BLOCK_HEAD_BYTES: usize = 24;
 /// Bytes of an index entry.
-pub const INDEX_ENTRY_BYTES: usize = 36;
+pub const INDEX_ENTRY_BYTES: usize = 56;
 /// Bytes of the trailer.
 pub const TRAILER_BYTES: usize = 28;
 /// Largest header body, in bytes.
 const HEADER_BODY_BYTES_MAX: usize = 14 + JobId::BYTES_MAX;
 
 /// How blocks are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Codec {
     /// As they are.
     None,
@@ -45,7 +50,7 @@ pub enum Codec {
 }
 
 /// What a run file holds the output of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunId {
     /// The job.
     pub job: JobId,
@@ -56,7 +61,7 @@ pub struct RunId {
 }
 
 /// Part of a run file that belongs to one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexEntry {
     /// The partition.
     pub partition: u32,
@@ -68,6 +73,11 @@ pub struct IndexEntry {
     pub records: u64,
     /// Bytes of keys and values.
     pub bytes: u64,
+    /// Memory that reading its largest block takes, in bytes: decoded, and as stored where that
+    /// differs.
+    pub cursor_bytes: u32,
+    /// XXH3-128 of its blocks with their heads.
+    pub hash: u128,
 }
 
 /// The head of a block.
@@ -152,6 +162,12 @@ impl BlockHead {
         head
     }
 
+    /// Memory that reading the block takes, in bytes.
+    pub fn cursor_bytes(&self) -> u32 {
+        let decoding = if self.stored_bytes == self.raw_bytes { 0 } else { self.stored_bytes };
+        self.raw_bytes.saturating_add(decoding)
+    }
+
     /// A head from its stored form.
     pub fn decode(head: &[u8; BLOCK_HEAD_BYTES]) -> Self {
         let mut fields = Fields(head);
@@ -172,6 +188,8 @@ impl IndexEntry {
         for number in [self.offset, self.length, self.records, self.bytes] {
             out.extend_from_slice(&number.to_le_bytes());
         }
+        out.extend_from_slice(&self.cursor_bytes.to_le_bytes());
+        out.extend_from_slice(&self.hash.to_le_bytes());
     }
 
     /// An entry from its stored form.
@@ -183,6 +201,8 @@ impl IndexEntry {
             length: fields.u64(),
             records: fields.u64(),
             bytes: fields.u64(),
+            cursor_bytes: fields.u32(),
+            hash: fields.u128(),
         }
     }
 }
@@ -204,6 +224,12 @@ impl Fields<'_> {
         let Some((word, rest)) = self.0.split_first_chunk::<8>() else { return 0 };
         self.0 = rest;
         u64::from_le_bytes(*word)
+    }
+
+    pub(crate) fn u128(&mut self) -> u128 {
+        let Some((word, rest)) = self.0.split_first_chunk::<16>() else { return 0 };
+        self.0 = rest;
+        u128::from_le_bytes(*word)
     }
 }
 

@@ -5,14 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mr_model::Failure;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::run::{
     BLOCK_BYTES, BlockHead, Codec, END_MAGIC, IndexEntry, RunId, block_checksum, encode_header, file_name,
     index_checksum, push_varint,
 };
+use crate::segment::StoredSegment;
 
 /// A run file under construction; removed when dropped before [`RunWriter::finish`].
-#[derive(Debug)]
 pub struct RunWriter {
     file: RunFile,
     out: File,
@@ -23,6 +24,8 @@ pub struct RunWriter {
     block_records: u32,
     stored: Vec<u8>,
     index: Vec<IndexEntry>,
+    /// Over the blocks of the open partition.
+    hasher: Xxh3,
 }
 
 /// A finished run file; removed when dropped.
@@ -31,8 +34,8 @@ pub struct RunFile {
     path: PathBuf,
     id: RunId,
     index: Vec<IndexEntry>,
+    codec: Codec,
     bytes: u64,
-    cursor_bytes: u64,
 }
 
 impl RunWriter {
@@ -41,7 +44,7 @@ impl RunWriter {
         let path = dir.join(file_name(&id));
         let (header, seed) = encode_header(&id, codec);
         let mut out = File::create_new(&path).map_err(|error| Failure::disk(&path, &error))?;
-        let file = RunFile { path, id, index: Vec::new(), bytes: 0, cursor_bytes: 0 };
+        let file = RunFile { path, id, codec, index: Vec::new(), bytes: 0 };
         out.write_all(&header).map_err(|error| Failure::disk(&file.path, &error))?;
         Ok(Self {
             file,
@@ -53,6 +56,7 @@ impl RunWriter {
             block_records: 0,
             stored: Vec::new(),
             index: Vec::new(),
+            hasher: Xxh3::new(),
         })
     }
 
@@ -76,7 +80,7 @@ impl RunWriter {
 
     /// Writes what is left and the index.
     pub fn finish(mut self) -> Result<RunFile, Failure> {
-        self.write_block()?;
+        self.close_partition()?;
         let mut index = Vec::new();
         for entry in &self.index {
             entry.encode(&mut index);
@@ -94,11 +98,28 @@ impl RunWriter {
     }
 
     fn open_partition(&mut self, partition: u32) -> Result<(), Failure> {
-        self.write_block()?;
+        self.close_partition()?;
         if self.index.last().is_some_and(|open| open.partition > partition) {
             return Err(Failure::internal("a run's partitions are out of order"));
         }
-        self.index.push(IndexEntry { partition, offset: self.offset, length: 0, records: 0, bytes: 0 });
+        self.index.push(IndexEntry {
+            partition,
+            offset: self.offset,
+            length: 0,
+            records: 0,
+            bytes: 0,
+            cursor_bytes: 0,
+            hash: 0,
+        });
+        Ok(())
+    }
+
+    fn close_partition(&mut self) -> Result<(), Failure> {
+        self.write_block()?;
+        if let Some(open) = self.index.last_mut() {
+            open.hash = self.hasher.digest128();
+            self.hasher.reset();
+        }
         Ok(())
     }
 
@@ -122,11 +143,13 @@ impl RunWriter {
             checksum: 0,
         };
         head.checksum = block_checksum(self.seed, self.offset, &head, stored);
-        let decoding = if head.stored_bytes == head.raw_bytes { 0 } else { u64::from(head.stored_bytes) };
-        self.file.cursor_bytes = self.file.cursor_bytes.max(u64::from(head.raw_bytes) + decoding);
-        let written = self.out.write_all(&head.encode()).and_then(|()| self.out.write_all(stored));
+        open.cursor_bytes = open.cursor_bytes.max(head.cursor_bytes());
+        let encoded = head.encode();
+        self.hasher.update(&encoded);
+        self.hasher.update(stored);
+        let written = self.out.write_all(&encoded).and_then(|()| self.out.write_all(stored));
         written.map_err(|error| Failure::disk(&self.file.path, &error))?;
-        let bytes = head.encode().len() as u64 + stored.len() as u64;
+        let bytes = encoded.len() as u64 + stored.len() as u64;
         open.length += bytes;
         self.offset += bytes;
         self.block.clear();
@@ -174,10 +197,20 @@ impl RunFile {
         self.bytes
     }
 
-    /// Memory that a cursor over the file needs for its largest block, in bytes: one long record makes
-    /// a block as long.
-    pub fn cursor_bytes(&self) -> u64 {
-        self.cursor_bytes
+    /// How its blocks are stored.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Its segments, in partition order, where they lie now; they are there as long as this value.
+    pub fn segments(&self) -> impl Iterator<Item = StoredSegment> {
+        self.index.iter().map(|entry| StoredSegment {
+            path: self.path.clone(),
+            at: entry.offset,
+            id: self.id.clone(),
+            codec: self.codec,
+            entry: *entry,
+        })
     }
 }
 

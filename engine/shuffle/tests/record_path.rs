@@ -125,6 +125,7 @@ fn run_reduce(
             combine: hook(case),
             cancelled: Box::new(|| false),
             merged_bytes: Arc::default(),
+            merge_bytes: Arc::default(),
         })
         .unwrap();
     let mut reader = GroupReader::new(merge, case.batch_bytes);

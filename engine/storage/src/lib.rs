@@ -7,8 +7,8 @@
 //! can change without its users. Must not know of plugins, threads, schedulers or the network, and
 //! must not write anywhere but in the staging folder of an output.
 //!
-//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`output`], [`stdout`],
-//! [`manifest`]; below them `walk`, `file`, `origin`, `path_serde` and `staging`.
+//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`output`],
+//! [`stdout`], [`manifest`]; below them `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
 
 pub mod encode;
 mod file;
@@ -17,18 +17,21 @@ pub mod manifest;
 mod origin;
 pub mod output;
 pub mod part;
-mod path_serde;
 pub mod reader;
+pub mod rejects;
+mod replace;
 pub mod split;
 mod staging;
 pub mod stdout;
+pub mod step;
 mod walk;
 
 pub use encode::RecordEncoder;
 pub use input::{InputError, InputFile, list_inputs};
-pub use manifest::{Manifest, ManifestInput, ManifestPlugin, Reject, write_rejects};
-pub use output::{Durability, OutputDir, OutputError};
-pub use part::{Part, PartWriter, PendingPart};
+pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
+pub use output::{Durability, OutputDir, OutputError, Resumed};
+pub use part::{Part, PartWriter, PendingPart, ReadyPart};
 pub use reader::{ReaderOptions, SplitReader};
+pub use rejects::{Reject, write_rejects};
 pub use split::{Piece, Split, SplitError, plan_splits};
 pub use stdout::{Delivery, StdoutParts};

@@ -1,24 +1,24 @@
 //! What an output tells about itself: the manifest beside its parts, which traces a result back to
-//! the plugins, parameters and inputs it was made from, and the rejects of the job.
+//! the plugins, parameters and inputs it was made from.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use mr_model::{
-    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Place, Role, StageTypes,
-    limit,
+    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::file;
 use crate::part::Part;
-use crate::path_serde;
+use crate::step::step;
 
 /// File name of the manifest in an output.
 pub const MANIFEST_NAME: &str = "_manifest.json";
-/// File name of the rejects in an output.
-pub const REJECTS_NAME: &str = "_rejects.jsonl";
+/// Largest manifest that is read, in bytes: inputs and parts of the largest job take less.
+const MANIFEST_BYTES_MAX: u64 = 1 << 30;
 
 /// How an output came about. Written as JSON, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,94 +77,27 @@ pub struct ManifestInput {
 impl Manifest {
     /// Writes the manifest into `dir`.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), Failure> {
-        write_file(dir, MANIFEST_NAME, |out| {
-            serde_json::to_writer_pretty(&mut *out, self)?;
-            out.write_all(b"\n")
-        })
-    }
-}
-
-/// A record that a plugin gave up on.
-#[derive(Debug, Clone, Copy)]
-pub struct Reject<'a> {
-    /// Where it came from, if known.
-    pub place: Option<&'a Place>,
-    /// What the plugin said.
-    pub reason: &'a str,
-    /// The record, or its beginning; what is over [`limit::RECORD_SAMPLE_BYTES_MAX`] is cut.
-    pub sample: &'a [u8],
-}
-
-/// Writes `_rejects.jsonl` into the staging folder `dir`, one JSON object with `path`, `offset`, `reason`
-/// and the escaped `sample` on each line. Answers how many there were; without any there is no file.
-///
-/// # Errors
-/// [`Failure::Disk`] if it cannot be written.
-pub fn write_rejects<'a>(dir: &Path, rejects: impl IntoIterator<Item = Reject<'a>>) -> Result<u64, Failure> {
-    let mut rejects = rejects.into_iter().peekable();
-    let mut count = 0;
-    if rejects.peek().is_none() {
-        return Ok(count);
-    }
-    write_file(dir, REJECTS_NAME, |out| {
-        for reject in rejects {
-            count += 1;
-            let sample = &reject.sample[..reject.sample.len().min(limit::RECORD_SAMPLE_BYTES_MAX)];
-            let line = RejectLine {
-                path: reject.place.map(|place| place.path.to_string_lossy().into_owned()),
-                offset: reject.place.map(|place| place.offset),
-                reason: reject.reason,
-                sample: sample.escape_ascii().to_string(),
-            };
-            serde_json::to_writer(&mut *out, &line)?;
+        let path = dir.join(MANIFEST_NAME);
+        let write = || {
+            let mut out = step!("create the manifest", BufWriter::new(File::create(&path)?));
+            serde_json::to_writer_pretty(&mut out, self)?;
             out.write_all(b"\n")?;
+            step!("write the manifest", out.flush())
+        };
+        write().map_err(|error: io::Error| Failure::disk(&path, &error))
+    }
+
+    /// The job that the folder `dir` is an output of, if it says so.
+    pub(crate) fn job_of(dir: &Path) -> Option<JobId> {
+        /// What every version of the engine writes.
+        #[derive(Deserialize)]
+        struct Named {
+            job: JobId,
         }
-        Ok(())
-    })?;
-    Ok(count)
-}
-
-#[derive(Serialize)]
-struct RejectLine<'a> {
-    path: Option<String>,
-    offset: Option<u64>,
-    reason: &'a str,
-    sample: String,
-}
-
-fn write_file(
-    dir: &Path,
-    name: &str,
-    fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<(), Failure> {
-    let path = dir.join(name);
-    let write = || {
-        let mut out = BufWriter::new(File::create(&path)?);
-        fill(&mut out)?;
-        out.flush()
-    };
-    write().map_err(|error| Failure::disk(&path, &error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rejects_are_lines_of_json() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(write_rejects(dir.path(), []), Ok(0));
-        assert!(!dir.path().join(REJECTS_NAME).exists());
-        let place = Place { path: "in".into(), offset: 7 };
-        let rejects = [
-            Reject { place: Some(&place), reason: "no \"number\"", sample: b"a\xff\n" },
-            Reject { place: None, reason: "group", sample: &[b'x'; 1000] },
-        ];
-        assert_eq!(write_rejects(dir.path(), rejects), Ok(2));
-        let text = std::fs::read_to_string(dir.path().join(REJECTS_NAME)).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], r#"{"path":"in","offset":7,"reason":"no \"number\"","sample":"a\\xff\\n"}"#);
-        let cut = "x".repeat(limit::RECORD_SAMPLE_BYTES_MAX);
-        assert_eq!(lines[1], format!(r#"{{"path":null,"offset":null,"reason":"group","sample":"{cut}"}}"#));
+        let (file, metadata) = file::open(&dir.join(MANIFEST_NAME)).ok()?;
+        if !metadata.is_file() || metadata.len() > MANIFEST_BYTES_MAX {
+            return None;
+        }
+        serde_json::from_reader::<_, Named>(BufReader::new(file)).ok().map(|named| named.job)
     }
 }

@@ -5,20 +5,21 @@
 //! and an output that is replaced is there until the new one is. Nothing but a former output is ever
 //! replaced. Must not know what is in the parts.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mr_model::{Failure, JobId};
-use rustix::fs::{CWD, RenameFlags};
-use rustix::io::Errno;
+use mr_model::{AttemptId, Failure, JobId};
 
-use crate::manifest::{MANIFEST_NAME, Manifest};
-use crate::part::{ATTEMPT_PREFIX, Part, PendingPart};
-use crate::staging::Staging;
+use crate::manifest::Manifest;
+use crate::part::{Part, PendingPart, ReadyPart, is_part_name};
+use crate::rejects;
+use crate::replace::{check_replaceable, exchange, remove_attempts, rename_new, sync_files, sync_folder};
+use crate::staging::{Found, Parents, Staging};
+use crate::step::step;
 
 /// File name of the empty file that says that an output is complete.
 pub const SUCCESS_NAME: &str = "_SUCCESS";
@@ -94,13 +95,24 @@ pub enum Durability {
     Synced,
 }
 
+/// What [`OutputDir::resume`] found.
+#[derive(Debug)]
+pub enum Resumed {
+    /// The output is still in the making, and is ours again.
+    Open(OutputDir),
+    /// The output was published; what was left to clean up is cleaned up.
+    Published,
+    /// There is nothing of the job: it never came to make anything, or somebody removed it.
+    Lost,
+}
+
 /// An output in the making. Dropped without [`OutputDir::publish`] it leaves nothing.
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
     overwrite: bool,
-    /// Names of the committed parts.
-    committed: Mutex<BTreeSet<String>>,
+    /// The committed parts by name.
+    committed: Mutex<BTreeMap<String, Part>>,
     // In this order, so that parents are empty when they are dropped.
     staging: Staging,
     parents: Parents,
@@ -114,19 +126,49 @@ impl OutputDir {
     /// Something is there (with `overwrite`: something that is not a former output or empty), another
     /// run of the job is at it, or the system refuses.
     pub fn create(path: &Path, overwrite: bool, job: &JobId) -> Result<Self, OutputError> {
-        let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
-            return Err(OutputError::NoName { path: path.to_owned() });
-        };
+        let (parent, name) = split(path)?;
         let unwritable = |error: io::Error| unwritable(path, &error);
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         check_replaceable(path, overwrite)?;
         let parents = Parents::create(parent).map_err(unwritable)?;
-        let staging = Staging::create(parent, name, job).map_err(unwritable)?;
+        let staging = Staging::create(parent, name, job, parents.count()).map_err(unwritable)?;
         let staging = staging.ok_or_else(|| OutputError::Busy { path: path.to_owned(), job: job.clone() })?;
         // The sweep of dead jobs may have put an old output back.
         check_replaceable(path, overwrite)?;
-        let committed = Mutex::default();
-        Ok(Self { path: path.to_owned(), overwrite, committed, staging, parents })
+        Ok(Self { path: path.to_owned(), overwrite, committed: Mutex::default(), staging, parents })
+    }
+
+    /// Takes up the output `path` of `job` again after the process that made it has died at any moment:
+    /// nothing staged is removed, and parts that count are to be told by [`OutputDir::adopt`]. An
+    /// output that was published already is one whose manifest names the job.
+    ///
+    /// # Errors
+    /// Another process is at it, the output was finished and its place taken ([`OutputError::Taken`]), or
+    /// the system refuses.
+    pub fn resume(path: &Path, overwrite: bool, job: &JobId) -> Result<Resumed, OutputError> {
+        let (parent, name) = split(path)?;
+        let staging = match Staging::resume(parent, name, job) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Resumed::Lost),
+            staging => staging.map_err(|error| unwritable(path, &error))?,
+        };
+        let (mut staging, found) =
+            staging.ok_or_else(|| OutputError::Busy { path: path.to_owned(), job: job.clone() })?;
+        match found {
+            Found::Nothing => Ok(Resumed::Lost),
+            Found::Kept => {
+                Err(OutputError::Taken { path: path.to_owned(), kept: staging.unpublished().to_owned() })
+            }
+            Found::Published => {
+                clean_published(path);
+                // Whether that was still to be done is not known; it is harmless where it was not asked.
+                let _ = sync_folder(parent);
+                Ok(Resumed::Published)
+            }
+            Found::Open => {
+                let parents = staging.reopen().map_err(|error| unwritable(path, &error))?;
+                let committed = Mutex::default();
+                Ok(Resumed::Open(Self { path: path.to_owned(), overwrite, committed, staging, parents }))
+            }
+        }
     }
 
     /// The staging folder, where attempts write their parts.
@@ -144,13 +186,64 @@ impl OutputDir {
             return Err(Failure::internal(format!("{} is no part of this output", pending.path().display())));
         }
         let name = pending.part().name.clone();
-        let mut committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
-        if committed.contains(&name) {
+        let mut committed = self.committed();
+        if committed.contains_key(&name) {
             return Err(Failure::internal(format!("{name} was committed twice")));
         }
         let part = pending.rename()?;
-        committed.insert(name);
+        committed.insert(name, part.clone());
         Ok(part)
+    }
+
+    /// Makes the part that another process made ready the part of its task. May be asked again for the
+    /// same part, also after a crash: a file that has its final name already is recognised by its length
+    /// and hash. A part in place that was never committed is replaced.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if its names are not those of an attempt, or the task's part is committed
+    /// already and another; [`Failure::Corrupt`] if the file is gone or not as long as told;
+    /// [`Failure::Disk`] if it cannot be renamed.
+    pub fn commit_ready(&self, ready: &ReadyPart) -> Result<Part, Failure> {
+        if ready.attempt().is_none() {
+            let (file, name) = (&ready.file, &ready.part.name);
+            return Err(Failure::internal(format!("{file:?} is no file of an attempt for part {name:?}")));
+        }
+        let part = &ready.part;
+        let mut committed = self.committed();
+        match committed.get(&part.name) {
+            Some(known) if known == part => return Ok(part.clone()),
+            Some(_) => return Err(Failure::internal(format!("{} was committed twice", part.name))),
+            None => {}
+        }
+        put_in_place(&self.staging().join(&ready.file), &self.staging().join(&part.name), part)?;
+        committed.insert(part.name.clone(), part.clone());
+        Ok(part.clone())
+    }
+
+    /// Counts a part as committed that was committed before [`OutputDir::resume`].
+    ///
+    /// # Errors
+    /// [`Failure::Corrupt`] if it is not there with its length, [`Failure::Internal`] if it has the name
+    /// of no part.
+    pub fn adopt(&self, part: &Part) -> Result<(), Failure> {
+        if !is_part_name(&part.name) {
+            return Err(Failure::internal(format!("{:?} is not the name of a part", part.name)));
+        }
+        let path = self.staging().join(&part.name);
+        let metadata = fs::symlink_metadata(&path).map_err(|error| lost(&path, &error))?;
+        check_length(&path, &metadata, part)?;
+        self.committed().insert(part.name.clone(), part.clone());
+        Ok(())
+    }
+
+    /// Puts the rejects of winning attempts together, before publishing: `winners` are those that
+    /// rejected records, in task order, with how many. May be asked again after a crash.
+    ///
+    /// # Errors
+    /// [`Failure::Corrupt`] if an attempt did not leave as many as told, [`Failure::Disk`] if its file
+    /// cannot be read or theirs not be written.
+    pub fn collect_rejects(&self, winners: &[(AttemptId, u64)]) -> Result<(), Failure> {
+        rejects::collect(self.staging(), winners)
     }
 
     /// Completes the output and puts it in its place, in one step for whoever looks.
@@ -164,24 +257,33 @@ impl OutputDir {
         let disk = |error: io::Error| Failure::disk(&folder, &error);
         remove_attempts(&folder).map_err(disk)?;
         manifest.write(&folder)?;
-        File::create(folder.join(SUCCESS_NAME)).map_err(disk)?;
+        step!("create _SUCCESS", File::create(folder.join(SUCCESS_NAME))).map_err(disk)?;
         self.staging.open_to_all().map_err(disk)?;
         if durability == Durability::Synced {
             sync_files(&folder).map_err(disk)?;
         }
         self.take_place()?;
         self.parents.keep();
+        clean_published(&self.path);
         if durability == Durability::Synced {
-            let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            sync_folder(parent.unwrap_or(Path::new("."))).map_err(disk)?;
+            sync_folder(split(&self.path)?.0).map_err(disk)?;
         }
         Ok(())
     }
 
+    /// Gives the output up: nothing of it stays.
+    pub fn discard(self) {}
+
+    fn committed(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn check_parts(&self, manifest: &Manifest) -> Result<(), Failure> {
-        let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed: BTreeSet<&str> = manifest.parts.iter().map(|part| part.name.as_str()).collect();
-        if listed.len() != manifest.parts.len() || !committed.iter().map(String::as_str).eq(listed) {
+        let committed = self.committed();
+        let listed: BTreeMap<&str, &Part> =
+            manifest.parts.iter().map(|part| (part.name.as_str(), part)).collect();
+        let known = committed.iter().map(|(name, part)| (name.as_str(), part));
+        if listed.len() != manifest.parts.len() || !known.eq(listed) {
             return Err(Failure::internal("the manifest does not list the parts that were committed"));
         }
         Ok(())
@@ -208,7 +310,7 @@ impl OutputDir {
     /// Saves a finished output whose place is taken.
     fn keep_unpublished(&mut self) -> OutputError {
         let kept = self.staging.unpublished().to_owned();
-        match fs::rename(self.staging.folder(), &kept) {
+        match step!("keep unpublished", fs::rename(self.staging.folder(), &kept)) {
             Ok(()) => {
                 self.parents.keep();
                 OutputError::Taken { path: self.path.clone(), kept }
@@ -218,156 +320,64 @@ impl OutputDir {
     }
 }
 
-/// Folders that were created on the way to an output; removed again unless it is published.
-#[derive(Debug)]
-struct Parents(Vec<PathBuf>);
-
-impl Parents {
-    fn create(parent: &Path) -> io::Result<Self> {
-        let missing: Vec<&Path> = parent
-            .ancestors()
-            .take_while(|path| !path.as_os_str().is_empty() && fs::symlink_metadata(path).is_err())
-            .collect();
-        let mut created = Self(Vec::new());
-        for path in missing.into_iter().rev() {
-            match fs::create_dir(path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                made => {
-                    made?;
-                    created.0.push(path.to_owned());
-                }
-            }
-        }
-        Ok(created)
-    }
-
-    fn keep(&mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Parents {
-    fn drop(&mut self) {
-        // One that is no longer empty is someone else's by now, and stays.
-        for path in self.0.iter().rev() {
-            let _ = fs::remove_dir(path);
-        }
-    }
-}
-
-/// Refuses what is at `path` unless it is nothing or may be replaced.
-fn check_replaceable(path: &Path, overwrite: bool) -> Result<(), OutputError> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        found => found.map_err(|error| unwritable(path, &error))?,
+/// The folder that holds the output, and the output's name in it.
+fn split(path: &Path) -> Result<(&Path, &OsStr), OutputError> {
+    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
+        return Err(OutputError::NoName { path: path.to_owned() });
     };
-    if !overwrite {
-        return Err(OutputError::Exists { path: path.to_owned() });
+    Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name))
+}
+
+/// Removes what late attempts wrote while the output took its place. It is complete without that.
+fn clean_published(path: &Path) {
+    let _ = remove_attempts(path);
+}
+
+/// Gives the file of an attempt the name of its part, unless it has it already.
+fn put_in_place(file: &Path, named: &Path, part: &Part) -> Result<(), Failure> {
+    let renamed = fs::symlink_metadata(file).map(|metadata| {
+        check_length(file, &metadata, part)?;
+        Ok(step!("rename the part", fs::rename(file, named)))
+    });
+    // Gone before or behind the look: both come from a rename whose answer was lost.
+    match renamed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_in_place(named, part),
+        Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::NotFound => check_in_place(named, part),
+        Err(error) => Err(Failure::disk(file, &error)),
+        Ok(checked) => checked?.map_err(|error| Failure::disk(file, &error)),
     }
-    if !metadata.is_dir() {
-        return Err(OutputError::NotAnOutput { path: path.to_owned() });
-    }
-    let marked = [SUCCESS_NAME, MANIFEST_NAME].iter().any(|name| path.join(name).is_file());
-    let mut entries = fs::read_dir(path).map_err(|error| unwritable(path, &error))?;
-    if marked || entries.next().is_none() {
+}
+
+fn check_in_place(named: &Path, part: &Part) -> Result<(), Failure> {
+    let (file, metadata) = crate::file::open(named).map_err(|error| lost(named, &error))?;
+    check_length(named, &metadata, part)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(|error| Failure::disk(named, &error))?;
+    if hasher.finalize().to_hex().as_str() == part.blake3 {
         return Ok(());
     }
-    Err(OutputError::NotAnOutput { path: path.to_owned() })
+    Err(corrupt(named, "its bytes are not those that were told".into()))
 }
 
-/// Renames to a name that must be free.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(error) if is_unsupported(error) => rename_new_unchecked(from, to),
-        renamed => Ok(renamed?),
+fn check_length(path: &Path, metadata: &fs::Metadata, part: &Part) -> Result<(), Failure> {
+    if metadata.is_file() && metadata.len() == part.bytes {
+        return Ok(());
+    }
+    Err(corrupt(path, format!("it is no file of {} bytes", part.bytes)))
+}
+
+/// A file that should be there.
+fn lost(path: &Path, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound => corrupt(path, "it is gone".into()),
+        _ => Failure::disk(path, error),
     }
 }
 
-/// For file systems that know no flags: what comes between the look and the rename is replaced only if
-/// it is an empty folder, else it makes the rename fail.
-fn rename_new_unchecked(from: &Path, to: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(io::ErrorKind::AlreadyExists.into());
-    }
-    fs::rename(from, to)
+fn corrupt(path: &Path, reason: String) -> Failure {
+    Failure::Corrupt { path: path.to_owned(), reason, map_task: None }
 }
 
-/// Puts the folder `from` at `to`, where another one is. That one is at `from` or `aside` after it.
-fn exchange(from: &Path, to: &Path, aside: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE) {
-        Err(error) if is_unsupported(error) => exchange_by_renames(from, to, aside),
-        exchanged => Ok(exchanged?),
-    }
-}
-
-/// For file systems that cannot exchange; `to` is missing for a moment.
-fn exchange_by_renames(from: &Path, to: &Path, aside: &Path) -> io::Result<()> {
-    fs::rename(to, aside)?;
-    rename_new(from, to).inspect_err(|_| {
-        // If that fails too, dropping the staging folder tries again.
-        let _ = rename_new(aside, to);
-    })
-}
-
-fn is_unsupported(error: Errno) -> bool {
-    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
-}
-
-/// Removes what losing attempts have not yet removed themselves.
-fn remove_attempts(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let is_attempt = |name: &OsStr| name.as_encoded_bytes().starts_with(ATTEMPT_PREFIX.as_bytes());
-        if is_attempt(&entry.file_name()) {
-            match fs::remove_file(entry.path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed?,
-            }
-        }
-    }
-    Ok(())
-}
-
-fn sync_files(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        File::open(entry?.path())?.sync_data()?;
-    }
-    sync_folder(folder)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> OutputError {
+pub(crate) fn unwritable(path: &Path, error: &io::Error) -> OutputError {
     OutputError::Unwritable { path: path.to_owned(), reason: error.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the exchange leaves behind without the kernel's help, and when it fails half way.
-    #[test]
-    fn an_exchange_by_renames_loses_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let make = |name: &str| {
-            fs::create_dir(at(name)).unwrap();
-            fs::write(at(name).join("content"), name).unwrap();
-        };
-        let content = |name: &str| fs::read_to_string(at(name).join("content")).ok();
-        make("new");
-        make("old");
-        exchange_by_renames(&at("new"), &at("old"), &at("aside")).unwrap();
-        assert_eq!((content("old").as_deref(), content("aside").as_deref()), (Some("new"), Some("old")));
-        fs::remove_dir_all(at("aside")).unwrap();
-        exchange_by_renames(&at("missing"), &at("old"), &at("aside")).unwrap_err();
-        assert_eq!((content("old").as_deref(), content("aside")), (Some("new"), None));
-        make("next");
-        assert_eq!(
-            rename_new_unchecked(&at("next"), &at("old")).unwrap_err().kind(),
-            io::ErrorKind::AlreadyExists
-        );
-    }
 }

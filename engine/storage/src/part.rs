@@ -6,8 +6,10 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use mr_model::{Failure, Stage};
+use mr_model::{AttemptId, Failure, Stage, TaskId};
 use serde::{Deserialize, Serialize};
+
+use crate::step::step;
 
 /// Bytes written and hashed at a time: big enough for the hash to use all of a core's vector width.
 const WRITE_BYTES: usize = 512 * 1024;
@@ -44,7 +46,7 @@ impl PartWriter {
     /// # Errors
     /// [`Failure::Disk`] if the file cannot be created, also if the attempt has one already.
     pub fn create(dir: &Path, stage: Stage, index: u32, attempt: u32) -> Result<Self, Failure> {
-        let path = dir.join(format!("{ATTEMPT_PREFIX}{}-{index:05}-{attempt}", stage_letter(stage)));
+        let path = dir.join(attempt_file(AttemptId { task: TaskId { stage, index }, attempt }));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path);
         let file = file.map_err(|error| Failure::disk(&path, &error))?;
         let part = Part { name: part_name(stage, index), rows: 0, bytes: 0, blake3: String::new() };
@@ -134,10 +136,19 @@ impl PendingPart {
         &self.part
     }
 
+    /// Leaves the file where it is, for [`crate::OutputDir::commit_ready`]: from now on only the owner
+    /// of the folder removes it.
+    pub fn hand_over(mut self) -> ReadyPart {
+        self.kept = true;
+        let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        ReadyPart { file, index: self.index, part: self.part.clone() }
+    }
+
     /// Gives it its final name in the same folder.
     pub(crate) fn rename(mut self) -> Result<Part, Failure> {
         let named = self.path.with_file_name(&self.part.name);
-        fs::rename(&self.path, &named).map_err(|error| Failure::disk(&self.path, &error))?;
+        let renamed = step!("rename the part", fs::rename(&self.path, &named));
+        renamed.map_err(|error| Failure::disk(&self.path, &error))?;
         self.kept = true;
         Ok(self.part.clone())
     }
@@ -150,6 +161,46 @@ impl Drop for PendingPart {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// The finished part of an attempt as plain data, told by whoever ran it to whoever commits it. Nothing
+/// in it is to be trusted before [`ReadyPart::attempt`] has an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyPart {
+    /// Name of the attempt's file in the staging folder.
+    pub file: String,
+    /// Partition of a reduce task, split of a map task.
+    pub index: u32,
+    /// What it is once committed.
+    pub part: Part,
+}
+
+impl ReadyPart {
+    /// The attempt that wrote it; none if the file is not named as that attempt's, or the part not as
+    /// its task's.
+    pub fn attempt(&self) -> Option<AttemptId> {
+        let numbers = self.file.strip_prefix(ATTEMPT_PREFIX)?;
+        let (stage, rest) = [Stage::Map, Stage::Reduce]
+            .into_iter()
+            .find_map(|stage| numbers.strip_prefix(stage_letter(stage)).map(|rest| (stage, rest)))?;
+        let attempt = rest.rsplit_once('-')?.1.parse().ok()?;
+        let attempt = AttemptId { task: TaskId { stage, index: self.index }, attempt };
+        let named = attempt_file(attempt) == self.file && part_name(stage, self.index) == self.part.name;
+        named.then_some(attempt)
+    }
+}
+
+/// Name of the file of an attempt; other files of the attempt begin with it.
+pub(crate) fn attempt_file(AttemptId { task, attempt }: AttemptId) -> String {
+    format!("{ATTEMPT_PREFIX}{}-{:05}-{attempt}", stage_letter(task.stage), task.index)
+}
+
+/// Whether `name` is that of a part.
+pub(crate) fn is_part_name(name: &str) -> bool {
+    [Stage::Map, Stage::Reduce].into_iter().any(|stage| {
+        let index = name.rsplit_once('-').and_then(|(_, index)| index.parse().ok());
+        index.is_some_and(|index| part_name(stage, index) == name)
+    })
 }
 
 fn stage_letter(stage: Stage) -> char {

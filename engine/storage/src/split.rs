@@ -3,11 +3,10 @@
 
 use std::path::PathBuf;
 
-use mr_model::{InputFormat, limit};
+use mr_model::{InputFormat, limit, path_serde};
 use serde::{Deserialize, Serialize};
 
 use crate::input::InputFile;
-use crate::path_serde;
 
 /// Most splits of a job: each is a task to keep track of, and five digits are what keeps part names
 /// in order.

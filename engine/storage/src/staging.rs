@@ -7,19 +7,29 @@
 //! file system cannot exchange. A lease that nobody has locked is that of a dead job, and whoever
 //! makes the same output next removes its folders. The lease lies beside the staging folder and not
 //! in it, so that no moment of publishing leaves a folder without one.
+//!
+//! The lease holds the inode number of the staging folder, which stays the same in every rename: after
+//! a crash it tells which folder is the output in the making, whatever came of its name. Beside it are
+//! the permissions that the folder gets and how many parents were made for it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mr_model::JobId;
 
+use crate::manifest::Manifest;
+use crate::replace::is_output;
+use crate::step::step;
+
 /// Tries at a lease before giving up: one is lost each time that a sweep removes the file between its
 /// creation and its lock.
 const LEASE_TRIES: u32 = 16;
+/// Most that is read of a lease, in bytes: three numbers.
+const RECORD_BYTES_MAX: u64 = 64;
 const LEASE_SUFFIX: &[u8] = b".lease";
 
 /// A staging folder and its lease; both go when it is dropped.
@@ -27,24 +37,83 @@ const LEASE_SUFFIX: &[u8] = b".lease";
 pub(crate) struct Staging {
     names: Names,
     /// Holds the lock.
-    _lease: File,
+    lease: File,
+    record: Record,
+}
+
+/// What a lease says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Record {
+    /// Inode number of the staging folder; 0 where it is not written yet.
+    inode: u64,
     /// Permissions that the folder would have had by default.
     mode: u32,
+    /// Parents that were created for the output.
+    parents: usize,
+}
+
+/// What a dead job left of its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The output in the making.
+    Open,
+    /// The output in its place.
+    Published,
+    /// The finished output where it was kept because its place was taken.
+    Kept,
+    /// None of these.
+    Nothing,
 }
 
 impl Staging {
     /// Takes the lease, removes what dead jobs left behind for this output, and creates the folder,
     /// open to its owner alone. None if a live job has the lease.
-    pub(crate) fn create(parent: &Path, name: &OsStr, job: &JobId) -> io::Result<Option<Self>> {
+    pub(crate) fn create(
+        parent: &Path,
+        name: &OsStr,
+        job: &JobId,
+        parents: usize,
+    ) -> io::Result<Option<Self>> {
         let names = Names::new(parent, name, job.as_str().as_bytes());
         let Some(lease) = acquire(&names.lease)? else { return Ok(None) };
-        let mut staging = Self { names, _lease: lease, mode: 0 };
+        let mut staging = Self { names, lease, record: Record::default() };
         sweep(parent, name);
         staging.names.clear()?;
-        fs::create_dir(staging.folder())?;
-        staging.mode = fs::metadata(staging.folder())?.permissions().mode();
-        fs::set_permissions(staging.folder(), Permissions::from_mode(staging.mode & !0o077))?;
+        // What an earlier life wrote must not be taken for what is true of the new folder.
+        staging.lease.set_len(0)?;
+        step!("create the staging folder", fs::create_dir(staging.folder()))?;
+        let metadata = fs::metadata(staging.folder())?;
+        let mode = metadata.permissions().mode();
+        staging.record = Record { inode: metadata.ino(), mode, parents };
+        step!("write the lease", staging.record.write(&staging.lease))?;
+        staging.close_to_others()?;
         Ok(Some(staging))
+    }
+
+    /// Takes the lease of a dead job and tells what there is; nothing is removed. None if a live job has
+    /// it. Dropped, it leaves nothing but what is published or kept.
+    pub(crate) fn resume(parent: &Path, name: &OsStr, job: &JobId) -> io::Result<Option<(Self, Found)>> {
+        let names = Names::new(parent, name, job.as_str().as_bytes());
+        let Some(lease) = acquire(&names.lease)? else { return Ok(None) };
+        let record = Record::read(&lease);
+        let found = names.find(record, job);
+        Ok(Some((Self { names, lease, record: record.unwrap_or_default() }, found)))
+    }
+
+    /// Makes the folder of a dead job ready to be gone on with; an old output that was put aside goes
+    /// back to its place until it is replaced. Answers the parents that were created for it.
+    pub(crate) fn reopen(&mut self) -> io::Result<Parents> {
+        if is_missing(&self.names.output) && !is_missing(&self.names.aside) {
+            step!("put the old output back", fs::rename(&self.names.aside, &self.names.output))?;
+        }
+        if self.record.inode == 0 {
+            let metadata = fs::metadata(self.folder())?;
+            self.record = Record { inode: metadata.ino(), mode: metadata.permissions().mode(), parents: 0 };
+            self.lease.set_len(0)?;
+            step!("write the lease", self.record.write(&self.lease))?;
+        }
+        self.close_to_others()?;
+        Ok(Parents::known(&self.names.output, self.record.parents))
     }
 
     /// The folder.
@@ -64,7 +133,13 @@ impl Staging {
 
     /// Gives the folder the permissions that any new folder has.
     pub(crate) fn open_to_all(&self) -> io::Result<()> {
-        fs::set_permissions(&self.names.staging, Permissions::from_mode(self.mode))
+        let open = Permissions::from_mode(self.record.mode);
+        step!("open the staging folder", fs::set_permissions(&self.names.staging, open))
+    }
+
+    fn close_to_others(&self) -> io::Result<()> {
+        let private = Permissions::from_mode(self.record.mode & !0o077);
+        step!("close the staging folder", fs::set_permissions(&self.names.staging, private))
     }
 }
 
@@ -72,8 +147,26 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // Where something stays, the lease stays with it for the next sweep.
         if self.names.clear().is_ok() {
-            let _ = fs::remove_file(&self.names.lease);
+            let _ = step!("remove the lease", fs::remove_file(&self.names.lease));
         }
+    }
+}
+
+impl Record {
+    fn write(&self, mut lease: &File) -> io::Result<()> {
+        lease.rewind()?;
+        lease.write_all(format!("{} {:o} {}\n", self.inode, self.mode, self.parents).as_bytes())
+    }
+
+    /// None where the process died before it was written whole.
+    fn read(lease: &File) -> Option<Self> {
+        let mut text = String::new();
+        lease.take(RECORD_BYTES_MAX).read_to_string(&mut text).ok()?;
+        let mut fields = text.strip_suffix('\n')?.split(' ');
+        let inode = fields.next()?.parse().ok()?;
+        let mode = u32::from_str_radix(fields.next()?, 8).ok()?;
+        let parents = fields.next()?.parse().ok()?;
+        Some(Self { inode, mode, parents })
     }
 }
 
@@ -102,25 +195,107 @@ impl Names {
         }
     }
 
+    /// What there is of a job whose lease says `record`. Where that does not tell, because it was never
+    /// written or the file system invents inode numbers, the manifests do.
+    fn find(&self, record: Option<Record>, job: &JobId) -> Found {
+        let is_named = |folder: &Path| Manifest::job_of(folder).as_ref() == Some(job);
+        let is_recorded = |folder: &Path| {
+            let inode = fs::symlink_metadata(folder).ok().filter(|metadata| metadata.is_dir());
+            inode.is_some_and(|metadata| record.is_some_and(|record| record.inode == metadata.ino()))
+        };
+        let is_staged = !is_missing(&self.staging);
+        if is_recorded(&self.staging) {
+            Found::Open
+        } else if is_named(&self.output)
+            && (is_recorded(&self.output) || !is_staged || is_output(&self.staging))
+        {
+            Found::Published
+        } else if is_staged {
+            Found::Open
+        } else if is_named(&self.unpublished) {
+            Found::Kept
+        } else {
+            Found::Nothing
+        }
+    }
+
     /// Removes the folders, which may or may not be there. An old output that was put aside and never
     /// replaced goes back to its place.
     fn clear(&self) -> io::Result<()> {
-        remove_folder(&self.staging)?;
-        if fs::symlink_metadata(&self.aside).is_err() {
+        step!("remove the staging folder", remove_folder(&self.staging))?;
+        if is_missing(&self.aside) {
             return Ok(());
         }
         match fs::symlink_metadata(&self.output) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(&self.aside, &self.output),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                step!("put the old output back", fs::rename(&self.aside, &self.output))
+            }
             Err(error) => Err(error),
-            Ok(_) => remove_folder(&self.aside),
+            Ok(_) => step!("remove the old output", remove_folder(&self.aside)),
         }
     }
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err()
 }
 
 fn remove_folder(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
+    }
+}
+
+/// Folders that were created on the way to an output; removed again unless it is published.
+#[derive(Debug)]
+pub(crate) struct Parents(Vec<PathBuf>);
+
+impl Parents {
+    /// Creates what is missing.
+    pub(crate) fn create(parent: &Path) -> io::Result<Self> {
+        let missing: Vec<&Path> = parent
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && fs::symlink_metadata(path).is_err())
+            .collect();
+        let mut created = Self(Vec::new());
+        for path in missing.into_iter().rev() {
+            match step!("create a parent", fs::create_dir(path)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => {
+                    made?;
+                    created.0.push(path.to_owned());
+                }
+            }
+        }
+        Ok(created)
+    }
+
+    /// The nearest `count` folders above `output`, created by an earlier life.
+    fn known(output: &Path, count: usize) -> Self {
+        let above = output.ancestors().skip(1).take(count);
+        let mut parents: Vec<PathBuf> = above.map(Path::to_owned).collect();
+        parents.reverse();
+        Self(parents)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Leaves them for good.
+    pub(crate) fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Parents {
+    fn drop(&mut self) {
+        // One that is no longer empty is someone else's by now, and stays.
+        for path in self.0.iter().rev() {
+            let _ = fs::remove_dir(path);
+        }
     }
 }
 
@@ -132,7 +307,7 @@ fn acquire(path: &Path) -> io::Result<Option<File>> {
         options
     };
     for _ in 0..LEASE_TRIES {
-        let lease = match options().create_new(true).open(path) {
+        let lease = match step!("create the lease", options().create_new(true).open(path)) {
             Ok(lease) => {
                 // Only a sweep can have locked it meanwhile, and is soon done. Where the file system
                 // has no locks, nothing but the cleaning up after dead jobs is lost.
@@ -164,7 +339,7 @@ fn sweep(parent: &Path, name: &OsStr) {
         let Ok(lease) = OpenOptions::new().read(true).write(true).open(&names.lease) else { continue };
         let dead = lease.try_lock().is_ok() && lease.metadata().is_ok_and(|metadata| metadata.nlink() > 0);
         if dead && names.clear().is_ok() {
-            let _ = fs::remove_file(&names.lease);
+            let _ = step!("remove the lease", fs::remove_file(&names.lease));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Paths as serialised data. A path is bytes and need not be UTF-8, which serde's own form of
 //! `PathBuf` refuses: here it is a string where it can be (JSON, for people) and bytes elsewhere.
-//! For `#[serde(with = "path_serde")]`; must not change a path in a round trip.
+//! For `#[serde(with = "mr_model::path_serde")]`; must not change a path in a round trip.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,14 +10,22 @@ use std::path::{Path, PathBuf};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
-pub(crate) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes a path.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     match path.to_str() {
         Some(text) if serializer.is_human_readable() => serializer.serialize_str(text),
         _ => serializer.serialize_bytes(path.as_os_str().as_bytes()),
     }
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+/// Reads a path.
+///
+/// # Errors
+/// Those of the deserializer, also where there is neither a string nor bytes.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     if deserializer.is_human_readable() {
         deserializer.deserialize_any(PathVisitor)
     } else {
