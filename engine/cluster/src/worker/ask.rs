@@ -138,7 +138,9 @@ async fn keep(bytes: Vec<u8>, hash: ComponentHash, path: PathBuf) -> Result<(), 
         let written = std::fs::write(&unfinished, &bytes).and_then(|()| std::fs::rename(&unfinished, &path));
         written.map_err(|error| Failure::disk(path, &error))
     });
-    written.await.unwrap_or_else(|error| Err(Failure::internal(format!("writing a component failed: {error}"))))
+    written
+        .await
+        .unwrap_or_else(|error| Err(Failure::internal(format!("writing a component failed: {error}"))))
 }
 
 /// A component's hash as people and files see it.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use mr_model::{Failure, Stage};
-use mr_runtime::{AttemptDone, Product, TaskInput, run_attempt};
+use mr_runtime::{AttemptDone, Product, Progress, TaskInput, run_attempt};
 use mr_scheduler::Lease;
 use mr_shuffle::MapOutput;
 use tokio::sync::Semaphore;
@@ -81,7 +81,8 @@ impl Shop {
         let (ready, input, held) = prepared.await.ok_or(Failure::Cancelled)??;
         let task = lease.attempt.task;
         let name = format!("{}-{}-{}", task.stage, task.index, lease.attempt.attempt);
-        let (attempt, progress) = (lease.attempt, share.run.clone());
+        let (attempt, progress) = (lease.attempt, Progress::of_attempt(&input));
+        share.begun(progress.clone());
         let (log, running) = (lines.forward(), cancel.running().clone());
         let done = on_thread(name, move || {
             let done = run_attempt(&ready.job, attempt, &input, &progress, Some(log), &running);

@@ -36,7 +36,8 @@ impl Components {
     /// The component with a hash, fetched and loaded if it is not here. A caller that is dropped while
     /// it waits leaves the work to the next one.
     pub async fn load(&self, hash: ComponentHash, asker: &Asker) -> Result<Plugin, Failure> {
-        let slot = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(hash).or_default().clone();
+        let slot =
+            self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(hash).or_default().clone();
         let plugin = slot.get_or_try_init(|| self.fetch_and_load(hash, asker)).await?;
         Ok(plugin.clone())
     }
@@ -72,7 +73,9 @@ fn load(sandbox: &Sandbox, hash: ComponentHash, path: &Path) -> Result<Plugin, F
     // The time of use is what keeps it. Where it cannot be set, it only goes sooner.
     let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     let mut told = |progress| match progress {
-        LoadProgress::Compiling { bytes } => tracing::info!(component = %hash, bytes, "compiling a component"),
+        LoadProgress::Compiling { bytes } => {
+            tracing::info!(component = %hash, bytes, "compiling a component")
+        }
         LoadProgress::Waiting => tracing::debug!(component = %hash, "another thread compiles the component"),
     };
     let plugin = sandbox.load(path, &mut told).map_err(|error| {

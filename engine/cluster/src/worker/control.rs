@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::WorkerError;
 use super::ask::Asker;
 use super::attempt::{Finished, Shop, attend};
 use super::cancel::Cancel;
@@ -31,7 +32,6 @@ use super::ledger::{Ended, Launch, Ledger, Running};
 use super::link::{Link, LinkEvent, Word};
 use super::outputs::Removed;
 use super::share::Share;
-use super::WorkerError;
 use crate::protocol::{AttemptEnd, Order, WorkerWord};
 
 /// Longest wait for attempts to stop at the end of a life. Plugins are interrupted within milliseconds,
@@ -156,7 +156,10 @@ impl Life {
                 event = self.link.event() => Step::Link(event),
             };
             if self.lease.as_ref().is_some_and(|lease| lease.has_lapsed(Instant::now())) {
-                tracing::warn!(incarnation = self.incarnation.0, "the lease lapsed: all attempts and data of this life are given up");
+                tracing::warn!(
+                    incarnation = self.incarnation.0,
+                    "the lease lapsed: all attempts and data of this life are given up"
+                );
                 return Ok(self.over());
             }
             let ended = match step {
@@ -268,7 +271,11 @@ impl Life {
             return;
         }
         if self.told.is_some() {
-            tracing::warn!(slots, free_bytes = self.room.free_bytes(), "the room of the data folder changed what is taken");
+            tracing::warn!(
+                slots,
+                free_bytes = self.room.free_bytes(),
+                "the room of the data folder changed what is taken"
+            );
         }
         self.told = Some(slots);
         self.say(Word::Say(WorkerWord::Resized { slots }));
@@ -289,7 +296,9 @@ impl Life {
 
     fn obey(&mut self, order: Order) -> Result<Option<LifeEnd>, WorkerError> {
         match order {
-            Order::Welcome { worker, lease_millis, jobs } => return Ok(self.welcomed(worker, lease_millis, &jobs)),
+            Order::Welcome { worker, lease_millis, jobs } => {
+                return Ok(self.welcomed(worker, lease_millis, &jobs));
+            }
             Order::Launch { lease } => self.launch(lease),
             Order::Cancel { lease } => self.cancel(&lease),
             Order::Heard { sequence } => {
@@ -303,7 +312,10 @@ impl Life {
                 if replaced {
                     return Err(WorkerError::Replaced { name: self.house.name().to_owned() });
                 }
-                tracing::warn!(incarnation = incarnation.0, "fenced: all attempts and data of this life are given up");
+                tracing::warn!(
+                    incarnation = incarnation.0,
+                    "fenced: all attempts and data of this life are given up"
+                );
                 return Ok(Some(self.over()));
             }
             Order::Fenced { incarnation, .. } => {
@@ -325,7 +337,12 @@ impl Life {
             Some(lease) => lease.welcomed(sent, lease_millis),
             lease @ None => *lease = Some(OwnLease::new(sent, lease_millis)),
         }
-        tracing::info!(worker = worker.0, incarnation = self.incarnation.0, lease_millis, "joined the cluster");
+        tracing::info!(
+            worker = worker.0,
+            incarnation = self.incarnation.0,
+            lease_millis,
+            "joined the cluster"
+        );
         for job in self.shop.jobs.known() {
             if !jobs.contains(&job) {
                 self.forget(&job);
@@ -413,7 +430,9 @@ impl Life {
             AttemptEnd::Failed(failure) => {
                 tracing::warn!(job = %lease.job, attempt = %lease.attempt, %failure, "attempt failed");
             }
-            AttemptEnd::Cancelled => tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt cancelled"),
+            AttemptEnd::Cancelled => {
+                tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt cancelled")
+            }
             AttemptEnd::Output { .. } | AttemptEnd::Part { .. } => {
                 tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt done");
             }

@@ -139,7 +139,10 @@ async fn locate(wanted: &Arc<Wanted>, reaches: &[Reach], outputs: &Outputs) -> R
     let mut of_source = vec![Vec::new(); reaches.len()];
     for (attempt, source) in wanted.maps() {
         let (Some(listed), Some(of_source)) = (wanted.sources.get(source), of_source.get_mut(source)) else {
-            return Err(Failure::internal(format!("the order for {} names no source {source}", wanted.attempt)));
+            return Err(Failure::internal(format!(
+                "the order for {} names no source {source}",
+                wanted.attempt
+            )));
         };
         if (listed.worker, listed.incarnation) != wanted.us {
             of_source.push(attempt);
@@ -150,14 +153,13 @@ async fn locate(wanted: &Arc<Wanted>, reaches: &[Reach], outputs: &Outputs) -> R
         lies[attempt.task.index as usize] = Some(Lies::Here(held));
     }
     let mut asking = JoinSet::new();
-    let batches = of_source.iter().enumerate().flat_map(|(source, attempts)| {
-        attempts.chunks(OUTPUTS_ASKED).map(move |attempts| (source, attempts.to_vec()))
-    });
-    for (source, attempts) in batches {
-        if asking.len() >= STREAMS_OF_ATTEMPT {
-            place(&mut lies, ended(&mut asking).await)?;
+    for (source, attempts) in of_source.iter().enumerate() {
+        for attempts in attempts.chunks(OUTPUTS_ASKED) {
+            if asking.len() >= STREAMS_OF_ATTEMPT {
+                place(&mut lies, ended(&mut asking).await)?;
+            }
+            asking.spawn(ask(wanted.clone(), reaches[source].clone(), source, attempts.to_vec()));
         }
-        asking.spawn(ask(wanted.clone(), reaches[source].clone(), source, attempts));
     }
     while !asking.is_empty() {
         place(&mut lies, ended(&mut asking).await)?;

@@ -60,7 +60,8 @@ impl House {
         let cache_dir = options.cache_dir.clone().unwrap_or_else(|| data.compiled());
         let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(cache_dir) })?;
         let limits = options.limits.clone();
-        let listener = Listener::bind(options.listen, &options.identity, &[NodeRole::Worker], limits.clone())?;
+        let listener =
+            Listener::bind(options.listen, &options.identity, &[NodeRole::Worker], limits.clone())?;
         let dialer = Dialer::new(&options.identity, limits)?;
         let host = host_name();
         let address = advertised(options.advertise.as_deref(), listener.address(), &host);
@@ -126,7 +127,10 @@ fn check(options: &WorkerOptions) -> Result<(), WorkerError> {
     if node.role() != NodeRole::Worker {
         return Err(WorkerError::Role { node: node.clone() });
     }
-    let port = options.coordinator.rsplit_once(':').map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let port = options
+        .coordinator
+        .rsplit_once(':')
+        .map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if port != Some(true) {
         return Err(WorkerError::Coordinator { address: options.coordinator.clone() });
     }

@@ -61,7 +61,8 @@ impl Jobs {
     /// The job, made ready if it is not. A caller that is dropped while it waits leaves the work to the
     /// next one.
     pub async fn ready(&self, id: &JobId, asker: &Asker) -> Result<Ready, Failure> {
-        let slot = self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
+        let slot =
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
         slot.get_or_try_init(|| self.prepare(id, asker)).await.cloned()
     }
 
@@ -100,7 +101,7 @@ impl Jobs {
             codec: self.codec,
         };
         let reducers = description.spec.reducers;
-        let job = Job::new(description, stages, resources);
+        let job = Job::new(description, stages, resources)?;
         Ok(Ready { job, reducers, dir, plugins, _lent: Arc::new(lent) })
     }
 

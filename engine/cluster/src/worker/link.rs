@@ -8,7 +8,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mr_net::{CloseReason, Closed, ConnectError, Dialer, ExchangeError, NodeRole, Peer, Receiver, Refusal, Sender, Side};
+use mr_net::{
+    CloseReason, Closed, ConnectError, Dialer, ExchangeError, NodeRole, Peer, Receiver, Refusal, Sender, Side,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 

@@ -147,7 +147,9 @@ pub enum WorkerError {
         name: String,
     },
     /// Attempts did not stop.
-    #[error("{attempts} attempts did not stop within {after:?}; the worker ends so that they do not outlive their lease")]
+    #[error(
+        "{attempts} attempts did not stop within {after:?}; the worker ends so that they do not outlive their lease"
+    )]
     Stuck {
         /// How many.
         attempts: usize,
@@ -217,4 +219,3 @@ fn unserved(served: Result<Result<(), ServerError>, String>) -> WorkerError {
     };
     WorkerError::Serve { reason }
 }
-

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mr_model::{AttemptId, Incarnation, JobId};
-use mr_shuffle::{MapOutput, Run, StoredSegment};
 use mr_shuffle::writer::RunFile;
+use mr_shuffle::{MapOutput, Run, StoredSegment};
 
 use crate::protocol::SegmentMeta;
 

@@ -1,7 +1,7 @@
 //! How far one attempt has come, for heartbeats: fetching first, then running.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use mr_runtime::Progress;
 
@@ -17,11 +17,17 @@ pub(super) struct Share {
     fetch_bytes_total: AtomicU64,
     /// Bytes fetched.
     fetch_bytes: AtomicU64,
-    /// What the attempt itself has done.
-    pub run: Arc<Progress>,
+    /// What the attempt itself has done, once it runs.
+    run: OnceLock<Arc<Progress>>,
 }
 
 impl Share {
+    /// The attempt itself begins.
+    pub fn begun(&self, run: Arc<Progress>) {
+        // It begins once.
+        let _ = self.run.set(run);
+    }
+
     /// Says how many bytes have to be fetched.
     pub fn expect(&self, bytes: u64) {
         self.fetch_bytes_total.store(bytes, Ordering::Relaxed);
@@ -39,7 +45,7 @@ impl Share {
 
     /// Share of the work done, in millionths.
     pub fn parts_per_million(&self) -> u32 {
-        let ran = u64::from(self.run.parts_per_million()).min(WHOLE);
+        let ran = self.run.get().map_or(0, |run| u64::from(run.parts_per_million())).min(WHOLE);
         let total = self.fetch_bytes_total.load(Ordering::Relaxed);
         let parts = if total == 0 {
             ran

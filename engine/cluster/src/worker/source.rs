@@ -101,7 +101,11 @@ impl Reach {
     }
 
     /// Asks which segments there are. `map_task` is named if there is no answer.
-    pub async fn outputs(&self, request: &OutputsRequest, map_task: TaskId) -> Result<OutputsAnswer, Failure> {
+    pub async fn outputs(
+        &self,
+        request: &OutputsRequest,
+        map_task: TaskId,
+    ) -> Result<OutputsAnswer, Failure> {
         self.try_hard(map_task, || async {
             let peer = self.peer().await?;
             peer.request(request, PATIENCE).await.map_err(|error| trouble(&peer, error))
