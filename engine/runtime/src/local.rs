@@ -255,6 +255,7 @@ impl<'a> Driver<'a> {
                 worker: WorkerId(worker),
                 incarnation: Incarnation(0),
                 slots: 1,
+                host: None,
             });
         }
         let split_bytes = self.plan.splits.iter().map(|split| split.bytes).collect();

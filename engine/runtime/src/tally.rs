@@ -55,6 +55,7 @@ impl MapFacts {
             rejects: done.rejected.len() as u64,
             cpu_millis: 0,
             counters: done.counters.clone(),
+            partition_bytes: Vec::new(),
         };
         let facts = Self {
             records_in: done.records_in,
@@ -82,6 +83,7 @@ impl ReduceFacts {
             rejects: done.rejected.len() as u64,
             cpu_millis: 0,
             counters: done.counters.clone(),
+            partition_bytes: Vec::new(),
         };
         let facts = Self {
             groups: done.groups,

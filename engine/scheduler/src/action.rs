@@ -107,6 +107,23 @@ pub enum Refusal {
         /// How many it has.
         reducers: u32,
     },
+    /// Too many parts: five digits are what keeps their names in order.
+    #[error(
+        "it would write {parts} parts and {max} are allowed: raise the size of a split or give it reducers",
+        max = mr_model::limit::REDUCERS_MAX
+    )]
+    Parts {
+        /// How many it would write.
+        parts: usize,
+    },
+    /// There is no such queue.
+    #[error("there is no queue {queue:?}: choose one of {}", known.join(", "))]
+    Queue {
+        /// The queue that it names.
+        queue: String,
+        /// The queues that there are.
+        known: Vec<String>,
+    },
 }
 
 /// Something for the driver to do.

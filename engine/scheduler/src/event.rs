@@ -1,8 +1,12 @@
 //! What the scheduler is told. Events are plain data, so that they can be journaled and replayed.
 
+use std::collections::BTreeMap;
+
 use mr_model::limit::ATTEMPTS_MAX;
 use mr_model::{AttemptId, Counters, Failure, Incarnation, JobId, TaskId, WorkerId};
 use serde::{Deserialize, Serialize};
+
+use crate::config::{QUEUE_DEFAULT, QueueConfig};
 
 /// One attempt on one slot of one life of a worker. Words about an attempt carry its whole lease,
 /// so that those of a fenced attempt are recognised.
@@ -24,13 +28,17 @@ pub struct JobPlan {
     /// Bytes of each split, in split order; as many map tasks as entries. Sizes only tell what is
     /// slow: maps start in split order, so that output streams early.
     pub split_bytes: Vec<u64>,
+    /// Hosts that have a copy of each split, in split order; empty where storage does not say.
+    pub split_hosts: Vec<Vec<String>>,
     /// Number of reducers; 0 for a map-only job, whose maps commit.
     pub reducers: u32,
     /// Failed attempts of a task that end the job; 0 means 1.
     pub attempts_max: u32,
     /// Jobs of higher priority get free slots first.
     pub priority: i32,
-    /// Share of the slots relative to other jobs of the same priority; 0 means 1.
+    /// The queue in which it waits; [`crate::Refusal::Queue`] where there is none of that name.
+    pub queue: String,
+    /// Share of the slots relative to other jobs of the same priority and queue; 0 means 1.
     pub weight: u32,
     /// Most slots that attempts of the job use at once, if it is capped; 0 means 1.
     pub slots_max: Option<u32>,
@@ -39,13 +47,16 @@ pub struct JobPlan {
 }
 
 impl JobPlan {
-    /// A plan with the usual number of attempts, weight 1, priority 0, no cap, and backups.
+    /// A plan with the usual number of attempts, weight 1, priority 0, in the default queue, with no
+    /// cap, and with backups.
     pub fn new(split_bytes: Vec<u64>, reducers: u32) -> Self {
         Self {
             split_bytes,
+            split_hosts: Vec::new(),
             reducers,
             attempts_max: ATTEMPTS_MAX,
             priority: 0,
+            queue: QUEUE_DEFAULT.to_owned(),
             weight: 1,
             slots_max: None,
             speculation: true,
@@ -72,6 +83,10 @@ pub struct AttemptReport {
     pub cpu_millis: u64,
     /// The plugin's counters.
     pub counters: Counters,
+    /// Of a map: bytes of its output for each reducer. Empty where that is not told, as in jobs of
+    /// more than [`crate::config::PARTITION_BYTES_MAPS_MAX`] maps or
+    /// [`crate::config::PARTITION_BYTES_REDUCERS_MAX`] reducers, and in sums.
+    pub partition_bytes: Vec<u64>,
 }
 
 /// How far an attempt has come.
@@ -111,6 +126,27 @@ pub enum Event {
         incarnation: Incarnation,
         /// Attempts that it runs at once.
         slots: u32,
+        /// The host that it runs on, under the name that storage has for it, if that is known.
+        host: Option<String>,
+    },
+    /// A live worker runs another number of attempts at once from now on. It keeps what it has. The
+    /// latest word counts, so a driver hands on only what differs from
+    /// [`crate::WorkerStatus::slots`], in the order in which the worker said it.
+    WorkerResized {
+        /// The worker.
+        worker: WorkerId,
+        /// Its life.
+        incarnation: Incarnation,
+        /// Attempts that it runs at once; 0 takes nothing for now, for example with its disk full.
+        slots: u32,
+    },
+    /// A worker that was set aside because too much failed on it takes attempts again. Comes from
+    /// [`crate::Scheduler::due`]; a driver may also tell it when a person says so.
+    WorkerReinstated {
+        /// The worker.
+        worker: WorkerId,
+        /// Its life.
+        incarnation: Incarnation,
     },
     /// A worker is gone, with its attempts and map outputs.
     WorkerLost {
@@ -140,6 +176,12 @@ pub enum Event {
     },
     /// The driver was away and has replayed its journal: leases and waits begin anew.
     Resumed,
+    /// The queues are these now. Comes from [`crate::Scheduler::due`] where they are not those of the
+    /// [`crate::Config`], so that a replay shares slots as it was done the first time.
+    QueuesChanged {
+        /// The queues by name.
+        queues: BTreeMap<String, QueueConfig>,
+    },
     /// A job is to run. Submitting a known name again changes nothing.
     JobSubmitted {
         /// Its name.

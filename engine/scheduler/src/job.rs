@@ -4,17 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mr_model::{AttemptId, Incarnation, JobId, Stage, TaskId, WorkerId};
+use serde::{Deserialize, Serialize};
 
 use crate::action::JobTotals;
-use crate::config::RETRIES_SCANNED_MAX;
 use crate::event::{AttemptReport, JobPlan, Lease};
-use crate::placement::ReadyKey;
+use crate::locality::{PartitionBytes, SplitHosts};
+use crate::queue::{ReadyKey, Seat};
 use crate::task::{Output, StageTasks};
 use crate::time::Time;
-use crate::worker::Workers;
 
 /// An attempt that was launched and counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Attempt {
     pub worker: WorkerId,
     pub incarnation: Incarnation,
@@ -35,11 +35,11 @@ pub(crate) enum Complaint {
     /// The output is invalid from now on and the map runs again.
     Upheld(Output),
     /// The same, but that was the last failure that the map could afford.
-    Exhausted,
+    Exhausted(Output),
 }
 
 /// One job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub id: JobId,
     /// Number of its submission: breaks ties.
@@ -47,6 +47,7 @@ pub(crate) struct Job {
     pub submitted: Time,
     pub attempts_max: u32,
     pub speculation: bool,
+    pub queue: String,
     priority: i32,
     weight: u32,
     slots_max: usize,
@@ -55,13 +56,16 @@ pub(crate) struct Job {
     pub live: BTreeMap<AttemptId, Attempt>,
     /// Finished maps whose output is on each worker; empty in a map-only job.
     outputs: BTreeMap<WorkerId, BTreeSet<u32>>,
+    pub split_hosts: SplitHosts,
+    pub partition_bytes: PartitionBytes,
     pub totals: JobTotals,
-    /// Where the index of jobs that could launch holds it.
-    pub ready_key: Option<ReadyKey>,
+    /// What its queue counts of it.
+    pub seat: Seat,
 }
 
 impl Job {
-    pub fn new(id: JobId, order: u64, submitted: Time, plan: JobPlan) -> Self {
+    /// A job with everything queued. Of the bytes of each partition, `sizes_max` sizes may be kept.
+    pub fn new(id: JobId, order: u64, submitted: Time, plan: JobPlan, sizes_max: usize) -> Self {
         let slots_max = plan.slots_max.map_or(usize::MAX, |slots| slots.max(1) as usize);
         // Admission has checked the number of splits against `MAPS_MAX`.
         let maps = u32::try_from(plan.split_bytes.len()).unwrap_or(u32::MAX);
@@ -71,6 +75,7 @@ impl Job {
             submitted,
             attempts_max: plan.attempts_max.max(1),
             speculation: plan.speculation,
+            queue: plan.queue,
             priority: plan.priority,
             weight: plan.weight.max(1),
             slots_max,
@@ -78,8 +83,10 @@ impl Job {
             reduces: StageTasks::new(plan.reducers, Vec::new()),
             live: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            split_hosts: SplitHosts::new(plan.split_hosts),
+            partition_bytes: PartitionBytes::new(maps, plan.reducers, sizes_max),
             totals: JobTotals::default(),
-            ready_key: None,
+            seat: Seat::default(),
         }
     }
 
@@ -107,10 +114,12 @@ impl Job {
         if self.reduces.total() == 0 { self.maps.is_complete() } else { self.reduces.is_complete() }
     }
 
-    /// Where the job stands among those that could launch; none where it cannot.
-    pub fn wanted_key(&self) -> Option<ReadyKey> {
+    /// What its queue should count of it.
+    pub fn wanted_seat(&self) -> Seat {
+        let running = self.live.len();
         let can_launch = self.launchable_stage().is_some() && self.is_below_cap();
-        can_launch.then(|| ReadyKey::new(self.priority, self.live.len(), self.weight, self.order))
+        let key = can_launch.then(|| ReadyKey::new(self.priority, running, self.weight, self.order));
+        Seat { key, running }
     }
 
     /// Whether the job may use another slot.
@@ -118,16 +127,9 @@ impl Job {
         self.live.len() < self.slots_max
     }
 
-    /// The next task to launch that some worker with a free slot can take, and that worker.
-    pub fn next_placement(&self, workers: &Workers) -> Option<(TaskId, WorkerId)> {
-        let stage = self.launchable_stage()?;
-        let tasks = self.stage(stage);
-        let retry = tasks
-            .retries()
-            .take(RETRIES_SCANNED_MAX)
-            .find_map(|(index, failed_on)| Some((index, workers.place(failed_on)?)));
-        let fresh = || Some((tasks.first_fresh()?, workers.place(&[])?));
-        retry.or_else(fresh).map(|(index, worker)| (TaskId { stage, index }, worker))
+    /// Map outputs that the job has on each worker.
+    pub fn outputs(&self) -> impl Iterator<Item = (WorkerId, usize)> {
+        self.outputs.iter().map(|(&worker, maps)| (worker, maps.len()))
     }
 
     /// Starts an attempt and tells its lease.
@@ -192,6 +194,7 @@ impl Job {
         }
         if !self.commits(stage) {
             self.outputs.entry(worker).or_default().insert(index);
+            self.partition_bytes.add(index, worker, &report.partition_bytes);
         }
         let losers: Vec<Lease> =
             self.attempts(id.task).map(|(loser, attempt)| self.lease(loser, attempt)).collect();
@@ -231,10 +234,14 @@ impl Job {
         let Some(output) = self.maps.invalidate(index) else { return Complaint::Stale };
         if let Some(outputs) = self.outputs.get_mut(&output.worker) {
             outputs.remove(&index);
+            if outputs.is_empty() {
+                self.outputs.remove(&output.worker);
+            }
         }
+        self.partition_bytes.remove(index, output.worker);
         self.maps.avoid(index, output.worker);
         if self.maps.charge(index, self.attempts_max) {
-            return Complaint::Exhausted;
+            return Complaint::Exhausted(output);
         }
         self.maps.enqueue(index);
         Complaint::Upheld(output)
@@ -243,6 +250,7 @@ impl Job {
     /// Queues the maps again whose output was on a worker that is lost, and tells which.
     pub fn lose_outputs(&mut self, worker: WorkerId) -> Vec<u32> {
         let maps: Vec<u32> = self.outputs.remove(&worker).into_iter().flatten().collect();
+        self.partition_bytes.remove_worker(worker, &maps);
         for &index in &maps {
             self.maps.invalidate(index);
             self.maps.enqueue(index);
@@ -252,7 +260,7 @@ impl Job {
 
     /// The stage that could launch something now: reduces only when all maps are done, so that they
     /// never hold the slots that maps need.
-    fn launchable_stage(&self) -> Option<Stage> {
+    pub fn launchable_stage(&self) -> Option<Stage> {
         if self.maps.queued() > 0 {
             return Some(Stage::Map);
         }

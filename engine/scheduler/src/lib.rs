@@ -10,18 +10,24 @@
 //! returns. A driver with leases, backups or a limit on waiting for workers also calls
 //! [`Scheduler::due`] now and then: what time alone decides comes out of it as events, which the
 //! driver hands to `handle` at once. So a journal of the events for which [`Event::is_durable`]
-//! holds, with their times, restores the whole machine; after a restart [`Event::Resumed`] gives
-//! the workers a fresh term.
+//! holds, with their times, restores the whole machine, and so does a snapshot (the [`Scheduler`]
+//! serialised) with the events after it; after a restart [`Event::Resumed`] gives the workers a fresh
+//! term.
 //!
 //! In reading order: [`time`], [`event`], [`action`], [`config`]; `task` (the tasks of a stage),
-//! `job` (one job), `worker` (leases and slots), `speculation`; [`scheduler`], with the words of
-//! attempts in `word` and placement in `placement`; [`status`].
+//! `locality` (where their input is), `job` (one job), `conduct` (failures of a worker's own), `free`
+//! (free slots), `worker` (leases and slots), `queue` (whose turn it is), `speculation`;
+//! [`scheduler`], with the words of attempts in `word` and placement in `placement`; [`status`].
 
 pub mod action;
+mod conduct;
 pub mod config;
 pub mod event;
+mod free;
 mod job;
+mod locality;
 mod placement;
+mod queue;
 pub mod scheduler;
 mod speculation;
 pub mod status;
@@ -31,8 +37,8 @@ mod word;
 mod worker;
 
 pub use action::{Action, JobTotals, Outcome, Refusal};
-pub use config::Config;
+pub use config::{Config, QueueConfig};
 pub use event::{AttemptReport, Event, JobPlan, Lease, LossCause, Progress};
 pub use scheduler::Scheduler;
-pub use status::{JobStatus, MapOutput, StageStatus, WorkerStatus};
+pub use status::{JobStatus, MapOutput, QueueStatus, StageStatus, WorkerStatus};
 pub use time::Time;

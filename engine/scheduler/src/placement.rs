@@ -1,51 +1,32 @@
-//! Which job launches next on the free slots, and where. Jobs of higher priority come first, then
-//! those with the fewest running attempts for their weight, then those submitted first.
+//! Which task launches next on the free slots, and where. Whose turn it is says [`crate::queue`];
+//! here is what a job launches then: tasks that failed before first, then in order, near their input
+//! where that costs nothing.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use mr_model::{JobId, TaskId, WorkerId};
+use mr_model::{JobId, Stage, TaskId, WorkerId};
 
 use crate::action::Action;
+use crate::config::{MAPS_SCANNED_MAX, NEAR_BYTES_PERCENT_MIN, RETRIES_SCANNED_MAX};
+use crate::free::FreeSlots;
+use crate::job::Job;
 use crate::scheduler::Scheduler;
-
-/// Share of one running attempt at weight 1: fine enough to tell weights up to that apart.
-const SHARE_SCALE: u64 = 1 << 32;
-
-/// Where a job stands among those that could launch; the least goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ReadyKey {
-    priority: Reverse<i32>,
-    /// Running attempts for each unit of weight, scaled.
-    share: u64,
-    order: u64,
-}
-
-impl ReadyKey {
-    pub fn new(priority: i32, running: usize, weight: u32, order: u64) -> Self {
-        let running = u64::try_from(running).unwrap_or(u64::MAX);
-        let share = running.saturating_mul(SHARE_SCALE) / u64::from(weight.max(1));
-        Self { priority: Reverse(priority), share, order }
-    }
-}
 
 impl Scheduler {
     /// Launches what can be launched.
     pub(crate) fn fill_slots(&mut self, actions: &mut Vec<Action>) {
-        // Jobs whose waiting tasks no worker with a free slot may take. Launching others only takes
-        // slots away, so they stay blocked for this round.
-        let mut blocked = BTreeSet::new();
-        while self.workers.has_free() {
-            let next = self.ready.iter().find(|(key, _)| !blocked.contains(*key));
-            let Some((&key, id)) = next else { return };
-            let placement = self.jobs.get(id).and_then(|job| job.next_placement(&self.workers));
-            match placement {
+        // For queues with jobs whose waiting tasks no worker with a free slot may take, the last of
+        // those. Launching others only takes slots away, so they need no second look in this round.
+        let mut passed = BTreeMap::new();
+        while self.workers.slots().has_free() {
+            let Some((queue, key, id)) = self.queues.next(&passed) else { return };
+            match self.jobs.get(id).and_then(|job| job.next_placement(self.workers.slots())) {
                 Some((task, worker)) => {
                     let id = id.clone();
                     self.launch(&id, task, worker, actions);
                 }
                 None => {
-                    blocked.insert(key);
+                    passed.insert(queue.to_owned(), key);
                 }
             }
         }
@@ -61,19 +42,47 @@ impl Scheduler {
         self.reindex(id);
     }
 
-    /// Brings the index of jobs that could launch up to date after a change of the job.
+    /// Tells a job's queue what has changed of the job.
     pub(crate) fn reindex(&mut self, id: &JobId) {
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let wanted = job.wanted_key();
-        if wanted == job.ready_key {
-            return;
+        let wanted = job.wanted_seat();
+        self.queues.reseat(&job.queue, &job.id, &mut job.seat, wanted);
+    }
+}
+
+impl Job {
+    /// The next task to launch that some worker with a free slot can take, and that worker.
+    fn next_placement(&self, slots: &FreeSlots) -> Option<(TaskId, WorkerId)> {
+        let stage = self.launchable_stage()?;
+        let tasks = self.stage(stage);
+        let retry = tasks.retries().take(RETRIES_SCANNED_MAX).find_map(|(index, failed_on)| {
+            let task = TaskId { stage, index };
+            let worker = self.place_near(task, slots, failed_on).or_else(|| slots.place(failed_on))?;
+            Some((task, worker))
+        });
+        retry.or_else(|| self.place_fresh(stage, slots))
+    }
+
+    /// A task that nobody has failed: the first of the next few whose input is near, else the first.
+    fn place_fresh(&self, stage: Stage, slots: &FreeSlots) -> Option<(TaskId, WorkerId)> {
+        let mut fresh = self.stage(stage).fresh().map(|index| TaskId { stage, index });
+        let first = fresh.next()?;
+        let others = if stage == Stage::Map { MAPS_SCANNED_MAX - 1 } else { 0 };
+        let near = std::iter::once(first)
+            .chain(fresh.take(others))
+            .find_map(|task| Some((task, self.place_near(task, slots, &[])?)));
+        near.or_else(|| Some((first, slots.place(&[])?)))
+    }
+
+    /// A worker with a free slot, not one of `avoid`, that has the task's input or enough of it.
+    fn place_near(&self, task: TaskId, slots: &FreeSlots, avoid: &[WorkerId]) -> Option<WorkerId> {
+        match task.stage {
+            Stage::Map if self.split_hosts.is_empty() || !slots.knows_hosts() => None,
+            Stage::Map => self.split_hosts.of(task.index).find_map(|host| slots.place_on_host(host, avoid)),
+            Stage::Reduce => {
+                let mut near = self.partition_bytes.near(task.index, NEAR_BYTES_PERCENT_MIN);
+                near.find(|worker| slots.is_free(*worker) && avoid.binary_search(worker).is_err())
+            }
         }
-        if let Some(key) = job.ready_key.take() {
-            self.ready.remove(&key);
-        }
-        if let Some(key) = wanted {
-            self.ready.insert(key, id.clone());
-        }
-        job.ready_key = wanted;
     }
 }

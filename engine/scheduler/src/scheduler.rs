@@ -4,18 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mr_model::{Incarnation, JobId, TaskId, WorkerId, limit};
+use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Outcome, Refusal};
-use crate::config::{Config, JOBS_ENDED_KEPT, JOBS_MAX, MAPS_MAX};
+use crate::config::{Config, JOBS_ENDED_KEPT, JOBS_MAX, MAPS_MAX, PARTITION_BYTES_KEPT_MAX};
 use crate::event::{Event, JobPlan, Lease, LossCause, Progress};
 use crate::job::Job;
-use crate::placement::ReadyKey;
+use crate::queue::Queues;
 use crate::speculation;
 use crate::time::Time;
 use crate::worker::{Joining, Standing, Workers};
 
 /// Schedules the tasks of many jobs on many workers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Serialised it is a snapshot: with the durable events after it, it stands for the journal from the
+/// beginning. Meant for a compact format such as postcard (its maps have keys that are not text), and
+/// for this version of the crate alone; what is read back is trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
     config: Config,
     pub(crate) now: Time,
@@ -24,10 +29,11 @@ pub struct Scheduler {
     pub(crate) workers: Workers,
     /// Jobs that have not ended.
     pub(crate) jobs: BTreeMap<JobId, Job>,
-    /// Those of them that could launch something, in the order in which they get slots.
-    pub(crate) ready: BTreeMap<ReadyKey, JobId>,
+    pub(crate) queues: Queues,
     ended: EndedJobs,
     submissions: u64,
+    /// Sizes of partitions that jobs have set aside room for.
+    partition_bytes_kept: usize,
 }
 
 impl Scheduler {
@@ -39,10 +45,17 @@ impl Scheduler {
             stamp: 0,
             workers: Workers::default(),
             jobs: BTreeMap::new(),
-            ready: BTreeMap::new(),
+            queues: Queues::default(),
             ended: EndedJobs::default(),
             submissions: 0,
+            partition_bytes_kept: 0,
         }
+    }
+
+    /// Takes other settings, for a scheduler that was read from a snapshot. They take effect through
+    /// what [`Scheduler::due`] tells.
+    pub fn set_config(&mut self, config: Config) {
+        self.config = config;
     }
 
     /// Takes an event and tells what is to be done, in order.
@@ -51,26 +64,33 @@ impl Scheduler {
         self.stamp += u64::from(event.is_durable());
         let mut actions = Vec::new();
         self.apply(event, &mut actions);
+        self.workers.reinstate_if_last(self.now);
         self.fill_slots(&mut actions);
         self.workers.note_closed(self.now);
         actions
     }
 
-    /// What time alone has decided by `now`: workers whose lease lapsed, jobs that waited too long
-    /// for one, stragglers that should get a backup. The driver hands these events to
-    /// [`Scheduler::handle`] with the same `now` before any other event.
+    /// What time and the settings alone have decided by `now`: other queues, workers whose lease
+    /// lapsed or who have been set aside long enough, jobs that waited too long for one, stragglers
+    /// that should get a backup. The driver hands these events to [`Scheduler::handle`] with the same
+    /// `now` before any other event. It asks once before the first event of all, so that the queues
+    /// of its settings are there, and once after [`Event::Resumed`].
     pub fn due(&self, now: Time) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.config.queues != *self.queues.config() {
+            events.push(Event::QueuesChanged { queues: self.config.queues.clone() });
+        }
         let lapsed = self
             .workers
             .iter()
             .filter(|(_, worker)| worker.live && worker.expires.is_some_and(|expires| expires <= now));
-        let mut events: Vec<Event> = lapsed
-            .map(|(id, worker)| Event::WorkerLost {
-                worker: id,
-                incarnation: worker.incarnation,
-                cause: LossCause::Expired,
-            })
-            .collect();
+        events.extend(lapsed.map(|(id, worker)| Event::WorkerLost {
+            worker: id,
+            incarnation: worker.incarnation,
+            cause: LossCause::Expired,
+        }));
+        let over = self.workers.reinstated_by(now);
+        events.extend(over.map(|(worker, incarnation)| Event::WorkerReinstated { worker, incarnation }));
         if let Some(closed) = self.workers.closed_since() {
             // What runs on draining workers may still end well.
             for job in self.jobs.values().filter(|job| job.live.is_empty()) {
@@ -81,15 +101,28 @@ impl Scheduler {
                 }
             }
         }
-        events.extend(speculation::backups_due(self.jobs.values(), &self.workers, now));
+        let jobs = self.jobs.values().filter(|job| self.queues.has_room(&job.queue));
+        events.extend(speculation::backups_due(jobs, &self.workers, now));
         events
     }
 
     fn apply(&mut self, event: Event, actions: &mut Vec<Action>) {
         match event {
-            Event::WorkerJoined { worker, incarnation, slots } => {
-                self.worker_joined(worker, incarnation, slots, actions);
+            Event::WorkerJoined { worker, incarnation, slots, host } => {
+                self.worker_joined(worker, incarnation, slots, host, actions);
             }
+            Event::WorkerResized { worker, incarnation, slots } => {
+                match self.workers.live(worker, incarnation) {
+                    Some(_) => self.workers.resize(worker, slots),
+                    None => actions.push(Action::Fence { worker, incarnation }),
+                }
+            }
+            Event::WorkerReinstated { worker, incarnation } => {
+                if self.workers.live(worker, incarnation).is_some() {
+                    self.workers.reinstate(worker, self.now);
+                }
+            }
+            Event::QueuesChanged { queues } => self.queues.set_config(queues),
             Event::WorkerLost { worker, incarnation, cause: _ } => {
                 self.worker_lost(worker, incarnation, actions);
             }
@@ -121,6 +154,7 @@ impl Scheduler {
         worker: WorkerId,
         incarnation: Incarnation,
         slots: u32,
+        host: Option<String>,
         actions: &mut Vec<Action>,
     ) {
         match self.workers.joining(worker, incarnation) {
@@ -128,7 +162,7 @@ impl Scheduler {
             Joining::Replaces(earlier) => self.worker_lost(worker, earlier, actions),
             Joining::Accepted => {}
         }
-        self.workers.join(worker, incarnation, slots, self.now, self.lease_end());
+        self.workers.join(worker, incarnation, slots, host, self.now, self.lease_end());
         actions.push(Action::Renew { worker, incarnation });
     }
 
@@ -205,20 +239,14 @@ impl Scheduler {
         if self.jobs.contains_key(&id) || self.ended.contains(&id) {
             return;
         }
-        let refusal = if self.jobs.len() >= JOBS_MAX {
-            Some(Refusal::Jobs)
-        } else if plan.split_bytes.len() > MAPS_MAX {
-            Some(Refusal::Maps { maps: plan.split_bytes.len() })
-        } else if plan.reducers > limit::REDUCERS_MAX {
-            Some(Refusal::Reducers { reducers: plan.reducers })
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
+        if let Err(refusal) = self.admit(&plan) {
             return actions.push(Action::JobRefused { job: id, refusal });
         }
-        let job = Job::new(id.clone(), self.submissions, self.now, plan);
+        let sizes_max = PARTITION_BYTES_KEPT_MAX.saturating_sub(self.partition_bytes_kept);
+        let job = Job::new(id.clone(), self.submissions, self.now, plan, sizes_max);
+        self.partition_bytes_kept += job.partition_bytes.room();
         self.submissions += 1;
+        self.queues.join(&job.queue);
         let complete = job.is_complete();
         self.jobs.insert(id.clone(), job);
         if complete {
@@ -227,12 +255,35 @@ impl Scheduler {
         self.reindex(&id);
     }
 
+    /// Whether a job may be submitted.
+    ///
+    /// # Errors
+    /// What is wrong with it. A driver that asks before it journals [`Event::JobSubmitted`] tells the
+    /// client so at once.
+    pub fn admit(&self, plan: &JobPlan) -> Result<(), Refusal> {
+        if self.jobs.len() >= JOBS_MAX {
+            return Err(Refusal::Jobs);
+        }
+        if plan.split_bytes.len() > MAPS_MAX {
+            return Err(Refusal::Maps { maps: plan.split_bytes.len() });
+        }
+        if plan.reducers > limit::REDUCERS_MAX {
+            return Err(Refusal::Reducers { reducers: plan.reducers });
+        }
+        if plan.reducers == 0 && plan.split_bytes.len() > limit::REDUCERS_MAX as usize {
+            return Err(Refusal::Parts { parts: plan.split_bytes.len() });
+        }
+        if !self.queues.is_known(&plan.queue) {
+            return Err(Refusal::Queue { queue: plan.queue.clone(), known: self.queues.known() });
+        }
+        Ok(())
+    }
+
     /// Ends a job that has not ended: its attempts stop counting and are told to stop.
     pub(crate) fn end_job(&mut self, id: &JobId, outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(job) = self.jobs.remove(id) else { return };
-        if let Some(key) = job.ready_key {
-            self.ready.remove(&key);
-        }
+        self.queues.leave(&job.queue, id, job.seat);
+        self.partition_bytes_kept -= job.partition_bytes.room();
         for (attempt, running) in &job.live {
             let lease = job.lease(*attempt, running);
             self.workers.cancel(&lease);
@@ -244,6 +295,9 @@ impl Scheduler {
 
     fn back_up(&mut self, id: &JobId, task: TaskId, actions: &mut Vec<Action>) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        if !self.queues.has_room(&job.queue) {
+            return;
+        }
         let Some(worker) = speculation::place_backup(job, task, &self.workers) else { return };
         let tasks = job.stage_mut(task.stage);
         if let Some(task) = tasks.task_mut(task.index) {
@@ -260,7 +314,7 @@ impl Scheduler {
 }
 
 /// Names of jobs that have ended, the latest `JOBS_ENDED_KEPT` of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct EndedJobs {
     names: BTreeSet<JobId>,
     oldest_first: VecDeque<JobId>,

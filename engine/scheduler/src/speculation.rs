@@ -28,11 +28,13 @@ pub(crate) fn backups_due<'a>(
     for job in jobs.filter(|job| job.speculation) {
         for stage in [Stage::Map, Stage::Reduce] {
             let allowed = allowance(job, stage);
-            let room = workers.free_slots(events.len().saturating_add(allowed)).saturating_sub(events.len());
+            let room =
+                workers.slots().slots(events.len().saturating_add(allowed)).saturating_sub(events.len());
             if room == 0 {
                 continue;
             }
-            let slowest = stragglers(job, stage, now).into_iter().take(room);
+            let placeable = |task: &TaskId| place_backup(job, *task, workers).is_some();
+            let slowest = stragglers(job, stage, now).into_iter().filter(placeable).take(room);
             events.extend(slowest.map(|task| Event::BackupDue { job: job.id.clone(), task }));
         }
     }
@@ -46,8 +48,10 @@ pub(crate) fn place_backup(job: &Job, task: TaskId, workers: &Workers) -> Option
     }
     let (_, running) = lone_attempt(job, task)?;
     let mut avoid = job.stage(task.stage).failed_on(task.index).to_vec();
-    avoid.push(running.worker);
-    workers.place_elsewhere(&avoid)
+    if let Err(place) = avoid.binary_search(&running.worker) {
+        avoid.insert(place, running.worker);
+    }
+    workers.slots().place_elsewhere(&avoid)
 }
 
 /// How many more tasks of the stage may get a backup now.

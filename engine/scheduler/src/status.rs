@@ -1,9 +1,12 @@
 //! Read-only views of a scheduler, for people, progress and drivers that must know where map
 //! outputs are. Nothing here changes state.
 
+use std::collections::BTreeMap;
+
 use mr_model::{AttemptId, Incarnation, JobId, Stage, TaskId, WorkerId};
 use serde::Serialize;
 
+use crate::config::QueueConfig;
 use crate::event::Lease;
 use crate::job::Job;
 use crate::scheduler::Scheduler;
@@ -31,6 +34,19 @@ pub struct JobStatus {
     pub reduces: StageStatus,
     /// Running attempts, backups included.
     pub attempts: usize,
+    /// The queue that it is in.
+    pub queue: String,
+}
+
+/// A queue with jobs that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QueueStatus {
+    /// Its settings.
+    pub config: QueueConfig,
+    /// Its jobs.
+    pub jobs: usize,
+    /// Their running attempts, backups included.
+    pub attempts: usize,
 }
 
 /// A worker, live or lost.
@@ -48,6 +64,10 @@ pub struct WorkerStatus {
     pub running: usize,
     /// Cancelled attempts that still hold a slot.
     pub cancelled: usize,
+    /// Map outputs on it that jobs which have not ended still hold.
+    pub outputs: usize,
+    /// Whether it takes nothing new for a while because too much failed on it.
+    pub set_aside: bool,
 }
 
 /// Where the output of a finished map task is.
@@ -74,7 +94,11 @@ impl Scheduler {
 
     /// Workers, live and lost, in the order of their ids.
     pub fn workers(&self) -> impl Iterator<Item = (WorkerId, WorkerStatus)> {
-        self.workers.iter().map(|(id, worker)| {
+        let mut outputs: BTreeMap<WorkerId, usize> = BTreeMap::new();
+        for (worker, maps) in self.jobs.values().flat_map(Job::outputs) {
+            *outputs.entry(worker).or_default() += maps;
+        }
+        self.workers.iter().map(move |(id, worker)| {
             let running = worker.leases.values().filter(|standing| **standing == Standing::Running).count();
             let status = WorkerStatus {
                 incarnation: worker.incarnation,
@@ -83,8 +107,18 @@ impl Scheduler {
                 slots: worker.slots,
                 running,
                 cancelled: worker.leases.len() - running,
+                outputs: outputs.get(&id).copied().unwrap_or(0),
+                set_aside: worker.is_aside(),
             };
             (id, status)
+        })
+    }
+
+    /// Queues with jobs that have not ended, in the order of their names.
+    pub fn queues(&self) -> impl Iterator<Item = (&str, QueueStatus)> {
+        self.queues.lines().map(|(name, line)| {
+            let config = line.config.clone();
+            (name, QueueStatus { config, jobs: line.jobs, attempts: line.running })
         })
     }
 
@@ -123,6 +157,7 @@ fn job_status(job: &Job) -> JobStatus {
         maps: stage_status(job, Stage::Map),
         reduces: stage_status(job, Stage::Reduce),
         attempts: job.live.len(),
+        queue: job.queue.clone(),
     }
 }
 

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mr_model::{Incarnation, WorkerId};
+use serde::{Deserialize, Serialize};
 
 /// Where the output of a done task came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Output {
     pub worker: WorkerId,
     pub incarnation: Incarnation,
@@ -16,7 +17,7 @@ pub(crate) struct Output {
 }
 
 /// One task. A job may have a million of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task {
     /// Set when the task is done.
     pub output: Option<Output>,
@@ -33,7 +34,7 @@ pub(crate) struct Task {
 }
 
 /// What finished tasks took, for telling which ones are slow.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pace {
     pub tasks: u64,
     pub millis: u64,
@@ -41,7 +42,7 @@ pub(crate) struct Pace {
 }
 
 /// All tasks of a stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StageTasks {
     tasks: Vec<Task>,
     /// Bytes of input of each; empty where that is unknown.
@@ -50,7 +51,7 @@ pub(crate) struct StageTasks {
     fresh: BTreeSet<u32>,
     /// Queued tasks that some workers have failed.
     retries: BTreeSet<u32>,
-    /// Workers that failed a task which is not done. At most as many as attempts are allowed.
+    /// Workers that failed a task which is not done, ascending.
     failed_on: BTreeMap<u32, Vec<WorkerId>>,
     done: u32,
     pub backups: u32,
@@ -107,12 +108,12 @@ impl StageTasks {
         self.retries.iter().map(|&index| (index, self.failed_on(index)))
     }
 
-    /// The first queued task that may run anywhere.
-    pub fn first_fresh(&self) -> Option<u32> {
-        self.fresh.first().copied()
+    /// Queued tasks that may run anywhere, in order.
+    pub fn fresh(&self) -> impl Iterator<Item = u32> {
+        self.fresh.iter().copied()
     }
 
-    /// Workers that failed the task.
+    /// Workers that failed the task, ascending.
     pub fn failed_on(&self, index: u32) -> &[WorkerId] {
         self.failed_on.get(&index).map_or(&[], Vec::as_slice)
     }
@@ -135,8 +136,8 @@ impl StageTasks {
     /// Notes that `worker` should not get the task again if another can.
     pub fn avoid(&mut self, index: u32, worker: WorkerId) {
         let workers = self.failed_on.entry(index).or_default();
-        if !workers.contains(&worker) {
-            workers.push(worker);
+        if let Err(place) = workers.binary_search(&worker) {
+            workers.insert(place, worker);
         }
     }
 

@@ -5,10 +5,12 @@
 use mr_model::{Failure, Retry, TaskId};
 
 use crate::action::{Action, Outcome};
+use crate::conduct;
 use crate::event::{AttemptReport, Lease};
 use crate::job::{Attempt, Complaint, Job};
 use crate::scheduler::Scheduler;
-use crate::worker::Standing;
+use crate::task::Output;
+use crate::worker::{Standing, Workers};
 
 impl Scheduler {
     pub(crate) fn attempt_finished(
@@ -90,8 +92,15 @@ impl Scheduler {
 
     /// Charges the failure to whom it belongs, then ends the job or runs the task again.
     fn fail(&mut self, lease: &Lease, attempt: &Attempt, failure: Failure, actions: &mut Vec<Action>) {
+        if conduct::is_of_the_worker(&failure) {
+            self.workers.blame(lease.worker, lease.incarnation, self.now);
+        }
         let Some(job) = self.jobs.get_mut(&lease.job) else { return };
-        if !charge(job, lease, attempt, &failure, actions) {
+        let charged = charge(job, lease, attempt, &failure, &self.workers, actions);
+        if let Some(output) = charged.upheld {
+            self.workers.blame(output.worker, output.incarnation, self.now);
+        }
+        if !charged.goes_on {
             let outcome = Outcome::Failed { attempt: lease.attempt, failure };
             return self.end_job(&lease.job, outcome, actions);
         }
@@ -100,39 +109,50 @@ impl Scheduler {
     }
 }
 
-/// Charges a failure; false when the job fails with it.
+/// What came of charging a failure.
+struct Charged {
+    /// False when the job fails with it.
+    goes_on: bool,
+    /// The output that was complained about with reason.
+    upheld: Option<Output>,
+}
+
+/// Charges a failure to the task that it belongs to.
 fn charge(
     job: &mut Job,
     lease: &Lease,
     attempt: &Attempt,
     failure: &Failure,
+    workers: &Workers,
     actions: &mut Vec<Action>,
-) -> bool {
-    let TaskId { stage, index } = lease.attempt.task;
-    let attempts_max = job.attempts_max;
+) -> Charged {
+    let task = lease.attempt.task;
+    let goes_on = |goes_on| Charged { goes_on, upheld: None };
     match failure.retry() {
-        Retry::Never if *failure != Failure::Cancelled => return false,
-        Retry::AfterMap(map) if is_input(job, lease.attempt.task, map) => {
-            match job.complain(attempt, map.index) {
-                Complaint::Stale => return true,
-                Complaint::Exhausted => return false,
-                Complaint::Upheld(output) => actions.push(Action::MapOutputsLost {
-                    job: job.id.clone(),
-                    worker: output.worker,
-                    incarnation: output.incarnation,
-                    maps: vec![map.index],
-                }),
+        Retry::Never if *failure != Failure::Cancelled => goes_on(false),
+        Retry::AfterMap(map) if is_input(job, task, map) => match job.complain(attempt, map.index) {
+            Complaint::Stale => goes_on(true),
+            Complaint::Exhausted(output) => Charged { goes_on: false, upheld: Some(output) },
+            Complaint::Upheld(output) => {
+                let Output { worker, incarnation, .. } = output;
+                let (job_id, maps) = (job.id.clone(), vec![map.index]);
+                actions.push(Action::MapOutputsLost { job: job_id, worker, incarnation, maps });
+                job.stage_mut(task.stage).avoid(task.index, lease.worker);
+                Charged { goes_on: true, upheld: Some(output) }
             }
-        }
+        },
         // A complaint about anything but a map that the task reads is the task's own trouble.
         Retry::Never | Retry::Elsewhere | Retry::AfterMap(_) => {
-            if job.stage_mut(stage).charge(index, attempts_max) {
-                return false;
-            }
+            let attempts_max = job.attempts_max;
+            let tasks = job.stage_mut(task.stage);
+            tasks.avoid(task.index, lease.worker);
+            // A full disk is not the task's fault, and each worker can have one only once.
+            let moves_on = matches!(failure, Failure::Disk { full: true, .. })
+                && workers.is_machine(lease.worker)
+                && workers.slots().has_open_elsewhere(tasks.failed_on(task.index));
+            goes_on(moves_on || !tasks.charge(task.index, attempts_max))
         }
     }
-    job.stage_mut(stage).avoid(index, lease.worker);
-    true
 }
 
 /// Whether `map` is a map task whose output `task` reads.

@@ -2,17 +2,19 @@
 //! from the leases that are held; nothing counts them down. A lease is held from the launch until
 //! the worker says that the attempt ended, or is lost: a cancelled attempt still has its slot.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mr_model::{AttemptId, Incarnation, JobId, WorkerId};
+use serde::{Deserialize, Serialize};
 
-use crate::config::{SLOTS_MAX, WORKERS_MAX};
+use crate::conduct::Conduct;
+use crate::config::{HOST_BYTES_MAX, SLOTS_MAX, WORKERS_MAX};
 use crate::event::Lease;
+use crate::free::FreeSlots;
 use crate::time::Time;
 
 /// What a lease stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Standing {
     /// The attempt counts.
     Running,
@@ -32,12 +34,14 @@ pub(crate) enum Joining {
 }
 
 /// One worker, live or lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Worker {
     pub incarnation: Incarnation,
     pub live: bool,
     pub draining: bool,
     pub slots: u32,
+    host: Option<String>,
+    conduct: Conduct,
     /// When its lease lapses, if it has one.
     pub expires: Option<Time>,
     /// When it was lost; of a live one, when it joined.
@@ -48,7 +52,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// Whether it takes attempts, free slots or not.
     fn is_open(&self) -> bool {
-        self.live && !self.draining && self.slots > 0
+        self.live && !self.draining && self.slots > 0 && !self.is_aside()
+    }
+
+    /// Whether it gets no new attempts for a while because too much failed on it.
+    pub fn is_aside(&self) -> bool {
+        self.live && self.conduct.aside_until().is_some()
     }
 
     fn free(&self) -> u32 {
@@ -60,13 +69,12 @@ impl Worker {
 }
 
 /// All workers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Workers {
     known: BTreeMap<WorkerId, Worker>,
-    /// Workers that take attempts.
-    open: BTreeSet<WorkerId>,
-    /// Those of them with free slots, most free ones first.
-    free: BTreeSet<(Reverse<u32>, WorkerId)>,
+    slots: FreeSlots,
+    /// Live workers that are set aside.
+    aside: BTreeSet<WorkerId>,
     /// Since when no worker takes attempts.
     closed_since: Option<Time>,
 }
@@ -111,6 +119,7 @@ impl Workers {
         id: WorkerId,
         incarnation: Incarnation,
         slots: u32,
+        host: Option<String>,
         now: Time,
         expires: Option<Time>,
     ) {
@@ -125,6 +134,8 @@ impl Workers {
             live: true,
             draining: false,
             slots: slots.min(SLOTS_MAX),
+            host: host.filter(|host| host.len() <= HOST_BYTES_MAX),
+            conduct: Conduct::default(),
             expires,
             since: now,
             leases: BTreeMap::new(),
@@ -135,6 +146,7 @@ impl Workers {
 
     /// Takes a live worker out, with its leases; those that were running are returned.
     pub fn lose(&mut self, id: WorkerId, now: Time) -> Vec<(JobId, AttemptId)> {
+        self.aside.remove(&id);
         let leases = self.change(id, |worker| {
             worker.live = false;
             worker.since = now;
@@ -146,6 +158,10 @@ impl Workers {
 
     pub fn drain(&mut self, id: WorkerId) {
         self.change(id, |worker| worker.draining = true);
+    }
+
+    pub fn resize(&mut self, id: WorkerId, slots: u32) {
+        self.change(id, |worker| worker.slots = slots.min(SLOTS_MAX));
     }
 
     pub fn renew(&mut self, id: WorkerId, expires: Option<Time>) {
@@ -186,39 +202,64 @@ impl Workers {
         Some(standing)
     }
 
-    pub fn has_free(&self) -> bool {
-        !self.free.is_empty()
+    /// Whether the worker is a machine of its own. Those without a lease are threads of the driver,
+    /// which share its disk and its troubles.
+    pub fn is_machine(&self, id: WorkerId) -> bool {
+        self.known.get(&id).is_some_and(|worker| worker.expires.is_some())
     }
 
-    /// Free slots of all workers that take attempts, counted up to `cap`.
-    pub fn free_slots(&self, cap: usize) -> usize {
-        let mut sum = 0_usize;
-        for (Reverse(free), _) in &self.free {
-            sum = sum.saturating_add(*free as usize);
-            if sum >= cap {
-                return cap;
-            }
+    /// The indexes in which placement looks.
+    pub fn slots(&self) -> &FreeSlots {
+        &self.slots
+    }
+
+    /// Notes a failure that is the worker's own, and sets the worker aside when it is one too many
+    /// and another takes attempts.
+    pub fn blame(&mut self, id: WorkerId, incarnation: Incarnation, now: Time) {
+        let others = self.slots.has_open_beside(id);
+        if !self.is_machine(id) || self.live(id, incarnation).is_none_or(Worker::is_aside) {
+            return;
         }
-        sum
+        self.change(id, |worker| {
+            if worker.conduct.note_failure(now) && others {
+                worker.conduct.set_aside(now);
+            }
+        });
+        if self.known.get(&id).is_some_and(Worker::is_aside) {
+            self.aside.insert(id);
+        }
     }
 
-    /// Where a task runs that the workers `avoid` have failed: on another one, and none yet where
-    /// that has no slot free now; on one of them only if there is no other at all.
-    pub fn place(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
-        self.place_elsewhere(avoid).or_else(|| {
-            let others = self.open.len() > avoid.iter().filter(|worker| self.open.contains(worker)).count();
-            if others { None } else { self.free.first().map(|&(_, id)| id) }
+    /// Lets a worker take attempts again.
+    pub fn reinstate(&mut self, id: WorkerId, now: Time) {
+        if self.aside.remove(&id) {
+            self.change(id, |worker| worker.conduct.reinstate(now));
+        }
+    }
+
+    /// Lets all take attempts again that were set aside, where nobody else does: a bad worker is
+    /// better than none.
+    pub fn reinstate_if_last(&mut self, now: Time) {
+        if self.slots.has_open() || self.aside.is_empty() {
+            return;
+        }
+        for id in self.aside.clone() {
+            self.reinstate(id, now);
+        }
+    }
+
+    /// Live workers that were set aside until `now` at the latest, with their lives.
+    pub fn reinstated_by(&self, now: Time) -> impl Iterator<Item = (WorkerId, Incarnation)> {
+        self.aside.iter().filter_map(move |&id| {
+            let worker = self.known.get(&id)?;
+            let over = worker.conduct.aside_until().is_none_or(|until| until <= now);
+            over.then_some((id, worker.incarnation))
         })
-    }
-
-    /// The worker with most free slots that is not one of `avoid`.
-    pub fn place_elsewhere(&self, avoid: &[WorkerId]) -> Option<WorkerId> {
-        self.free.iter().map(|&(_, id)| id).find(|id| !avoid.contains(id))
     }
 
     /// Keeps note of since when no worker takes attempts.
     pub fn note_closed(&mut self, now: Time) {
-        self.closed_since = self.open.is_empty().then(|| self.closed_since.unwrap_or(now));
+        self.closed_since = (!self.slots.has_open()).then(|| self.closed_since.unwrap_or(now));
     }
 
     /// Since when no worker takes attempts; none while one does.
@@ -249,17 +290,9 @@ impl Workers {
         Some(result)
     }
 
+    /// Brings the indexes up to date after a change of the worker.
     fn reindex(&mut self, id: WorkerId, free_before: u32) {
         let Some(worker) = self.known.get(&id) else { return };
-        let free = worker.free();
-        self.free.remove(&(Reverse(free_before), id));
-        if free > 0 {
-            self.free.insert((Reverse(free), id));
-        }
-        if worker.is_open() {
-            self.open.insert(id);
-        } else {
-            self.open.remove(&id);
-        }
+        self.slots.update(id, worker.host.as_deref(), worker.is_open(), free_before, worker.free());
     }
 }

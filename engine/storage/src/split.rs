@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::InputFile;
 
-/// Most splits of a job: each is a task to keep track of, and five digits are what keeps part names
-/// in order.
-pub const SPLITS_MAX: usize = 100_000;
+/// Most splits of a job: each is a task to keep track of, and 64 TiB in splits of 64 MiB are enough.
+/// As many as the scheduler takes; of a map-only job, whose maps make the parts, it takes fewer.
+pub const SPLITS_MAX: usize = 1 << 20;
 
 /// A remainder below this share of a split (one in so many) joins the piece before it, because a
 /// task of its own would cost more than it does. Hadoop does the same.

@@ -34,7 +34,12 @@ impl Bench {
     }
 
     pub fn join(&mut self, id: u64, incarnation: u64, slots: u32) -> Vec<Action> {
-        self.tell(Event::WorkerJoined { worker: WorkerId(id), incarnation: Incarnation(incarnation), slots })
+        self.tell(Event::WorkerJoined {
+            worker: WorkerId(id),
+            incarnation: Incarnation(incarnation),
+            slots,
+            host: None,
+        })
     }
 
     pub fn leave(&mut self, id: u64) -> Vec<Action> {

@@ -338,7 +338,7 @@ impl Cluster {
         let event = if machine.joined {
             Event::Heartbeat { worker, incarnation, progress: machine.progress(now) }
         } else {
-            Event::WorkerJoined { worker, incarnation, slots: machine.slots }
+            Event::WorkerJoined { worker, incarnation, slots: machine.slots, host: None }
         };
         if machine.draining {
             self.say(index, Event::WorkerDraining { worker, incarnation });
@@ -399,5 +399,6 @@ fn config() -> Config {
     Config {
         worker_lease: Some(Duration::from_millis(LEASE_MILLIS)),
         no_worker_timeout: Duration::from_millis(6_000),
+        ..Config::default()
     }
 }

@@ -22,6 +22,14 @@ struct Node {
     live: bool,
     draining: bool,
     slots: u32,
+    /// It was set aside before the event.
+    aside: bool,
+}
+
+impl Node {
+    fn is_open(&self) -> bool {
+        self.live && !self.draining && self.slots > 0 && !self.aside
+    }
 }
 
 #[derive(Debug)]
@@ -40,6 +48,8 @@ struct ObservedJob {
     asked: BTreeSet<AttemptId>,
     granted: BTreeMap<TaskId, Lease>,
     failures: BTreeMap<TaskId, u32>,
+    /// Workers that failed a task which is not done.
+    failed_on: BTreeMap<TaskId, BTreeSet<WorkerId>>,
     backups: BTreeSet<TaskId>,
     published: BTreeMap<TaskId, Vec<Lease>>,
     ended: Option<Outcome>,
@@ -108,6 +118,9 @@ impl Observer {
             assert!(beaten || job.ended.is_some(), "{lease:?} was cancelled for no reason");
         }
         self.compare(scheduler);
+        for (id, status) in scheduler.workers() {
+            self.nodes.get_mut(&id).unwrap().aside = status.set_aside;
+        }
     }
 
     /// A worker publishes a part at this moment: as long as the job goes on, only with the grant.
@@ -141,14 +154,20 @@ impl Observer {
     fn before(&mut self, event: &Event) -> Expected {
         let mut expected = Expected::default();
         match event {
-            Event::WorkerJoined { worker, incarnation, slots } => {
+            Event::WorkerJoined { worker, incarnation, slots, .. } => {
                 let known = self.nodes.get(worker);
                 if known.is_none_or(|node| node.incarnation < *incarnation) {
                     if known.is_some_and(|node| node.live) {
                         expected.lost = Some(*worker);
                     }
                     self.drop_leases(*worker);
-                    let node = Node { incarnation: *incarnation, live: true, draining: false, slots: *slots };
+                    let node = Node {
+                        incarnation: *incarnation,
+                        live: true,
+                        draining: false,
+                        slots: *slots,
+                        aside: false,
+                    };
                     self.nodes.insert(*worker, node);
                 }
             }
@@ -205,6 +224,7 @@ impl Observer {
             asked: BTreeSet::new(),
             granted: BTreeMap::new(),
             failures: BTreeMap::new(),
+            failed_on: BTreeMap::new(),
             backups: BTreeSet::new(),
             published: BTreeMap::new(),
             ended: None,
@@ -244,6 +264,7 @@ impl Observer {
                     assert_eq!(job.granted.get(&task), Some(lease), "won without the grant");
                 }
                 job.ever_done.insert(lease.attempt);
+                job.failed_on.remove(&task);
                 let earlier = job.done.insert(task, Won { lease: lease.clone(), step: self.step });
                 assert!(earlier.is_none(), "{task} was done twice: {earlier:?}");
             }

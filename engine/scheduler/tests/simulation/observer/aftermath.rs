@@ -4,12 +4,12 @@
 use mr_model::{AttemptId, Failure, JobId, Retry, Stage, TaskId};
 use mr_scheduler::{Action, Event, JobTotals, Lease, Outcome};
 
-use super::{Expected, Observer, Won};
+use super::{Expected, Node, Observer, Won};
 use crate::machine::report_of;
 
 impl Observer {
     pub(super) fn check_end(&mut self, id: &JobId, outcome: &Outcome, totals: &JobTotals) {
-        let open = self.nodes.values().any(|node| node.live && !node.draining && node.slots > 0);
+        let open = self.nodes.values().any(Node::is_open);
         let job = self.jobs.get_mut(id).unwrap();
         assert!(job.ended.is_none(), "{id} ended twice");
         job.ended = Some(outcome.clone());
@@ -83,11 +83,25 @@ impl Observer {
                     assert!(!actions.iter().any(lost), "a stale complaint was upheld");
                     return false;
                 }
+                let holder = actions.iter().find_map(|action| match action {
+                    Action::MapOutputsLost { worker, .. } => Some(*worker),
+                    _ => None,
+                });
+                job.failed_on.entry(map).or_default().extend(holder);
+                job.failed_on.entry(task).or_default().insert(lease.worker);
                 let current = job.done.contains_key(&map);
                 assert!(!current || job.ended.is_some(), "the lost output still counts");
                 map
             }
-            _ => task,
+            _ => {
+                let failed_on = job.failed_on.entry(task).or_default();
+                failed_on.insert(lease.worker);
+                let elsewhere = self.nodes.iter().any(|(id, node)| node.is_open() && !failed_on.contains(id));
+                if elsewhere && matches!(failure, Failure::Disk { full: true, .. }) {
+                    return false;
+                }
+                task
+            }
         };
         let failures = job.failures.entry(charged).or_default();
         *failures += 1;

@@ -16,7 +16,7 @@ impl Observer {
             };
             let (running, cancelled) = (count(Standing::Running), count(Standing::Cancelled));
             assert_eq!((status.running, status.cancelled), (running, cancelled), "{id:?}");
-            let open = node.live && !node.draining;
+            let open = node.live && !node.draining && !status.set_aside;
             all_have_room &= !open || running + cancelled < node.slots as usize;
         }
         let open = self.nodes.values().any(|node| node.live && !node.draining);
