@@ -504,10 +504,15 @@ pub enum TaskOrder {
     Reduce {
         /// The workers that hold them.
         sources: Vec<Source>,
-        /// For each map task, in order: number of the worker in `sources`, and of the attempt.
+        /// For each map task, in order: number of the worker in `sources`, and of the attempt;
+        /// [`LOST_OUTPUT`] where the output was lost since the attempt was launched, which then fails
+        /// with that map task as the reason.
         outputs: Vec<(u32, u32)>,
     },
 }
+
+/// Map output that is gone, in [`TaskOrder::Reduce`].
+pub const LOST_OUTPUT: (u32, u32) = (u32::MAX, u32::MAX);
 
 /// A worker that holds map output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

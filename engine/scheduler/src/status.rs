@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use mr_model::{AttemptId, Incarnation, JobId, Stage, TaskId, WorkerId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::QueueConfig;
 use crate::event::Lease;
@@ -13,7 +13,7 @@ use crate::scheduler::Scheduler;
 use crate::worker::Standing;
 
 /// Tasks of a stage by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageStatus {
     /// All tasks.
     pub total: u32,

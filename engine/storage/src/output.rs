@@ -274,6 +274,13 @@ impl OutputDir {
     /// Gives the output up: nothing of it stays.
     pub fn discard(self) {}
 
+    /// Lets go of the output and removes nothing, for [`OutputDir::resume`] to take it up again.
+    pub fn leave(self) {
+        let Self { staging, mut parents, .. } = self;
+        parents.keep();
+        staging.leave();
+    }
+
     fn committed(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }

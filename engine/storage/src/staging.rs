@@ -39,6 +39,8 @@ pub(crate) struct Staging {
     /// Holds the lock.
     lease: File,
     record: Record,
+    /// Whether everything stays when it is dropped.
+    left: bool,
 }
 
 /// What a lease says.
@@ -76,7 +78,7 @@ impl Staging {
     ) -> io::Result<Option<Self>> {
         let names = Names::new(parent, name, job.as_str().as_bytes());
         let Some(lease) = acquire(&names.lease)? else { return Ok(None) };
-        let mut staging = Self { names, lease, record: Record::default() };
+        let mut staging = Self { names, lease, record: Record::default(), left: false };
         sweep(parent, name);
         staging.names.clear()?;
         // What an earlier life wrote must not be taken for what is true of the new folder.
@@ -97,7 +99,8 @@ impl Staging {
         let Some(lease) = acquire(&names.lease)? else { return Ok(None) };
         let record = Record::read(&lease);
         let found = names.find(record, job);
-        Ok(Some((Self { names, lease, record: record.unwrap_or_default() }, found)))
+        let record = record.unwrap_or_default();
+        Ok(Some((Self { names, lease, record, left: false }, found)))
     }
 
     /// Makes the folder of a dead job ready to be gone on with; an old output that was put aside goes
@@ -114,6 +117,11 @@ impl Staging {
         }
         self.close_to_others()?;
         Ok(Parents::known(&self.names.output, self.record.parents))
+    }
+
+    /// Lets go of the lease and removes nothing.
+    pub(crate) fn leave(mut self) {
+        self.left = true;
     }
 
     /// The folder.
@@ -145,6 +153,9 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         // Where something stays, the lease stays with it for the next sweep.
         if self.names.clear().is_ok() {
             let _ = step!("remove the lease", fs::remove_file(&self.names.lease));

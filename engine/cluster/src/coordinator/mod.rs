@@ -1,1 +1,198 @@
 //! The coordinator: owns the jobs, their journal and their outputs.
+//!
+//! Owns: admission, the scheduler and its journal, commits, the history, and what is told to whom. Runs
+//! no plugin and reads no input; sees the folders of outputs, which it alone commits to.
+//!
+//! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
+//! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
+//! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
+//! `components`, `service`.
+
+mod act;
+mod components;
+pub mod core;
+mod driver;
+mod finish;
+mod job;
+pub mod journal;
+mod output;
+pub mod record;
+mod restore;
+mod service;
+mod submission;
+mod view;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mr_net::{BindError, Identity, Limits, Listener, NodeRole, Server, ServerError};
+use mr_scheduler::{Config, QueueConfig};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use self::components::Components;
+use self::core::{Core, CoreSettings};
+use self::driver::{Clock, Driver, MESSAGES_MAX};
+use self::journal::{Journal, JournalError};
+use self::service::Service;
+
+pub use self::driver::worker_id;
+pub use self::output::{Outputs, Task};
+
+/// Name of the journal in the data folder.
+const JOURNAL_FILE: &str = "journal.redb";
+/// Folder of components in the data folder.
+const COMPONENTS_DIR: &str = "components";
+
+/// How a coordinator runs.
+#[derive(Debug, Clone)]
+pub struct CoordinatorOptions {
+    /// Its certificate and key.
+    pub identity: Identity,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Folder of journal and components.
+    pub data_dir: PathBuf,
+    /// Time without a word after which a worker counts as lost.
+    pub worker_lease: Duration,
+    /// Time without any worker after which jobs fail.
+    pub no_worker_timeout: Duration,
+    /// Queues: weight, and most slots if there is a cap.
+    pub queues: BTreeMap<String, (u32, Option<u32>)>,
+    /// Ended jobs that stay in the history.
+    pub keep_jobs: u64,
+    /// Of the network.
+    pub limits: Limits,
+}
+
+/// Why a coordinator ended, or did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The data folder.
+    #[error("{} cannot be used as --data-dir: {reason}", path.display())]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+    /// The journal.
+    #[error("{}: {error}", path.display())]
+    Journal {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong.
+        error: JournalError,
+    },
+    /// The socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The network.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The system.
+    #[error("the system gives no thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Runs a coordinator until `shutdown`; `ready` is told the address once it can be reached. Jobs that
+/// run go on when it is started again.
+pub async fn run(
+    options: CoordinatorOptions,
+    ready: impl FnOnce(SocketAddr),
+    shutdown: CancellationToken,
+) -> Result<(), CoordinatorError> {
+    let CoordinatorOptions { identity, listen, data_dir, limits, .. } = &options;
+    let folder = |error: std::io::Error| CoordinatorError::DataDir {
+        path: data_dir.clone(),
+        reason: error.to_string(),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(folder)?;
+    let path = data_dir.join(JOURNAL_FILE);
+    let broken = |error| CoordinatorError::Journal { path: path.clone(), error };
+    let journal = Journal::open(&path).map_err(broken)?;
+    let wanted: BTreeSet<_> = journal
+        .jobs(None, usize::MAX)
+        .map_err(broken)?
+        .into_iter()
+        .flat_map(|record| record.components)
+        .collect();
+    let components = Components::open(data_dir.join(COMPONENTS_DIR), &wanted).map_err(folder)?;
+    let clock = Clock::start();
+    let (core, effects) = Core::open(journal, settings(&options), clock.now()).map_err(broken)?;
+    let roles = [NodeRole::Worker, NodeRole::Client];
+    let listener = Listener::bind(*listen, identity, &roles, limits.clone())?;
+    let address = listener.address();
+    let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
+    let stop = CancellationToken::new();
+    let driver = start_driver(core, clock, effects, inbox, messages.clone(), stop.clone())?;
+    let service = Service::new(messages, components, shutdown.clone());
+    let server = Server::new(listener, Arc::new(service));
+    ready(address);
+    let serving = server.run(shutdown.clone());
+    tokio::pin!(serving);
+    let mut driver = driver;
+    tokio::select! {
+        served = &mut serving => {
+            stop.cancel();
+            let driven = (&mut driver).await;
+            ended(driven).map_err(broken)?;
+            Ok(served?)
+        }
+        driven = &mut driver => {
+            // Without its journal a coordinator can promise nothing.
+            shutdown.cancel();
+            let _ = serving.await;
+            ended(driven).map_err(broken)
+        }
+    }
+}
+
+type Driven = Result<Result<(), JournalError>, tokio::sync::oneshot::error::RecvError>;
+
+fn ended(driven: Driven) -> Result<(), JournalError> {
+    driven.unwrap_or_else(|_| {
+        let reason = "the thread that owns it ended".to_owned();
+        Err(JournalError::Content { what: "something", reason })
+    })
+}
+
+/// Starts the thread that has the core; what becomes of it comes back.
+fn start_driver(
+    core: Core,
+    clock: Clock,
+    effects: Vec<self::core::Effect>,
+    inbox: mpsc::Receiver<self::driver::Message>,
+    back: mpsc::Sender<self::driver::Message>,
+    stop: CancellationToken,
+) -> Result<tokio::sync::oneshot::Receiver<Result<(), JournalError>>, CoordinatorError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(CoordinatorError::Thread)?;
+    let (done, driven) = tokio::sync::oneshot::channel();
+    let work = move || {
+        let outcome =
+            runtime.block_on(async move { Driver::new(core, clock, effects, inbox, back).run(stop).await });
+        let _ = done.send(outcome);
+    };
+    let thread = std::thread::Builder::new().name("coordinator".into());
+    thread.spawn(work).map_err(CoordinatorError::Thread)?;
+    Ok(driven)
+}
+
+fn settings(options: &CoordinatorOptions) -> CoreSettings {
+    let queues = options.queues.iter().map(|(name, (weight, slots_max))| {
+        (name.clone(), QueueConfig { weight: *weight, slots_max: *slots_max })
+    });
+    let scheduler = Config {
+        worker_lease: Some(options.worker_lease),
+        no_worker_timeout: options.no_worker_timeout,
+        queues: queues.collect(),
+    };
+    CoreSettings { scheduler, keep_jobs: options.keep_jobs }
+}

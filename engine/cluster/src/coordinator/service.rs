@@ -1,0 +1,279 @@
+//! What the coordinator offers on the network: a place for workers, answers for clients, and segments
+//! with components and descriptions. Holds no state of jobs: everything goes to the driver.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mr_model::limit::COMPONENT_BYTES_MAX;
+use mr_net::{
+    Channel, ExchangeError, Handler, NodeRole, Receiver, Remote, Responder, SegmentInfo, SegmentResponder,
+    Sender,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::components::{Components, segment_info};
+use super::driver::{Message, worker_id};
+use super::submission;
+use crate::protocol::{
+    Answer, CoordinatorKey, Down, Opening, Order, PLAN_BYTES_MAX, Refused, Registration, Request, SubmitHead,
+    SubmitReply, Up,
+};
+
+/// Longest that the driver may take for an answer: a round with a write of the journal, many times
+/// over, and what clients may wait on top.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest pause of a client in the middle of a submission.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Orders that wait for one worker.
+const ORDERS_MAX: usize = 16_384;
+/// Most components of a job: one for each role and the main one.
+const COMPONENTS_MAX: usize = 8;
+
+/// The handler of the coordinator's server.
+pub struct Service {
+    messages: mpsc::Sender<Message>,
+    components: Components,
+    stop: CancellationToken,
+    uploads: AtomicU64,
+}
+
+impl Service {
+    /// A service that hands everything to `messages`, until `stop`.
+    pub fn new(messages: mpsc::Sender<Message>, components: Components, stop: CancellationToken) -> Self {
+        Self { messages, components, stop, uploads: AtomicU64::new(0) }
+    }
+
+    /// Asks the driver, and waits for its answer.
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.messages.send(message(reply)).await.ok()?;
+            answer.await.ok()
+        };
+        timeout(ANSWER_TIMEOUT, asked).await.ok().flatten()
+    }
+
+    async fn serve_worker(&self, remote: &Remote, registration: Registration, channel: Channel<Down, Up>) {
+        let name = remote.node().name().to_owned();
+        let (worker, incarnation, instance) =
+            (worker_id(&name), registration.incarnation, registration.instance);
+        let (orders, mut inbox) = mpsc::channel::<Order>(ORDERS_MAX);
+        let (mut sender, mut receiver) = channel.split();
+        tracing::info!(
+            worker = name,
+            incarnation = incarnation.0,
+            address = registration.address,
+            "connected"
+        );
+        let registered = Message::Registered { worker, name: name.clone(), registration, orders };
+        if self.messages.send(registered).await.is_err() {
+            return;
+        }
+        let words = async {
+            while let Some(Up::Worker(word)) = receiver.receive().await? {
+                if self.messages.send(Message::Word { worker, incarnation, word }).await.is_err() {
+                    break;
+                }
+            }
+            Ok::<_, ExchangeError>(())
+        };
+        let orders = async {
+            while let Some(order) = inbox.recv().await {
+                sender.send(&Down::Worker(order)).await?;
+            }
+            sender.finish().await
+        };
+        let ended = tokio::select! {
+            ended = words => ended,
+            ended = orders => ended,
+            () = self.stop.cancelled() => Ok(()),
+        };
+        match ended {
+            Ok(()) => tracing::info!(worker = name, "disconnected"),
+            Err(error) => tracing::info!(worker = name, %error, "disconnected"),
+        }
+        drop(inbox);
+        let _ = self.messages.send(Message::Disconnected { worker, instance }).await;
+    }
+
+    async fn serve_submission(&self, head: SubmitHead, channel: Channel<Down, Up>) {
+        let (mut sender, mut receiver) = channel.split();
+        let reply = match self.submission(head, &mut sender, &mut receiver).await {
+            Ok(reply) => reply,
+            Err(reason) => SubmitReply::Refused(reason),
+        };
+        if sender.send(&Down::Submit(reply)).await.is_ok() {
+            let _ = sender.finish().await;
+        }
+    }
+
+    /// Takes a submission up to its place in the journal.
+    async fn submission(
+        &self,
+        head: SubmitHead,
+        sender: &mut Sender<Down>,
+        receiver: &mut Receiver<Up>,
+    ) -> Result<SubmitReply, Refused> {
+        check_head(&head)?;
+        let known = self.ask(|reply| Message::Known { head: head.clone(), reply }).await;
+        if let Some(reply) = known.ok_or(Refused::ShuttingDown)? {
+            return Ok(reply);
+        }
+        let numbers = (0u32..).zip(&head.components);
+        let missing: Vec<u32> =
+            numbers.filter(|(_, (hash, _))| !self.components.has(hash)).map(|(number, _)| number).collect();
+        let wants = Down::Submit(SubmitReply::Wants { components: missing.clone() });
+        sender.send(&wants).await.map_err(|error| malformed(&error.to_string()))?;
+        for number in missing {
+            let Some((hash, bytes)) = head.components.get(number as usize) else { continue };
+            self.receive_component(*hash, *bytes, receiver).await?;
+        }
+        let mut encoded = Vec::new();
+        while (encoded.len() as u64) < head.plan_bytes {
+            encoded.extend_from_slice(&next_chunk(receiver).await?);
+        }
+        if encoded.len() as u64 != head.plan_bytes {
+            return Err(malformed("the plan is longer than was announced"));
+        }
+        let plan = tokio::task::spawn_blocking({
+            let head = head.clone();
+            move || submission::decode(&head, &encoded)
+        });
+        let plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
+        let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
+        submitted.ok_or(Refused::ShuttingDown)
+    }
+
+    async fn receive_component(
+        &self,
+        hash: [u8; 32],
+        bytes: u64,
+        receiver: &mut Receiver<Up>,
+    ) -> Result<(), Refused> {
+        let disk =
+            |error: io::Error| Refused::Fault { reason: format!("a component cannot be stored: {error}") };
+        let number = self.uploads.fetch_add(1, Ordering::Relaxed);
+        let mut receiving = self.components.receive(hash, bytes, number).map_err(disk)?;
+        while receiving.left() > 0 {
+            let chunk = next_chunk(receiver).await?;
+            if !tokio::task::block_in_place(|| receiving.take(&chunk)).map_err(disk)? {
+                return Err(malformed("a component is longer than was announced"));
+            }
+        }
+        if tokio::task::block_in_place(|| receiving.finish()).map_err(disk)? {
+            Ok(())
+        } else {
+            Err(malformed("a component is not what its hash says"))
+        }
+    }
+
+    /// Bytes of a segment that are in memory once they are found.
+    async fn find(&self, remote: &Remote, key: CoordinatorKey) -> Option<(Vec<u8>, SegmentInfo)> {
+        let in_memory = |bytes: Vec<u8>| {
+            let info = SegmentInfo::of(&bytes);
+            (bytes, info)
+        };
+        match key {
+            CoordinatorKey::Component(hash) => {
+                let path = self.components.path(&hash);
+                tokio::task::spawn_blocking(move || segment_info(&path)).await.ok()?.ok()
+            }
+            CoordinatorKey::Job(job) => {
+                let description = self.ask(|reply| Message::Description { job, reply }).await??;
+                Some(in_memory(description.to_vec()))
+            }
+            CoordinatorKey::Task { job, attempt } => {
+                let worker = worker_id(remote.node().name());
+                let order = self.ask(|reply| Message::Task { worker, job, attempt, reply }).await??;
+                Some(in_memory(postcard::to_stdvec(&order).ok()?))
+            }
+        }
+    }
+}
+
+impl Handler for Service {
+    type Request = Request;
+    type Response = Answer;
+    type Opening = Opening;
+    type Up = Up;
+    type Down = Down;
+    type Key = CoordinatorKey;
+
+    async fn request(&self, remote: &Remote, request: Request, responder: Responder<Answer>) {
+        let answer = if remote.node().role() == NodeRole::Client {
+            let asked = self.ask(|reply| Message::Ask { request, reply }).await;
+            asked.unwrap_or(Answer::Refused(Refused::ShuttingDown))
+        } else {
+            Answer::Refused(Refused::Role { role: remote.node().role().to_string() })
+        };
+        let _ = responder.answer(&answer).await;
+    }
+
+    async fn channel(&self, remote: &Remote, opening: Opening, channel: Channel<Down, Up>) {
+        match (remote.node().role(), opening) {
+            (NodeRole::Worker, Opening::Register(registration)) => {
+                self.serve_worker(remote, registration, channel).await;
+            }
+            (NodeRole::Client, Opening::Submit(head)) => self.serve_submission(head, channel).await,
+            (role, _) => {
+                tracing::warn!(node = %remote.node(), "asks for what its role does not allow");
+                let refused = SubmitReply::Refused(Refused::Role { role: role.to_string() });
+                let mut sender = channel.sender;
+                if sender.send(&Down::Submit(refused)).await.is_ok() {
+                    let _ = sender.finish().await;
+                }
+            }
+        }
+    }
+
+    async fn segment(&self, remote: &Remote, key: CoordinatorKey, responder: SegmentResponder) {
+        let found =
+            if remote.node().role() == NodeRole::Worker { self.find(remote, key).await } else { None };
+        let sent = match found {
+            Some((bytes, info)) => match responder.found(info).await {
+                Ok(mut writer) => match writer.write(bytes.into()).await {
+                    Ok(()) => writer.finish().await,
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            },
+            None => responder.gone().await,
+        };
+        if let Err(error) = sent {
+            tracing::debug!(node = %remote.node(), %error, "a segment was not taken");
+        }
+    }
+
+    fn refused(&self, from: std::net::SocketAddr, error: &mr_net::ConnectError) {
+        tracing::warn!(%from, %error, "a connection was refused");
+    }
+}
+
+fn check_head(head: &SubmitHead) -> Result<(), Refused> {
+    if head.components.len() > COMPONENTS_MAX {
+        return Err(malformed("it has too many components"));
+    }
+    if head.components.iter().any(|(_, bytes)| *bytes > COMPONENT_BYTES_MAX) {
+        return Err(malformed("a component is too large"));
+    }
+    if head.plan_bytes > PLAN_BYTES_MAX {
+        return Err(malformed("its plan is too large"));
+    }
+    Ok(())
+}
+
+async fn next_chunk(receiver: &mut Receiver<Up>) -> Result<Vec<u8>, Refused> {
+    match receiver.receive_within(CHUNK_TIMEOUT).await {
+        Ok(Some(Up::Chunk(chunk))) if !chunk.is_empty() => Ok(chunk),
+        Ok(_) => Err(malformed("it ended early")),
+        Err(error) => Err(malformed(&error.to_string())),
+    }
+}
+
+fn malformed(reason: &str) -> Refused {
+    Refused::Malformed { reason: reason.to_owned() }
+}

@@ -1,0 +1,201 @@
+//! What the words of workers mean. A word counts in the life that it was spoken in, and an end that
+//! is said again after it was noted changes nothing: so a finished task never runs again because an
+//! answer got lost.
+
+use mr_model::{Failure, Incarnation, Stage, TaskId, WorkerId};
+use mr_runtime::{Facts, StageFacts};
+use mr_scheduler::{AttemptReport, Event, Lease, LossCause, Progress};
+use mr_storage::Part;
+
+use super::core::Core;
+use super::job::{RUNNING_MAX, Waiting};
+use super::record::attempt_key;
+use crate::protocol::{AttemptEnd, AttemptRecord, LOG_BYTES_MAX, Order, WorkerWord};
+
+/// What an attempt told whose end is being handled.
+pub(super) struct Telling {
+    pub lease: Lease,
+    pub report: AttemptReport,
+    pub facts: Facts,
+    pub part: Option<Part>,
+    pub log: Vec<String>,
+}
+
+impl Core {
+    pub(super) fn word(&mut self, worker: WorkerId, incarnation: Incarnation, word: WorkerWord) {
+        match word {
+            WorkerWord::Heartbeat { sequence, running, disk_free_bytes } => {
+                self.heartbeat(worker, incarnation, sequence, running, disk_free_bytes);
+            }
+            WorkerWord::Resized { slots } => {
+                if self.scheduler.workers().any(|(id, status)| id == worker && status.slots == slots) {
+                    return;
+                }
+                self.event(Event::WorkerResized { worker, incarnation, slots });
+            }
+            WorkerWord::Ended { lease, end, log } => {
+                if lease.worker == worker && lease.incarnation == incarnation {
+                    self.ended(lease, *end, shortened(log));
+                }
+            }
+            WorkerWord::Leaving => {
+                self.event(Event::WorkerLost { worker, incarnation, cause: LossCause::Left });
+            }
+        }
+    }
+
+    fn heartbeat(
+        &mut self,
+        worker: WorkerId,
+        incarnation: Incarnation,
+        sequence: u64,
+        running: Vec<Progress>,
+        disk_free_bytes: u64,
+    ) {
+        if let Some(entry) = self.workers.get_mut(&worker) {
+            entry.disk_free_bytes = disk_free_bytes;
+        }
+        for Progress { job, attempt, parts_per_million } in &running {
+            if let Some(live) = self.jobs.get_mut(job)
+                && live.started.contains_key(attempt)
+                && live.running.len() < RUNNING_MAX
+            {
+                live.running.insert(*attempt, *parts_per_million);
+            }
+        }
+        self.heartbeat = sequence;
+        self.event(Event::Heartbeat { worker, incarnation, progress: running });
+    }
+
+    fn ended(&mut self, lease: Lease, end: AttemptEnd, log: Vec<String>) {
+        if self.is_noted(&lease) {
+            let worker = lease.worker;
+            return self.order(worker, Order::Noted { lease });
+        }
+        match end {
+            AttemptEnd::Output { report, facts } => {
+                if !is_of(Stage::Map, &facts) || lease.attempt.task.stage != Stage::Map {
+                    return self.failed(lease, Failure::internal("it told of another stage's work"), log);
+                }
+                let told = report.clone();
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, part: None, log });
+                self.event(Event::AttemptFinished { lease: lease.clone(), report: told });
+                self.telling = None;
+                let worker = lease.worker;
+                self.order(worker, Order::Noted { lease });
+            }
+            AttemptEnd::Part { report, facts, part } => self.asks_to_commit(lease, report, facts, part, log),
+            AttemptEnd::Failed(failure) => self.failed(lease, failure, log),
+            AttemptEnd::Cancelled => {
+                self.forget_attempt(&lease);
+                self.event(Event::AttemptCancelled { lease: lease.clone() });
+                let worker = lease.worker;
+                self.order(worker, Order::Noted { lease });
+            }
+        }
+    }
+
+    /// Whether the attempt has won already: its end is said again because the answer got lost.
+    fn is_noted(&self, lease: &Lease) -> bool {
+        let Some(live) = self.jobs.get(&lease.job).filter(|live| live.has_won(lease.attempt)) else {
+            return false;
+        };
+        let TaskId { stage, index } = lease.attempt.task;
+        if stage == Stage::Reduce || live.record.reducers == 0 {
+            return true;
+        }
+        self.scheduler.map_output(&lease.job, index).is_some_and(|output| {
+            output.attempt == lease.attempt
+                && output.worker == lease.worker
+                && output.incarnation == lease.incarnation
+        })
+    }
+
+    fn asks_to_commit(
+        &mut self,
+        lease: Lease,
+        report: AttemptReport,
+        facts: Facts,
+        part: mr_storage::ReadyPart,
+        log: Vec<String>,
+    ) {
+        if !is_of(lease.attempt.task.stage, &facts) || part.attempt() != Some(lease.attempt) {
+            return self.failed(lease, Failure::internal("it told of another attempt's work"), log);
+        }
+        if let Some(live) = self.jobs.get_mut(&lease.job)
+            && !live.committing.contains(&lease.attempt)
+        {
+            let waiting = Waiting { lease: lease.clone(), report, facts, part, log };
+            live.waiting.insert(lease.attempt, waiting);
+        }
+        self.event(Event::CommitRequested { lease });
+    }
+
+    /// An attempt failed, on its worker or when its part was committed.
+    pub(super) fn failed(&mut self, lease: Lease, failure: Failure, log: Vec<String>) {
+        let counts = self.jobs.get(&lease.job).is_some_and(|live| live.started.contains_key(&lease.attempt));
+        if counts {
+            self.remember(&lease, Some(failure.clone()), None, log);
+            if let Some(live) = self.jobs.get_mut(&lease.job) {
+                live.record.attempts_failed += u64::from(failure != Failure::Cancelled);
+            }
+            self.save(&lease.job);
+            self.touch(&lease.job);
+        }
+        self.forget_attempt(&lease);
+        self.event(Event::AttemptFailed { lease: lease.clone(), failure });
+        let worker = lease.worker;
+        self.order(worker, Order::Noted { lease });
+    }
+
+    /// Puts an attempt's end into the history.
+    pub(super) fn remember(
+        &mut self,
+        lease: &Lease,
+        failure: Option<Failure>,
+        report: Option<AttemptReport>,
+        log: Vec<String>,
+    ) {
+        let Some(live) = self.jobs.get(&lease.job) else { return };
+        let started = live.started.get(&lease.attempt).copied().unwrap_or(live.submitted);
+        let worker = self.workers.get(&lease.worker).map(|entry| entry.record.name.clone());
+        let record = AttemptRecord {
+            attempt: lease.attempt,
+            worker: worker.unwrap_or_default(),
+            started_unix_millis: started.0,
+            ended_unix_millis: self.now.0,
+            failure,
+            report,
+            log,
+        };
+        self.batch.attempts.push((attempt_key(live.record.number, lease.attempt), record));
+    }
+
+    /// Drops what is held of an attempt that runs no more.
+    pub(super) fn forget_attempt(&mut self, lease: &Lease) {
+        if let Some(live) = self.jobs.get_mut(&lease.job) {
+            live.waiting.remove(&lease.attempt);
+            live.running.remove(&lease.attempt);
+            live.started.remove(&lease.attempt);
+        }
+    }
+}
+
+fn is_of(stage: Stage, facts: &Facts) -> bool {
+    match facts.stage {
+        StageFacts::Map(_) => stage == Stage::Map,
+        StageFacts::Reduce(_) => stage == Stage::Reduce,
+    }
+}
+
+/// The last log lines, as many as the history keeps of an attempt.
+fn shortened(mut log: Vec<String>) -> Vec<String> {
+    let mut bytes = 0;
+    let kept = log.iter().rev().take_while(|line| {
+        bytes += line.len();
+        bytes <= LOG_BYTES_MAX
+    });
+    let dropped = log.len() - kept.count().min(mr_model::limit::LOG_LINES_MAX);
+    log.drain(..dropped);
+    log
+}
