@@ -18,7 +18,7 @@ use super::outputs::{Held, Outputs};
 use super::share::Share;
 use super::source::{Fetcher, Reach};
 use super::spool::Spool;
-use crate::protocol::{OutputsRequest, SegmentKey, SegmentMeta, Source};
+use crate::protocol::{LOST_OUTPUT, OutputsRequest, SegmentKey, SegmentMeta, Source};
 
 /// Segments that one attempt fetches at once: enough to keep several sources busy.
 const STREAMS_OF_ATTEMPT: usize = 8;
@@ -38,7 +38,8 @@ pub(super) struct Wanted {
     pub us: (WorkerId, Incarnation),
     /// The workers that hold map output.
     pub sources: Vec<Source>,
-    /// For each map task, in order: number of the worker in `sources`, and of the attempt.
+    /// For each map task, in order: number of the worker in `sources`, and of the attempt, or
+    /// [`LOST_OUTPUT`].
     pub outputs: Vec<(u32, u32)>,
     /// Folder of the job.
     pub dir: std::path::PathBuf,
@@ -138,6 +139,10 @@ async fn locate(wanted: &Arc<Wanted>, reaches: &[Reach], outputs: &Outputs) -> R
     let mut lies: Vec<Option<Lies>> = vec![None; wanted.outputs.len()];
     let mut of_source = vec![Vec::new(); reaches.len()];
     for (attempt, source) in wanted.maps() {
+        if wanted.outputs.get(attempt.task.index as usize) == Some(&LOST_OUTPUT) {
+            let reason = "it was lost after this attempt was launched".to_owned();
+            return Err(Failure::Fetch { map_task: attempt.task, reason });
+        }
         let (Some(listed), Some(of_source)) = (wanted.sources.get(source), of_source.get_mut(source)) else {
             return Err(Failure::internal(format!(
                 "the order for {} names no source {source}",
