@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(lines.take(), Vec::<String>::new());
 
         say(Role::Reducer, LogLevel::Warn, "first");
-        say(Role::Reducer, LogLevel::Warn, &"x".repeat(LOG_BYTES_MAX - 20));
+        say(Role::Reducer, LogLevel::Warn, &"x".repeat(LOG_BYTES_MAX - 40));
         say(Role::Reducer, LogLevel::Warn, "last");
         let kept = lines.take();
         assert!(kept.iter().map(String::len).sum::<usize>() <= LOG_BYTES_MAX);
