@@ -118,7 +118,7 @@ fn plural(number: u64, noun: &str) -> String {
 
 /// The summary for machines.
 pub fn json(report: &JobReport, compiled: Duration, to_stdout: bool) -> Result<()> {
-    let mut value = serde_json::to_value(report)?;
+    let mut value = report.json()?;
     if let Some(fields) = value.as_object_mut() {
         fields.insert("event".into(), "finished".into());
         fields.insert("load_millis".into(), u64::try_from(compiled.as_millis()).unwrap_or(u64::MAX).into());

@@ -396,7 +396,7 @@ impl Core {
             maps_rerun: 0,
             stage: JobStage::Running,
         };
-        let mut live = LiveJob::new(record, *plan, description, staging, self.now);
+        let mut live = LiveJob::new(record, *plan, description, self.now);
         let schedule = schedule(&live.plan);
         live.tickets = tickets;
         self.jobs.insert(job.clone(), live);

@@ -1,12 +1,11 @@
 //! A job that has not ended, as the coordinator holds it in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use mr_model::{AttemptId, Failure, Stage, TaskId, limit};
 use mr_runtime::{Facts, JobReport, StageFacts, Tally, Times};
-use mr_scheduler::{AttemptReport, JobPlan, Lease, Outcome, Time};
+use mr_scheduler::{AttemptReport, JobPlan, Outcome, Time};
 use mr_storage::{Manifest, Part, ReadyPart};
 
 use super::record::{JobRecord, JobStage, TaskRecord};
@@ -20,8 +19,6 @@ pub(super) struct LiveJob {
     pub tickets: Vec<u64>,
     /// The encoded job description, for workers.
     pub description: Arc<[u8]>,
-    /// The folder that parts are made in.
-    pub staging: PathBuf,
     pub tally: Tally,
     /// Attempt, records in and bytes in of each task's winner.
     winners: BTreeMap<TaskId, Winner>,
@@ -53,7 +50,6 @@ struct Winner {
 
 /// What an attempt told that waits for its commit.
 pub(super) struct Waiting {
-    pub lease: Lease,
     pub report: AttemptReport,
     pub facts: Facts,
     pub part: ReadyPart,
@@ -66,7 +62,6 @@ impl LiveJob {
         record: JobRecord,
         plan: SubmittedPlan,
         description: Vec<u8>,
-        staging: PathBuf,
         now: Time,
     ) -> Self {
         let tally = Tally::new(&plan.record);
@@ -75,7 +70,6 @@ impl LiveJob {
             plan,
             tickets: Vec::new(),
             description: description.into(),
-            staging,
             tally,
             winners: BTreeMap::new(),
             waiting: BTreeMap::new(),

@@ -2,7 +2,6 @@
 //! with components and descriptions. Holds no state of jobs: everything goes to the driver.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

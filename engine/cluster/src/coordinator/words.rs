@@ -125,7 +125,7 @@ impl Core {
         if let Some(live) = self.jobs.get_mut(&lease.job)
             && !live.committing.contains(&lease.attempt)
         {
-            let waiting = Waiting { lease: lease.clone(), report, facts, part, log };
+            let waiting = Waiting { report, facts, part, log };
             live.waiting.insert(lease.attempt, waiting);
         }
         self.event(Event::CommitRequested { lease });

@@ -80,8 +80,7 @@ impl Scene {
             }
         }
         world.millis += 1_000;
-        let backend = Backend::open(&dir.join("journal"), unsynced).unwrap();
-        let journal = Journal::with_backend(backend).unwrap();
+        let journal = Journal::open_with(&dir.join("journal"), |path| Backend::open(path, unsynced)).unwrap();
         let scheduler = Config {
             worker_lease: Some(std::time::Duration::from_millis(LEASE_MILLIS)),
             ..Config::default()
