@@ -164,12 +164,8 @@ fn advertised(advertise: Option<&str>, bound: SocketAddr, host: &str) -> String 
     }
 }
 
-/// The machine's name, as the system or its configuration has it.
 fn host_name() -> String {
-    let read = |path| std::fs::read_to_string(path).ok();
-    let named = ["/proc/sys/kernel/hostname", "/etc/hostname"].into_iter().find_map(read);
-    let named = named.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    named.unwrap_or_else(|| "localhost".to_owned())
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
