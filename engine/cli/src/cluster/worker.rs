@@ -30,7 +30,7 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;
-    let ready = |address| service::say_ready(&format!("worker {name} ready at {address}"));
+    let ready = move |address: &str| service::say_ready(&format!("worker {name} ready at {address}"));
     service::serve(async |shutdown| Ok(worker::run(options, ready, shutdown).await?))
 }
 

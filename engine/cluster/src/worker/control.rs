@@ -1,4 +1,4 @@
-//! One life of a worker, from its registration until it is fenced, its lease lapses, or it leaves.
+//! One life of a worker, from its registration until it is fenced, hears nothing for too long, or leaves.
 //!
 //! One task owns all state: the ledger of attempts, the lease, the connection. It never waits for the
 //! network or a disk while it holds a decision: words go to the link, attempts run in tasks of their own
@@ -152,7 +152,7 @@ impl Life {
             if self.lease.as_ref().is_some_and(|lease| lease.has_lapsed(Instant::now())) {
                 tracing::warn!(
                     incarnation = self.incarnation.0,
-                    "the lease lapsed: all attempts and data of this life are given up"
+                    "the coordinator was silent for too long: all attempts and data of this life are given up"
                 );
                 return Ok(self.over());
             }
@@ -337,6 +337,7 @@ impl Life {
             lease_millis,
             "joined the cluster"
         );
+        self.house.joined.cancel();
         for job in self.shop.jobs.known() {
             if !jobs.contains(&job) {
                 self.forget(&job);
