@@ -8,8 +8,8 @@
 //! lease lapses; then everything of it is stopped and removed, and the next one begins. A connection that
 //! breaks ends no life: attempts go on, and what was said and not noted is said again.
 //!
-//! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` (one
-//! life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
+//! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` and
+//! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
 //! coordinator), `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
 //! `spool` (its input), `outputs`, `serve` (what others fetch), `data`, `disk`.
 
@@ -33,6 +33,7 @@ mod share;
 mod source;
 mod spool;
 mod thread;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

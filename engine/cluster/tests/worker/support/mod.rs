@@ -2,6 +2,7 @@
 
 pub mod coordinator;
 pub mod job;
+pub mod silent;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
