@@ -240,7 +240,7 @@ pub enum Event {
         /// Which attempt, where.
         lease: Lease,
     },
-    /// An attempt that was granted the commit has published its part and has ended.
+    /// The part of an attempt that was granted the commit is published, and the attempt has ended.
     Committed {
         /// Which attempt, where.
         lease: Lease,
