@@ -107,7 +107,8 @@ fn read(path: &Path, must_exist: bool) -> Result<File, UsageError> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     toml::from_str(&text).map_err(|error| {
-        let place = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+        let before = |start: usize| text.bytes().take(start).filter(|byte| *byte == b'\n').count();
+        let place = error.span().map(|span| before(span.start) + 1);
         let place = place.map(|line| format!("line {line}: ")).unwrap_or_default();
         unusable(format!("{place}{}", error.message().replace('\n', "; ")))
     })

@@ -174,7 +174,7 @@ fn join_pattern(folder: &str, pattern: &str) -> String {
     let mut joined = String::with_capacity(folder.len() + pattern.len() + 1);
     for letter in folder.chars() {
         match letter {
-            '*' | '?' | '[' | '{' => joined.extend(['[', letter, ']']),
+            '*' | '?' | '[' | '{' | '}' => joined.extend(['[', letter, ']']),
             letter => joined.push(letter),
         }
     }
@@ -214,7 +214,7 @@ mod tests {
     fn patterns_go_from_the_root() {
         assert_eq!(join_pattern("/data", "in/*.txt"), "/data/in/*.txt");
         assert_eq!(join_pattern("/", "./in"), "/in");
-        assert_eq!(join_pattern("/a[1]/{b}", "*"), "/a[[]1]/[{]b}/*");
+        assert_eq!(join_pattern("/a[1]/{b}", "*"), "/a[[]1]/[{]b[}]/*");
         assert_eq!(absolute_pattern("/a/*").unwrap(), "/a/*");
         assert_eq!(absolute_pattern("-").unwrap(), "-");
         let here = std::env::current_dir().unwrap();

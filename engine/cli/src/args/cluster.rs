@@ -346,7 +346,7 @@ mod tests {
     /// The same word runs a worker and gives orders to one.
     #[test]
     fn a_worker_is_run_or_told() {
-        let parse = |line: &str| {
+        let parse = |line: &str| -> Result<WorkerArgs, clap::error::ErrorKind> {
             let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.kind())?;
             let Command::Worker(args) = cli.command else { panic!("{line}") };
             Ok(args)

@@ -238,7 +238,13 @@ impl Core {
         now: Time,
         inputs: impl IntoIterator<Item = Input>,
     ) -> Result<Vec<Effect>, JournalError> {
+        let away = now.millis_since(self.now);
         self.now = self.now.max(now);
+        if self.settings.scheduler.worker_lease.is_some_and(|lease| u128::from(away) * 2 > lease.as_millis())
+        {
+            // It was this process that was silent (stopped, or its disk hung): nobody is lost for that.
+            self.event(Event::Resumed);
+        }
         for event in self.scheduler.due(self.now) {
             self.event(event);
         }

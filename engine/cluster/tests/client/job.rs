@@ -66,7 +66,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
 
 /// The bytes of a component.
 pub fn component_bytes(number: usize) -> Vec<u8> {
-    (0..COMPONENT_BYTES[number]).map(|at| (at * 31 + number * 7) as u8).collect()
+    (0..COMPONENT_BYTES[number]).map(|at| (at * 31 + number * 7).to_le_bytes()[0]).collect()
 }
 
 pub fn components(dir: &Path) -> Vec<Component> {

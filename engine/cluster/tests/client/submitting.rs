@@ -192,7 +192,8 @@ fn the_digest_tells_jobs_apart_and_nothing_else() {
     alike.description.spec.limits.guest_memory_bytes_max += 1;
     assert_eq!(digest(&alike, &patterns, SPLIT_BYTES), reference);
 
-    let changes: [(&str, fn(&mut SubmittedPlan)); 9] = [
+    type Change = fn(&mut SubmittedPlan);
+    let changes: [(&str, Change); 9] = [
         ("name", |plan| plan.description.spec.id = JobId::new("other").unwrap()),
         ("component", |plan| plan.description.roles.clear()),
         ("parameters", |plan| plan.description.spec.params.push(("a".to_owned(), "b".to_owned()))),

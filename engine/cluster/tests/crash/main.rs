@@ -7,6 +7,12 @@
 //! times: with workers that outlive the coordinator (then no finished task may run again), with workers
 //! that die with it, and with a machine that dies, so that what was not synced is lost.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test prepares has to work, also in functions that tests share"
+)]
+
 mod backend;
 mod plan;
 mod scene;
@@ -71,6 +77,45 @@ fn every_crash_is_survived() {
         });
         println!("{}: {steps} crashes survived", mode.name);
     }
+}
+
+/// Steps of the second life at which it is killed, too, on top of each crash of the first: those of
+/// recovery itself, and some in what follows.
+const AGAIN: [u64; 6] = [2, 7, 16, 31, 60, 110];
+
+#[test]
+fn a_crash_in_the_middle_of_recovery_is_survived() {
+    let mode = MODES[0];
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let at = 3 + 7 * next.fetch_add(1, Ordering::Relaxed);
+                    let first = Sandbox::new(mode);
+                    if first.live(at).status.success() {
+                        return;
+                    }
+                    for again in AGAIN {
+                        crash_again(mode, at, again);
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn crash_again(mode: Mode, at: u64, again: u64) {
+    let context = format!("{}, crashes at steps {at} and {again}", mode.name);
+    let sandbox = Sandbox::new(mode);
+    assert_eq!(sandbox.live(at).status.signal(), Some(9), "{context}");
+    let second = sandbox.live(again);
+    if !second.status.success() {
+        assert_eq!(second.status.signal(), Some(9), "{context}: {}", text(&second));
+        let third = sandbox.live(0);
+        assert!(third.status.success(), "{context}: {}", text(&third));
+    }
+    sandbox.check(&context);
 }
 
 fn crash_at(mode: Mode, at: u64) {
