@@ -40,10 +40,10 @@ pub struct Sizes {
     pub slow_split_bytes: u64,
     /// Multiplications for each word of it.
     pub slow_rounds: u64,
-    /// Map tasks of the job during which the coordinator is killed, one for each file.
-    pub restart_files: usize,
-    /// Text in these files, in bytes.
+    /// Text of the job during which the coordinator is killed, in bytes.
     pub restart_bytes: u64,
+    /// Map tasks of that job, as near as splits come to it.
+    pub restart_tasks: u64,
     /// Bytes that are moved from one process to another at a time, in MiB.
     pub transfer_mib: u64,
 }
@@ -57,8 +57,8 @@ const FULL: Sizes = Sizes {
     slow_bytes: 64 << 20,
     slow_split_bytes: 1 << 20,
     slow_rounds: 3_000,
-    restart_files: 2_000,
     restart_bytes: 64 << 20,
+    restart_tasks: 2_000,
     transfer_mib: 256,
 };
 
@@ -71,8 +71,8 @@ const QUICK: Sizes = Sizes {
     slow_bytes: 4 << 20,
     slow_split_bytes: 256 << 10,
     slow_rounds: 3_000,
-    restart_files: 200,
-    restart_bytes: 4 << 20,
+    restart_bytes: 8 << 20,
+    restart_tasks: 2_000,
     transfer_mib: 16,
 };
 

@@ -27,8 +27,8 @@ struct Restart {
 
 /// Measures.
 pub fn run(setup: &Setup) -> Result<Section> {
-    let files = setup.sizes.restart_files;
-    let input = setup.data.small_files(setup.sizes.restart_bytes, files)?;
+    let input = setup.data.text(setup.sizes.restart_bytes)?;
+    let split = (setup.sizes.restart_bytes / setup.sizes.restart_tasks).to_string();
     setup.warm("wordcount", &[])?;
     let output = setup.scratch("counts");
     setup.job("wordcount", &input, &output, &[]).run(&[])?;
@@ -40,16 +40,17 @@ pub fn run(setup: &Setup) -> Result<Section> {
     let (mut calm, mut restarts) = (Vec::new(), Vec::new());
     for round in 0..setup.runs {
         let id = format!("calm-{round}");
-        let job = nodes.submit("wordcount", &input, &output, &["--job-id", &id]);
+        let job = nodes.submit("wordcount", &input, &output, &["--split-size", &split, "--job-id", &id]);
         calm.push(job.run(&[])?);
         check(setup, &nodes, &id, expected)?;
         let id = format!("restarted-{round}");
-        let job = nodes.submit("wordcount", &input, &output, &["--job-id", &id]);
+        let job = nodes.submit("wordcount", &input, &output, &["--split-size", &split, "--job-id", &id]);
         restarts.push(restart(&mut nodes, &job, &id)?);
         check(setup, &nodes, &id, expected)?;
     }
     let mut section = Section::new(format!(
-        "cluster: the coordinator is killed in a job of {files} map tasks, and restarted"
+        "cluster: the coordinator is killed in a job of {} map tasks, and restarted",
+        setup.sizes.restart_tasks
     ));
     let struck: Vec<Sample> = restarts.iter().map(|restart| restart.sample).collect();
     section.rows([Row::of_samples("undisturbed (cpu, peak: client)", &calm)]);
