@@ -118,7 +118,7 @@ fn fetch(outputs: &[MapOutput], dir: &Path, partition: u32) -> Vec<StoredSegment
     segments.retain(|segment| segment.entry.partition == partition);
     segments.reverse();
     for segment in &mut segments {
-        let (at, length) = (segment.at as usize, segment.entry.length as usize);
+        let [at, length] = [segment.at, segment.entry.length].map(|number| usize::try_from(number).unwrap());
         let bytes = std::fs::read(&segment.path).unwrap()[at..at + length].to_vec();
         assert_eq!(xxh3_128(&bytes), segment.entry.hash);
         segment.path = path.clone();
@@ -244,8 +244,8 @@ fn a_damaged_segment_names_its_map_task() {
     let dir = tempfile::tempdir().unwrap();
     let (_output, segment) = segment(dir.path(), 2);
     assert_eq!(read(&segment), Ok(300));
-    let bytes = std::fs::read(&segment.path).unwrap()[segment.at as usize..][..segment.entry.length as usize]
-        .to_vec();
+    let [at, length] = [segment.at, segment.entry.length].map(|number| usize::try_from(number).unwrap());
+    let bytes = std::fs::read(&segment.path).unwrap()[at..][..length].to_vec();
     let copy = dir.path().join("copy");
     let placed = StoredSegment { path: copy.clone(), at: 0, ..segment.clone() };
     let refused = |segment: &StoredSegment| {

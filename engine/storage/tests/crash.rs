@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "what a test prepares has to work, also in functions that tests share"
 )]
 

@@ -206,7 +206,7 @@ impl Driver {
             match self.sort(message) {
                 Sorted::Input(input) => inputs.push(input),
                 Sorted::Question(question) => questions.push(question),
-                Sorted::Nothing(()) => {}
+                Sorted::Done => {}
             }
         }
         let effects = self.core.handle(self.clock.now(), inputs)?;
@@ -222,7 +222,8 @@ impl Driver {
         match message {
             Message::Registered { worker, name, registration, orders } => {
                 if self.core.is_outdated(worker, registration.incarnation) {
-                    return Sorted::Nothing(self.turn_away(worker, &registration, &orders));
+                    self.turn_away(worker, &registration, &orders);
+                    return Sorted::Done;
                 }
                 let session = Session { instance: registration.instance, orders };
                 self.sessions.insert(worker, session);
@@ -400,7 +401,7 @@ pub fn worker_id(name: &str) -> WorkerId {
 enum Sorted {
     Input(Input),
     Question(Question),
-    Nothing(()),
+    Done,
 }
 
 enum Question {

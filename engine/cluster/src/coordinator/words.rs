@@ -4,6 +4,7 @@
 
 use mr_model::{Failure, Incarnation, Stage, TaskId, WorkerId};
 use mr_runtime::{Facts, StageFacts};
+use mr_scheduler::config::PARTITION_BYTES_MAPS_MAX;
 use mr_scheduler::{AttemptReport, Event, Lease, LossCause, Progress};
 use mr_storage::Part;
 
@@ -73,11 +74,17 @@ impl Core {
             return self.order(worker, Order::Noted { lease });
         }
         match end {
-            AttemptEnd::Output { report, facts } => {
+            AttemptEnd::Output { mut report, facts } => {
                 if !is_of(Stage::Map, &facts) || lease.attempt.task.stage != Stage::Map {
                     return self.failed(lease, Failure::internal("it told of another stage's work"), log);
                 }
+                let maps = self.jobs.get(&lease.job).map_or(0, |live| live.record.maps);
+                if maps as usize > PARTITION_BYTES_MAPS_MAX {
+                    report.partition_bytes.clear();
+                }
                 let told = report.clone();
+                // For the scheduler only: the history has no use for it.
+                report.partition_bytes.clear();
                 self.telling = Some(Telling { lease: lease.clone(), report, facts, part: None, log });
                 self.event(Event::AttemptFinished { lease: lease.clone(), report: told });
                 self.telling = None;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mr_model::Incarnation;
 use mr_model::limit::RECORD_BYTES_DEFAULT;
-use mr_net::{Dialer, Listener, NodeRole, Server};
+use mr_net::{Dialer, Limits, Listener, NodeRole, Server};
 use mr_runtime::MemoryPlan;
 use mr_sandbox::{Sandbox, SandboxOptions};
 use mr_shuffle::MemoryPool;
@@ -27,6 +27,9 @@ use super::source::Fetcher;
 use super::{WorkerError, WorkerOptions};
 use crate::protocol::Registration;
 
+/// Longest time without a byte from a peer that sends something: a worker that was stopped in the middle
+/// of it, and whose map output is made again elsewhere, holds up who fetches no longer than that.
+const STALL_MAX: Duration = Duration::from_secs(15);
 /// How often the free space of the data folder is looked at.
 const DISK_PERIOD: Duration = Duration::from_secs(1);
 
@@ -65,7 +68,8 @@ impl House {
         let limits = options.limits.clone();
         let listener =
             Listener::bind(options.listen, &options.identity, &[NodeRole::Worker], limits.clone())?;
-        let dialer = Dialer::new(&options.identity, limits)?;
+        let stall = limits.stall.min(STALL_MAX);
+        let dialer = Dialer::new(&options.identity, Limits { stall, ..limits })?;
         let host = host_name();
         let address = advertised(options.advertise.as_deref(), listener.address(), &host);
         let (measured, disk) = watch::channel(disk::measure(data.path().to_owned()).await);

@@ -7,6 +7,12 @@
 //! times: with workers that outlive the coordinator (then no finished task may run again), with workers
 //! that die with it, and with a machine that dies, so that what was not synced is lost.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test prepares has to work, also in functions that tests share"
+)]
+
 mod backend;
 mod plan;
 mod scene;
