@@ -92,11 +92,13 @@ pub enum Bench {
     Start,
     /// Peak memory of jobs ten times their budget
     Memory,
+    /// A coordinator and workers against the local runner, and what befalls them
+    Cluster,
 }
 
 impl Bench {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Start,
         Self::Crossing,
         Self::WordCount,
@@ -104,6 +106,7 @@ impl Bench {
         Self::Sort,
         Self::Grep,
         Self::Memory,
+        Self::Cluster,
     ];
 
     /// What stands above its results.
@@ -116,6 +119,7 @@ impl Bench {
             Self::Crossing => "crossing the sandbox",
             Self::Start => "start-up",
             Self::Memory => "peak memory",
+            Self::Cluster => "cluster",
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -55,8 +55,20 @@ impl Invocation {
 
     /// Runs it to its end. An exit code in `accepted`, or 0, is a success.
     pub fn run(&self, accepted: &[i32]) -> Result<Sample> {
+        self.start()?.wait(accepted)
+    }
+
+    /// Starts it, for those who have something to do until it ends.
+    pub fn start(&self) -> Result<Running> {
+        let mut command = self.command()?;
+        let start = Instant::now();
+        let child = command.spawn().with_context(|| format!("{:?} does not start", self.argv))?;
+        Ok(Running { argv: self.argv.clone(), start, child, waited: false })
+    }
+
+    /// The command, in a session of its own.
+    pub fn command(&self) -> Result<Command> {
         let [program, args @ ..] = self.argv.as_slice() else { bail!("no command to run") };
-        let name = || program.to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -66,11 +78,28 @@ impl Invocation {
         }
         // SAFETY: between fork and exec nothing runs but one system call.
         unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
-        let start = Instant::now();
-        let child = command.spawn().with_context(|| format!("{} does not start", name()))?;
-        let pid = libc::pid_t::try_from(child.id()).context("a process id of more than 31 bits")?;
-        let (status, usage) = wait(pid).with_context(|| format!("{} was lost", name()))?;
-        let wall = start.elapsed();
+        Ok(command)
+    }
+}
+
+/// A command that runs. Killed when nobody waits for it any more.
+#[derive(Debug)]
+pub struct Running {
+    argv: Vec<OsString>,
+    start: Instant,
+    child: Child,
+    waited: bool,
+}
+
+impl Running {
+    /// Waits for its end. An exit code in `accepted`, or 0, is a success.
+    pub fn wait(mut self, accepted: &[i32]) -> Result<Sample> {
+        let pid = libc::pid_t::try_from(self.child.id()).context("a process id of more than 31 bits")?;
+        let waited = wait(pid);
+        self.waited = true;
+        let wall = self.start.elapsed();
+        let name = || self.argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let (status, usage) = waited.with_context(|| format!("{} was lost", name()))?;
         if !status.success() && !status.code().is_some_and(|code| accepted.contains(&code)) {
             bail!("{} failed ({status}); the command was {:?}", name(), self.argv);
         }
@@ -79,6 +108,15 @@ impl Invocation {
             cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
             peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or_default() * 1024,
         })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.waited {
+            // It may have ended by itself.
+            drop(self.child.kill().and_then(|()| self.child.wait()));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! In reading order: `args`, `setup` (what is built and where it is kept), `data` (inputs),
 //! `child` and `contest` (how a command is run and compared), `digest` (whether its output is
-//! right), one module for each benchmark, `native_*` (the references that are written here) and
+//! right), one module for each benchmark (`cluster` is a folder of them), `native_*` (the references that are written here) and
 //! `report`.
 //!
 //! This process stays small, since the peak memory of a child is counted from that of its parent:
@@ -13,6 +13,7 @@
 
 mod args;
 mod child;
+mod cluster;
 mod contest;
 mod count;
 mod crossing;
@@ -66,9 +67,10 @@ fn all(args: &AllArgs) -> Result<bool> {
     let mut report = Report::begin(&setup);
     println!("{report}");
     for bench in Bench::ALL.into_iter().filter(|bench| args.only.is_empty() || args.only.contains(bench)) {
-        let section = run(bench, &setup).unwrap_or_else(|error| Section::failed(bench.title(), &error));
-        println!("{section}");
-        report.add(section);
+        run(bench, &setup, &mut |section| {
+            println!("{section}");
+            report.add(section);
+        });
     }
     println!("{}", report.verdicts());
     if let Some(path) = setup.run_file(args) {
@@ -79,8 +81,9 @@ fn all(args: &AllArgs) -> Result<bool> {
     Ok(report.is_right())
 }
 
-fn run(bench: Bench, setup: &Setup) -> Result<Section> {
-    match bench {
+/// Runs one benchmark and hands over its sections, each when it is complete.
+fn run(bench: Bench, setup: &Setup, found: &mut dyn FnMut(Section)) {
+    let section = match bench {
         Bench::WordCount => count::run(setup),
         Bench::Sort => sort::run(setup),
         Bench::Grep => grep::run(setup),
@@ -88,5 +91,7 @@ fn run(bench: Bench, setup: &Setup) -> Result<Section> {
         Bench::Crossing => crossing::run(setup),
         Bench::Start => start::run(setup),
         Bench::Memory => memory::run(setup),
-    }
+        Bench::Cluster => return cluster::run(setup, found),
+    };
+    found(section.unwrap_or_else(|error| Section::failed(bench.title(), &error)));
 }

@@ -19,7 +19,7 @@ pub const WORKERS: &str = "2";
 /// Memory of the engine and of GNU sort where memory is not what is measured: all fits.
 pub const MEMORY: &str = "4G";
 /// Plugins that are measured, by the names of their crates.
-const PLUGINS: [&str; 4] = ["wordcount", "grep", "sort", "every-word"];
+const PLUGINS: [&str; 5] = ["wordcount", "grep", "sort", "every-word", "slow-words"];
 
 /// Sizes of inputs.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,18 @@ pub struct Sizes {
     pub small_files: usize,
     /// Input of the jobs with little memory, in bytes.
     pub memory_input_bytes: u64,
+    /// Job that something befalls half way: text in bytes, in splits of so many bytes.
+    pub slow_bytes: u64,
+    /// See `slow_bytes`.
+    pub slow_split_bytes: u64,
+    /// Multiplications for each word of it.
+    pub slow_rounds: u64,
+    /// Text of the job during which the coordinator is killed, in bytes.
+    pub restart_bytes: u64,
+    /// Map tasks of that job, as near as splits come to it.
+    pub restart_tasks: u64,
+    /// Bytes that are moved from one process to another at a time, in MiB.
+    pub transfer_mib: u64,
 }
 
 const FULL: Sizes = Sizes {
@@ -42,6 +54,12 @@ const FULL: Sizes = Sizes {
     grep_bytes: 1 << 30,
     small_files: 10_000,
     memory_input_bytes: 640 << 20,
+    slow_bytes: 64 << 20,
+    slow_split_bytes: 1 << 20,
+    slow_rounds: 3_000,
+    restart_bytes: 64 << 20,
+    restart_tasks: 2_000,
+    transfer_mib: 256,
 };
 
 const QUICK: Sizes = Sizes {
@@ -50,6 +68,12 @@ const QUICK: Sizes = Sizes {
     grep_bytes: 4 << 20,
     small_files: 100,
     memory_input_bytes: 96 << 20,
+    slow_bytes: 4 << 20,
+    slow_split_bytes: 256 << 10,
+    slow_rounds: 3_000,
+    restart_bytes: 8 << 20,
+    restart_tasks: 2_000,
+    transfer_mib: 16,
 };
 
 /// Everything that a benchmark needs.
@@ -62,6 +86,7 @@ pub struct Setup {
     /// Measured runs of each contestant.
     pub runs: usize,
     quick: bool,
+    target: PathBuf,
     /// Copies of the binaries, outputs, temporary files; removed in the end.
     scratch: TempDir,
 }
@@ -97,6 +122,7 @@ impl Setup {
             sizes: if args.quick { QUICK } else { FULL },
             runs: usize::from(args.runs),
             quick: args.quick,
+            target: target.to_owned(),
             scratch,
         })
     }
@@ -118,6 +144,14 @@ impl Setup {
 
     /// A job of the engine: its plugin, input and output, and further options.
     pub fn job(&self, plugin: &str, input: &Path, output: &Path, options: &[&str]) -> Invocation {
+        let mut invocation = self.submit(plugin, input, output, options);
+        // Whatever cluster the user has.
+        invocation.argv.extend(["--local", "--workers", WORKERS].map(Into::into));
+        invocation
+    }
+
+    /// A job of the engine, here or on a cluster.
+    pub fn submit(&self, plugin: &str, input: &Path, output: &Path, options: &[&str]) -> Invocation {
         let mut invocation = Invocation::new([self.scratch("mr-engine")]);
         let mut add = |option: &str, value: &Path| {
             invocation.argv.extend([option.into(), value.as_os_str().to_owned()]);
@@ -127,9 +161,25 @@ impl Setup {
         add("--output", output);
         add("--work-dir", &self.scratch("work"));
         add("--cache-dir", &self.cache());
-        invocation.argv.extend(["--quiet", "--workers", WORKERS].map(Into::into));
+        invocation.argv.push("--quiet".into());
         invocation.argv.extend(options.iter().map(Into::into));
         invocation
+    }
+
+    /// The engine with these arguments.
+    pub fn engine(&self, args: &[&str]) -> Invocation {
+        let mut invocation = Invocation::new([self.scratch("mr-engine")]);
+        invocation.argv.extend(args.iter().map(Into::into));
+        invocation
+    }
+
+    /// Builds an example of a crate of the engine; a copy of it.
+    pub fn example(&self, package: &str, name: &str) -> Result<PathBuf> {
+        build(&self.target, &["--release", "-p", package, "--example", name])?;
+        let copy = self.scratch(name);
+        fs::copy(self.target.join("release/examples").join(name), &copy)
+            .with_context(|| format!("the example {name} was not built"))?;
+        Ok(copy)
     }
 
     /// A reference that is written here.

@@ -12,7 +12,9 @@ fn a_quick_run_finds_every_output_right() {
     let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
     let kept = std::fs::read_to_string(kept.path()).unwrap();
-    for section in ["word count", "sort", "grep", "small files", "crossing", "start-up", "peak memory"] {
+    for section in
+        ["word count", "sort", "grep", "small files", "crossing", "start-up", "peak memory", "cluster"]
+    {
         assert!(kept.lines().any(|line| line.starts_with(section)), "{section} is missing in\n{kept}");
     }
     assert!(kept.ends_with("every output was right\n"), "{kept}");

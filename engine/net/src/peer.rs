@@ -4,10 +4,15 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::close::CloseReason;
 use crate::error::ExchangeError;
+use crate::limits::FAREWELL_TIMEOUT;
 use crate::remote::Remote;
+
+/// Between two looks whether a farewell was sent, the least that the timer knows.
+const FAREWELL_LOOK: Duration = Duration::from_millis(1);
 
 /// A connection that this side dialled. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,6 +23,26 @@ pub struct Peer {
 impl Peer {
     pub(crate) fn new(remote: Remote) -> Self {
         Self { remote }
+    }
+
+    /// Hangs up, and waits until the farewell is on its way, at most [`FAREWELL_TIMEOUT`]. Unlike
+    /// [`crate::Dialer::close`] it does not stay to say it again: a peer that misses it finds out when
+    /// the connection has been idle for too long.
+    pub async fn hang_up(&self) {
+        if self.close_reason().is_some() {
+            return;
+        }
+        let datagrams = || self.connection().stats().udp_tx.datagrams;
+        let before = datagrams();
+        self.close(CloseReason::Done);
+        let sent = async {
+            // The next one is the farewell: nothing else is sent any more.
+            while datagrams() == before {
+                sleep(FAREWELL_LOOK).await;
+            }
+        };
+        // One that cannot be sent is not worth waiting for.
+        let _ = timeout(FAREWELL_TIMEOUT, sent).await;
     }
 }
 

@@ -178,8 +178,12 @@ impl Link {
         self.protocol(format!("it answered {got} when asked for {wanted}"))
     }
 
+    /// Hangs up. Whoever waits for a client's end does not wait for what comes after the last answer.
     pub async fn close(self) {
-        self.dialer.close().await;
+        let peer = self.lock().take();
+        if let Some(peer) = peer {
+            peer.hang_up().await;
+        }
     }
 
     fn judge_closed(&self, closed: &Closed) -> Trouble {

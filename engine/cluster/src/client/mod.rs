@@ -144,7 +144,7 @@ impl Client {
         self.order(&Request::Drain { worker: worker.to_owned() }).await
     }
 
-    /// Hangs up, and waits briefly until the coordinator has heard it.
+    /// Hangs up, and waits until that is on its way.
     pub async fn close(self) {
         self.link.close().await;
     }

@@ -89,6 +89,17 @@ async fn a_dialler_that_hangs_up_is_seen_to() {
     running.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_peer_that_is_hung_up_on_hears_it_at_once() {
+    let cluster = Cluster::new();
+    let mut running = cluster.serve(Service::default(), Limits::default());
+    let peer = cluster.dialer("w").dial(&running.address, NodeRole::Coordinator).await.unwrap();
+    running.event().await;
+    peer.hang_up().await;
+    assert_eq!(running.disconnection().await, Closed::By { side: Side::Peer, reason: CloseReason::Done });
+    running.stop().await.unwrap();
+}
+
 /// A node that dies without a word and comes back with the same key is noticed with the next packet,
 /// long before the idle timeout.
 #[test]
