@@ -7,7 +7,7 @@ use crate::support::process::Running;
 
 #[test]
 fn who_stops_waiting_leaves_the_job_alone() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let work = Work::toil(150, 150);
     let job = cluster.submit(&work, "job");
     job.maps(1);
@@ -26,7 +26,7 @@ fn who_stops_waiting_leaves_the_job_alone() {
 
 #[test]
 fn the_same_job_runs_once() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let work = Work::toil(10, 10);
     let first = cluster.submit(&work, "job");
     let second = cluster.submit(&work, "job");
@@ -52,7 +52,7 @@ fn the_same_job_runs_once() {
 
 #[test]
 fn who_does_not_wait_finds_the_job_later() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let work = Work::toil(30, 30);
     let mut submit = cluster.command(&["submit", "--detach", "--job-id", "job"]);
     submit.arg("--output").arg(cluster.output("job"));
@@ -79,7 +79,7 @@ fn who_does_not_wait_finds_the_job_later() {
 
 #[test]
 fn what_is_not_there_is_named() {
-    let mut cluster = Cluster::of(1);
+    let mut cluster = Cluster::steady(1);
     for command in ["status", "wait", "cancel", "logs"] {
         cluster.says(&["job", command, "nothing"], 9, &["job nothing is not known", "mr-engine jobs"]);
     }

@@ -44,7 +44,7 @@ fn tasks(work: &Work) -> u64 {
 
 #[test]
 fn it_dies_five_times_in_a_job() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let work = Work::toil(100, 300);
     deaths(&mut cluster, &work, "job", &moments(1, tasks(&work), 5));
     cluster.assert_idle(&["job"]);
@@ -54,7 +54,7 @@ fn it_dies_five_times_in_a_job() {
 #[ignore = "make chaos"]
 fn it_dies_at_many_moments() {
     for (seed, work) in (2..8).zip([Work::toil(100, 300), Work::count(), Work::sort()].iter().cycle()) {
-        let mut cluster = Cluster::start(Setup { workers: 3, memory: "128M", ..Setup::default() });
+        let mut cluster = Cluster::start(Setup { workers: 3, memory: "128M", lease: "30s", ..Setup::default() });
         deaths(&mut cluster, work, "job", &moments(seed, tasks(work), 7));
         cluster.assert_idle(&["job"]);
     }
@@ -109,7 +109,7 @@ fn it_dies_with_all_workers() {
 #[test]
 #[ignore = "make chaos"]
 fn workers_go_on_while_it_is_away() {
-    let mut cluster = Cluster::start(Setup { lease: "20s", ..Setup::default() });
+    let mut cluster = Cluster::start(Setup { lease: "30s", ..Setup::default() });
     let job = cluster.submit(&Work::toil(800, 0), "job");
     let before = number(&job.maps(4), "map_tasks");
     cluster.coordinator.kill();

@@ -8,7 +8,7 @@ use crate::support::disk::SmallDisk;
 
 #[test]
 fn a_flipped_bit_in_map_output_is_found_and_mended() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let job = cluster.submit(&Work::toil(20, 1_000).with("--no-speculation"), "job");
     job.reduces(1);
     let mut flipped = 0;
@@ -35,7 +35,7 @@ fn flip_near_end(path: &std::path::Path) -> bool {
 
 #[test]
 fn a_worker_with_a_full_disk_is_done_without() {
-    let mut cluster = Cluster::without_workers(Setup::default());
+    let mut cluster = Cluster::without_workers(Setup { lease: "30s", ..Setup::default() });
     cluster.add_worker(&[]);
     let full = cluster.add_worker(&["--disk-reserve", "1000T"]);
     cluster.wait_until_live(2);

@@ -15,7 +15,7 @@ fn unruly(cluster: &Cluster, mode: &str) -> Work {
 
 #[test]
 fn a_plugin_that_fails_harms_nobody_else() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let lives = |cluster: &Cluster| {
         ["worker-1", "worker-2"].map(|name| cluster.worker(name).unwrap()["incarnation"].clone())
     };
@@ -36,7 +36,7 @@ fn a_plugin_that_fails_harms_nobody_else() {
 
 #[test]
 fn quotas_are_kept() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     for (option, quota) in [("--max-shuffle", "100K"), ("--max-output", "50K")] {
         let work = Work::small_sort().with(&format!("{option} {quota}"));
         cluster.submit(&work, &option[2..]).fails(7, &[option]);
@@ -71,7 +71,7 @@ fn cancel(cluster: &mut Cluster, seed: u64, times: u64) {
 
 #[test]
 fn cancelled_jobs_leave_nothing() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     cancel(&mut cluster, 1, 5);
     cluster.check(&Work::toil(0, 0), "after");
 }

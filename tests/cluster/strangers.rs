@@ -46,7 +46,7 @@ fn mint_expired(ids: &Path, role: NodeRole, name: &str) {
 
 #[test]
 fn certificates_are_needed_and_must_be_good() {
-    let cluster = Cluster::of(0);
+    let cluster = Cluster::steady(0);
     let (ids, other) = (cluster.path("ids"), cluster.path("other"));
     Authority::create(&other).unwrap().issue(&Certificate::new(NodeRole::Client, "client", &[])).unwrap();
     mint_expired(&ids, NodeRole::Client, "late");
@@ -85,7 +85,7 @@ fn certificates_are_needed_and_must_be_good() {
 
 #[test]
 fn roles_are_kept() {
-    let mut cluster = Cluster::of(1);
+    let mut cluster = Cluster::steady(1);
     let (ids, address) = (cluster.path("ids"), cluster.address.clone());
     let worker = cluster.workers[0].ready();
     block_on(async {
@@ -133,7 +133,7 @@ async fn assert_refused(peer: &Peer, opening: &Opening, role: &str) {
 
 #[test]
 fn nonsense_harms_nobody() {
-    let mut cluster = Cluster::of(1);
+    let mut cluster = Cluster::steady(1);
     let (ids, address) = (cluster.path("ids"), cluster.address.clone());
     let job = cluster.submit(&Work::toil(100, 100), "job");
     job.maps(1);
@@ -172,7 +172,7 @@ fn nonsense_harms_nobody() {
 
 #[test]
 fn silence_harms_nobody() {
-    let mut cluster = Cluster::of(1);
+    let mut cluster = Cluster::steady(1);
     let (ids, address) = (cluster.path("ids"), cluster.address.clone());
     let job = cluster.submit(&Work::toil(100, 100), "job");
     job.maps(1);
@@ -203,7 +203,7 @@ fn silence_harms_nobody() {
 
 #[test]
 fn of_two_workers_with_one_name_one_stays() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::steady(2);
     let job = cluster.submit(&Work::toil(150, 150), "job");
     job.maps(3);
     // The same name with another data folder: the coordinator cannot tell it from a restart.

@@ -47,7 +47,7 @@ fn one_that_was_stopped_comes_back_as_another() {
 
 #[test]
 fn one_that_is_drained_keeps_what_others_need() {
-    let mut cluster = Cluster::of(3);
+    let mut cluster = Cluster::steady(3);
     let job = cluster.submit(&Work::toil(150, 300), "job");
     job.maps(10);
     let drained = cluster.run(&["worker", "drain", "worker-1"]);

@@ -32,7 +32,7 @@ pub use self::link::{Link, Weather};
 pub use self::work::Work;
 
 /// Longest wait for anything: far more than it takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(180);
 /// Between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Certificates beyond those of the workers that a cluster begins with.
@@ -103,10 +103,16 @@ impl Cluster {
         cluster
     }
 
-    /// A cluster of so many workers.
+    /// A cluster of so many workers, which are soon lost.
     #[track_caller]
     pub fn of(workers: usize) -> Self {
         Self::start(Setup { workers, ..Setup::default() })
+    }
+
+    /// A cluster of so many workers, which are not lost only because the machine is busy.
+    #[track_caller]
+    pub fn steady(workers: usize) -> Self {
+        Self::start(Setup { workers, lease: "30s", ..Setup::default() })
     }
 
     /// A cluster with a coordinator alone.
