@@ -44,17 +44,19 @@ fn help_lists_commands_and_exit_codes() {
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line is wrong
+    2  the command line, the configuration file or a certificate is wrong, or names what is not there
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
     5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
-  130  interrupted; no output was left
+    9  the cluster cannot be reached, has no workers, or refuses
+  130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)
 ";
     assert!(help.ends_with(codes), "{help}");
-    for command in ["submit", "explain", "inspect", "completions"] {
+    let commands = ["submit", "explain", "inspect", "jobs", "job", "workers", "cluster", "coordinator", "worker"];
+    for command in commands.into_iter().chain(["completions"]) {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = stdout(engine(&[command, "--help"]));
         assert!(own.contains(&format!("Usage: mr-engine {command} ")), "{own}");

@@ -1,10 +1,14 @@
-//! What can be typed. What it means is decided in [`crate::job`] and the subcommands.
+//! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
+//! about clusters is in [`cluster`].
+
+pub mod cluster;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mr_model::{InputFormat, OutputFormat};
 
+use self::cluster::{ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs};
 use crate::size::{parse_millis, parse_size};
 
 /// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.
@@ -17,12 +21,26 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a job and wait for its result
-    Submit(SubmitArgs),
+    /// Run a job, here or on a cluster, and wait for its result
+    Submit(Box<SubmitArgs>),
     /// Show what a job would do (splits, tasks, memory, stages) without running it
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
+    /// Jobs of a cluster, newest first
+    Jobs(JobsArgs),
+    /// One job of a cluster: its state, its end, its log
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Workers of a cluster
+    Workers(WorkersArgs),
+    /// Make a cluster: certificates, or all of it on this machine
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Run the coordinator of a cluster
+    Coordinator(CoordinatorArgs),
+    /// Run a worker of a cluster, or tell one to leave
+    Worker(WorkerArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -31,16 +49,47 @@ pub enum Command {
 pub struct SubmitArgs {
     #[command(flatten)]
     pub job: JobArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     /// Show no progress and no summary, only errors
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Show the plugins' log lines while the job runs
+    /// Show the plugins' log lines while the job runs; on a cluster `job logs` shows them
     #[arg(long, short)]
     pub verbose: bool,
     /// Report progress and result as JSON, one object a line: on standard output with --output, on
     /// standard error without
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where and how a job runs on a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct RemoteArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Run on this machine, also where a cluster is set
+    #[arg(long)]
+    pub local: bool,
+    /// Print the job's name as soon as the cluster has it, and leave
+    #[arg(long)]
+    pub detach: bool,
+    /// Queue of the job [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
+    /// Jobs of higher priority get free slots first [default: 0]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub priority: Option<i32>,
+    /// Share of the slots relative to other jobs of the queue with the same priority [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub weight: Option<u32>,
+    /// Most tasks of the job that run at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_slots: Option<u32>,
+    /// Start no second attempt of tasks that are slow
+    #[arg(long)]
+    pub no_speculation: bool,
 }
 
 #[derive(Debug, Args)]
@@ -103,7 +152,7 @@ pub struct JobArgs {
     /// given several times
     #[arg(long = "input", short, value_name = "PATH", required = true, num_args = 1, help_heading = "Data")]
     pub inputs: Vec<String>,
-    /// Folder for the output; without it the result goes to standard output
+    /// Folder for the output; without it the result goes to standard output (not on a cluster)
     #[arg(long, short, value_name = "DIR", help_heading = "Data")]
     pub output: Option<PathBuf>,
     /// Replace a former output at --output, once the new one is complete
@@ -124,11 +173,11 @@ pub struct JobArgs {
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Data")]
     pub split_size: u64,
 
-    /// Tasks that run at once [default: the number of cores]
+    /// Tasks that run at once [default: the number of cores]; not on a cluster, whose workers have slots
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Resources")]
     pub workers: Option<u16>,
     /// Memory budget; what does not fit is spilled to --work-dir [default: a quarter of the machine's
-    /// memory]
+    /// memory]; not on a cluster, whose workers have their own
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub memory: Option<u64>,
     /// Memory of the plugins of one task, out of --memory [default: a quarter of the task's share]
@@ -143,6 +192,12 @@ pub struct JobArgs {
     /// Records that the plugins may reject before the job fails; they are kept in _rejects.jsonl
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
     pub max_rejects: u64,
+    /// Most bytes of map output, after combining, that the job may make
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    pub max_shuffle: Option<u64>,
+    /// Most bytes of output that the job may write
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
+    pub max_output: Option<u64>,
     /// Attempts of a task before the job fails, for failures that another attempt may mend
     #[arg(long, value_name = "N", default_value_t = mr_model::limit::ATTEMPTS_MAX,
         value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Resources")]

@@ -2,24 +2,31 @@
 
 use std::process::ExitCode;
 
+use mr_cluster::client::ClientError;
+use mr_cluster::protocol::Refused;
 use mr_model::Failure;
+use mr_net::IdentityError;
 use mr_runtime::{JobError, PlanError};
 use mr_sandbox::{LoadError, SandboxError};
+use mr_scheduler::Outcome;
 use mr_storage::OutputError;
+
+use crate::remote::end::{Cause, JobFailed, Left};
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line is wrong
+    2  the command line, the configuration file or a certificate is wrong, or names what is not there
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
     5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
-  130  interrupted; no output was left";
+    9  the cluster cannot be reached, has no workers, or refuses
+  130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)";
 
 /// An exit code with its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +39,7 @@ enum Code {
     PluginFailed = 6,
     Limit = 7,
     Disk = 8,
+    Cluster = 9,
     Interrupted = 130,
 }
 
@@ -47,15 +55,27 @@ impl std::fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
+/// Somebody stopped this process before it had done what it was asked.
+#[derive(Debug)]
+pub struct Interrupted(pub &'static str);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 /// Says what went wrong, with the plugin's last words where there are any, and picks the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
     eprintln!("mr-engine: {error:#}");
-    let failure =
-        error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
-    for line in failure.map(Failure::log).unwrap_or_default() {
+    let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
+    let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
+    for line in here.or_else(there).map(Failure::log).unwrap_or_default() {
         eprintln!("  plugin log: {line}");
     }
     ExitCode::from(code(error) as u8)
@@ -74,6 +94,18 @@ fn code(error: &anyhow::Error) -> Code {
         }
         if let Some(error) = cause.downcast_ref::<PlanError>() {
             return plan_code(error);
+        }
+        if let Some(failed) = cause.downcast_ref::<JobFailed>() {
+            return end_code(&failed.cause);
+        }
+        if let Some(error) = cause.downcast_ref::<ClientError>() {
+            return client_code(error);
+        }
+        if cause.downcast_ref::<Left>().is_some() || cause.downcast_ref::<Interrupted>().is_some() {
+            return Code::Interrupted;
+        }
+        if cause.downcast_ref::<IdentityError>().is_some() {
+            return Code::Usage;
         }
         if cause.downcast_ref::<LoadError>().is_some() || crate::job::is_role_missing(cause) {
             return Code::Plugin;
@@ -105,6 +137,38 @@ fn job_code(error: &JobError) -> Code {
         JobError::Attempt { failure, .. } | JobError::Sample(failure) | JobError::Job(failure) => {
             failure_code(failure)
         }
+    }
+}
+
+/// How a job on a cluster ended.
+fn end_code(cause: &Cause) -> Code {
+    match cause {
+        Cause::Outcome(Outcome::Failed { failure, .. } | Outcome::Aborted { failure }) => failure_code(failure),
+        Cause::Outcome(Outcome::NoWorkers { .. }) => Code::Cluster,
+        Cause::Outcome(Outcome::Cancelled) => Code::Interrupted,
+        Cause::Output(_) => Code::Output,
+        Cause::Outcome(Outcome::Succeeded) | Cause::Unknown => Code::Fault,
+    }
+}
+
+fn client_code(error: &ClientError) -> Code {
+    match error {
+        ClientError::Connect(_) | ClientError::Away { .. } => Code::Cluster,
+        ClientError::Refused(refused) => refused_code(refused),
+        ClientError::Io { .. } => Code::Plugin,
+        ClientError::Socket(_) | ClientError::Protocol { .. } => Code::Fault,
+    }
+}
+
+fn refused_code(refused: &Refused) -> Code {
+    match refused {
+        Refused::NoJob { .. } | Refused::NoWorker { .. } | Refused::Differs { .. } => Code::Usage,
+        Refused::Output { .. } => Code::Output,
+        Refused::Role { .. }
+        | Refused::Job { .. }
+        | Refused::Malformed { .. }
+        | Refused::ShuttingDown
+        | Refused::Fault { .. } => Code::Cluster,
     }
 }
 

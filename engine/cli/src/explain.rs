@@ -8,7 +8,7 @@ use mr_model::{DataType, Partitioning, Role};
 use mr_runtime::{OutputTarget, Plan};
 
 use crate::args::ExplainArgs;
-use crate::job;
+use crate::job::{self, Place};
 use crate::size::{bytes, count};
 
 /// Splits shown one by one.
@@ -16,7 +16,7 @@ const SPLITS_SHOWN: usize = 10;
 
 /// Prints the plan.
 pub fn run(args: &ExplainArgs) -> Result<()> {
-    let plan = job::plan(&args.job, &mut |_| {})?;
+    let plan = job::plan(&args.job, Place::Here, &mut |_| {})?;
     let text = if args.json { format!("{:#}\n", as_json(&plan)) } else { as_text(&plan)? };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())

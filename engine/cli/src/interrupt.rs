@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use mr_sandbox::CancelToken;
+use tokio_util::sync::CancellationToken;
 
 /// Exit code of an interrupted process, as shells expect it.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// What a signal stops.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     job: CancelToken,
+    waiting: CancellationToken,
     running: Arc<AtomicBool>,
 }
 
@@ -28,14 +30,21 @@ impl Interrupt {
                 std::process::exit(INTERRUPTED);
             }
             seen.job.cancel();
+            seen.waiting.cancel();
         })
         .context("signals cannot be handled")?;
         Ok(interrupt)
     }
 
-    /// The job begins to run: from now on a signal cancels it. The answer is the token to run it with.
+    /// The job begins to run, or is waited for: from now on a signal cancels that. The answer is the token
+    /// to run it with.
     pub fn arm(&self) -> &CancelToken {
         self.running.store(true, Ordering::SeqCst);
         &self.job
+    }
+
+    /// The same for whoever waits for a job that runs elsewhere.
+    pub fn token(&self) -> &CancellationToken {
+        &self.waiting
     }
 }

@@ -15,6 +15,15 @@ use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
 use crate::machine;
 
+/// Where a job is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In this process.
+    Here,
+    /// On a cluster, whose machines know paths from the root only.
+    Cluster,
+}
+
 /// A component that does not have the role that it is asked for.
 #[derive(Debug)]
 struct RoleMissing {
@@ -30,11 +39,11 @@ pub fn sandbox(cache: &CacheArgs) -> Result<Sandbox> {
 }
 
 /// Loads the components and plans the job.
-pub fn plan(args: &JobArgs, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Plan> {
+pub fn plan(args: &JobArgs, place: Place, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Plan> {
     check_options(args)?;
     let sandbox = sandbox(&args.cache)?;
     let stages = load_stages(args, &sandbox, on_load)?;
-    Ok(Plan::new(request(args, stages)?)?)
+    Ok(Plan::new(request(args, place, stages)?)?)
 }
 
 fn check_options(args: &JobArgs) -> Result<()> {
@@ -79,14 +88,18 @@ fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadPr
     })
 }
 
-fn request(args: &JobArgs, stages: Stages) -> Result<JobRequest> {
+fn request(args: &JobArgs, place: Place, stages: Stages) -> Result<JobRequest> {
     let id = match &args.job_id {
         Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
         None => fresh_job_id()?,
     };
     let output = match &args.output {
         Some(path) => OutputTarget::Dir {
-            path: path.clone(),
+            path: match place {
+                Place::Here => path.clone(),
+                Place::Cluster => std::path::absolute(path)
+                    .with_context(|| format!("--output {}: the current folder", path.display()))?,
+            },
             overwrite: args.overwrite,
             durability: if args.sync { Durability::Synced } else { Durability::Written },
         },
@@ -95,7 +108,12 @@ fn request(args: &JobArgs, stages: Stages) -> Result<JobRequest> {
     Ok(JobRequest {
         id,
         stages,
-        inputs: args.inputs.clone(),
+        inputs: match place {
+            Place::Here => args.inputs.clone(),
+            Place::Cluster => {
+                args.inputs.iter().map(|pattern| absolute_pattern(pattern)).collect::<Result<_, _>>()?
+            }
+        },
         output,
         params: args.params.clone(),
         reducers: args.reducers,
@@ -108,18 +126,61 @@ fn request(args: &JobArgs, stages: Stages) -> Result<JobRequest> {
         }),
         split_bytes: args.split_size,
         batch_bytes: BATCH_BYTES,
-        memory_bytes: args.memory.unwrap_or_else(machine::memory_bytes),
+        memory_bytes: args.memory.filter(|_| place == Place::Here).unwrap_or_else(machine::memory_bytes),
         guest_memory_bytes: args.guest_memory,
-        workers: args.workers.map_or_else(machine::workers, usize::from),
+        workers: match place {
+            Place::Here => args.workers.map_or_else(machine::workers, usize::from),
+            // Only samples run here.
+            Place::Cluster => 1,
+        },
         limits: JobLimits {
             record_bytes_max: args.max_record,
             idle_timeout: args.task_timeout,
             rejects_max: args.max_rejects,
             attempts_max: args.max_attempts,
+            shuffle_bytes_max: args.max_shuffle,
+            output_bytes_max: args.max_output,
             ..JobLimits::default()
         },
         work_dir: args.work_dir.clone().unwrap_or_else(machine::work_dir),
     })
+}
+
+/// An input pattern from the root.
+///
+/// # Errors
+/// The current folder is not known, or its name is not UTF-8.
+pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
+    // What is no path at all is refused where inputs are listed.
+    if pattern.is_empty() || pattern == "-" || pattern.starts_with('/') {
+        return Ok(pattern.to_owned());
+    }
+    let unknown = |reason: &str| {
+        UsageError(format!("--input {pattern}: {reason}; give the path from the root, /..."))
+    };
+    let absolute = std::path::absolute(pattern).map_err(|error| unknown(&error.to_string()))?;
+    if absolute.exists() {
+        return absolute.into_os_string().into_string().map_err(|_| unknown("the current folder is not UTF-8"));
+    }
+    let here = std::env::current_dir().map_err(|error| unknown(&error.to_string()))?;
+    let here = here.to_str().ok_or_else(|| unknown("the current folder is not UTF-8"))?;
+    Ok(join_pattern(here, pattern))
+}
+
+/// Puts a folder before a pattern. What would mean something in a pattern is literal in the folder.
+fn join_pattern(folder: &str, pattern: &str) -> String {
+    let mut joined = String::with_capacity(folder.len() + pattern.len() + 1);
+    for letter in folder.chars() {
+        match letter {
+            '*' | '?' | '[' | '{' => joined.extend(['[', letter, ']']),
+            letter => joined.push(letter),
+        }
+    }
+    if !joined.ends_with('/') {
+        joined.push('/');
+    }
+    joined.push_str(pattern.trim_start_matches("./"));
+    joined
 }
 
 /// A name that is new on this machine: time and process.
@@ -141,4 +202,31 @@ impl std::error::Error for RoleMissing {}
 /// True where an error says that a component lacks a role.
 pub fn is_role_missing(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<RoleMissing>().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_go_from_the_root() {
+        assert_eq!(join_pattern("/data", "in/*.txt"), "/data/in/*.txt");
+        assert_eq!(join_pattern("/", "./in"), "/in");
+        assert_eq!(join_pattern("/a[1]/{b}", "*"), "/a[[]1]/[{]b}/*");
+        assert_eq!(absolute_pattern("/a/*").unwrap(), "/a/*");
+        assert_eq!(absolute_pattern("-").unwrap(), "-");
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute_pattern("./src").unwrap(), here.join("src").to_str().unwrap());
+    }
+
+    /// A folder whose name looks like a pattern is still that folder.
+    #[test]
+    fn a_literal_folder_is_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join("a[1] {b}*?");
+        std::fs::create_dir(&odd).unwrap();
+        std::fs::write(odd.join("x.txt"), "x").unwrap();
+        let listed = mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")]).unwrap();
+        assert_eq!(listed[0].path, odd.join("x.txt"));
+    }
 }

@@ -25,9 +25,18 @@ pub fn work_dir() -> PathBuf {
 
 /// Folder for compiled plugins; none where the user has no home.
 pub fn cache_dir() -> Option<PathBuf> {
+    Some(users_folder("XDG_CACHE_HOME", ".cache")?.join("mr-engine"))
+}
+
+/// Where the user's configuration file is, if there is one; none where the user has no home.
+pub fn config_file() -> Option<PathBuf> {
+    Some(users_folder("XDG_CONFIG_HOME", ".config")?.join("mr-engine/config.toml"))
+}
+
+/// A folder as the XDG base directories name it, or else below the user's home.
+fn users_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join("mr-engine"))
+    absolute(variable).or_else(|| Some(absolute("HOME")?.join(below_home)))
 }
 
 fn physical_bytes() -> Option<u64> {

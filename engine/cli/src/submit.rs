@@ -1,28 +1,37 @@
-//! `mr-engine submit`: plans a job, runs it in this process, shows its progress and its summary.
+//! `mr-engine submit`: plans a job, runs it in this process, shows its progress and its summary. Where a
+//! cluster is set, the job runs there ([`crate::remote::submit`]).
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use mr_runtime::{Progress, run_local};
+use mr_runtime::{OutputTarget, Progress, run_local};
 
-use crate::args::SubmitArgs;
+use crate::args::{RemoteArgs, SubmitArgs};
+use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
+use crate::job::Place;
 use crate::show::{Show, Style};
-use crate::{job, summary};
+use crate::{config, job, remote, summary};
 
 /// Runs the job.
 pub fn run(args: &SubmitArgs) -> Result<()> {
-    let interrupt = Interrupt::watch()?;
     let style = match (args.json, args.quiet) {
         (true, quiet) => Style::Json { to_stdout: args.job.output.is_some(), quiet },
         (false, true) => Style::Quiet,
         (false, false) => Style::People { verbose: args.verbose },
     };
+    if !args.remote.local
+        && let Some(target) = config::target(&args.remote.target)?
+    {
+        return remote::submit::run(args, &target, style);
+    }
+    check_local(&args.remote)?;
+    let interrupt = Interrupt::watch()?;
     let progress = Arc::new(Progress::default());
     let show = Show::start(style, progress.clone());
     let begun = Instant::now();
-    let planned = job::plan(&args.job, &mut |event| show.loading(event));
+    let planned = job::plan(&args.job, Place::Here, &mut |event| show.loading(event));
     let compiled = begun.elapsed();
     let outcome = planned.and_then(|plan| {
         show.planned(&plan);
@@ -31,12 +40,26 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
     });
     show.finish();
     let (plan, report) = outcome?;
-    match style {
-        Style::Quiet | Style::Json { quiet: true, .. } => Ok(()),
-        Style::Json { to_stdout, .. } => summary::json(&report, compiled, to_stdout),
-        Style::People { .. } => {
-            eprint!("{}", summary::text(&plan, &report, compiled));
-            Ok(())
-        }
+    let output = match &plan.output {
+        OutputTarget::Dir { path, .. } => Some(path.as_path()),
+        OutputTarget::Stdout => None,
+    };
+    summary::print(style, &report, output, Some(compiled))
+}
+
+/// What only means something on a cluster is refused, so that nobody believes in it.
+fn check_local(args: &RemoteArgs) -> Result<(), UsageError> {
+    let given = [
+        ("--detach", args.detach),
+        ("--queue", args.queue.is_some()),
+        ("--priority", args.priority.is_some()),
+        ("--weight", args.weight.is_some()),
+        ("--max-slots", args.max_slots.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(UsageError(format!(
+            "{option} is for jobs on a cluster, and this one runs here; give --cluster HOST:PORT"
+        ))),
+        None => Ok(()),
     }
 }

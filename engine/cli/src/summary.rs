@@ -1,19 +1,41 @@
 //! The closing summary of a job.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use mr_runtime::{JobReport, OutputTarget, Plan};
+use mr_runtime::JobReport;
 
-use crate::show::print_json;
+use crate::show::{Style, print_json};
 use crate::size::{bytes, count, seconds};
 
-/// The summary for people; `compiled` is the time until the job was planned.
-pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
+/// Shows the summary to whoever looks. `output` is the folder, where it went to one; `loaded` the time
+/// until the job was planned, where this process planned it.
+pub fn print(
+    style: Style,
+    report: &JobReport,
+    output: Option<&Path>,
+    loaded: Option<Duration>,
+) -> Result<()> {
+    let loaded = loaded.map(|loaded| u64::try_from(loaded.as_millis()).unwrap_or(u64::MAX));
+    match style {
+        Style::Quiet | Style::Json { quiet: true, .. } => {}
+        Style::Json { to_stdout, .. } => {
+            let mut value = report.json()?;
+            value["event"] = "finished".into();
+            value["load_millis"] = loaded.unwrap_or(0).into();
+            print_json(to_stdout, &value);
+        }
+        Style::People { .. } => eprint!("{}", text(report, output, loaded)),
+    }
+    Ok(())
+}
+
+fn text(report: &JobReport, output: Option<&Path>, loaded: Option<u64>) -> String {
     let mut out = String::new();
-    let compiled = u64::try_from(compiled.as_millis()).unwrap_or(u64::MAX);
     let millis = report.millis;
+    let load = loaded.map(|loaded| format!("load {}, ", seconds(loaded))).unwrap_or_default();
     let mut line = |name: &str, text: String| {
         // Writing to a string does not fail.
         let _ = writeln!(out, "{name:<9}{text}");
@@ -21,9 +43,8 @@ pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
     line(
         "done",
         format!(
-            "in {} (load {}, plan {}, map {}, reduce {}, publish {})",
-            seconds(compiled + millis.total),
-            seconds(compiled),
+            "in {} ({load}plan {}, map {}, reduce {}, publish {})",
+            seconds(loaded.unwrap_or(0) + millis.total),
             seconds(millis.plan),
             seconds(millis.map),
             seconds(millis.reduce),
@@ -40,7 +61,7 @@ pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
             plural(report.map_tasks, "split"),
         ),
     );
-    if plan.spec.reducers > 0 {
+    if report.reduce_tasks > 0 {
         line(
             "map",
             format!(
@@ -55,10 +76,10 @@ pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
             format!("{} groups in {}", count(report.reduce_groups), plural(report.reduce_tasks, "task")),
         );
     }
-    let target = match &plan.output {
-        OutputTarget::Dir { path, .. } => format!(" in {}", path.display()),
-        OutputTarget::Stdout if report.output_closed => " (the reader left early)".to_owned(),
-        OutputTarget::Stdout => String::new(),
+    let target = match output {
+        Some(path) => format!(" in {}", path.display()),
+        None if report.output_closed => " (the reader left early)".to_owned(),
+        None => String::new(),
     };
     line(
         "output",
@@ -70,9 +91,9 @@ pub fn text(plan: &Plan, report: &JobReport, compiled: Duration) -> String {
         ),
     );
     if report.rejects > 0 {
-        let kept = match &plan.output {
-            OutputTarget::Dir { .. } => "kept in _rejects.jsonl",
-            OutputTarget::Stdout => "not kept: give --output",
+        let kept = match output {
+            Some(_) => "kept in _rejects.jsonl",
+            None => "not kept: give --output",
         };
         line("rejects", format!("{} records, {kept}", count(report.rejects)));
     }
@@ -114,15 +135,4 @@ fn shuffle(report: &JobReport) -> String {
 
 fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-/// The summary for machines.
-pub fn json(report: &JobReport, compiled: Duration, to_stdout: bool) -> Result<()> {
-    let mut value = serde_json::to_value(report)?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.insert("event".into(), "finished".into());
-        fields.insert("load_millis".into(), u64::try_from(compiled.as_millis()).unwrap_or(u64::MAX).into());
-    }
-    print_json(to_stdout, &value);
-    Ok(())
 }

@@ -99,7 +99,9 @@ pub enum Refused {
         role: String,
     },
     /// There is no such job.
-    #[error("job {job} is not known to the cluster (it may have left the history); `mr-engine jobs` lists them")]
+    #[error(
+        "job {job} is not known to the cluster (it may have left the history); `mr-engine jobs` lists them"
+    )]
     NoJob {
         /// The job.
         job: JobId,
@@ -111,7 +113,9 @@ pub enum Refused {
         worker: String,
     },
     /// The name is taken by a job that is not the same.
-    #[error("job {job} was submitted already, with other plugins, options or inputs; choose another --job-id")]
+    #[error(
+        "job {job} was submitted already, with other plugins, options or inputs; choose another --job-id"
+    )]
     Differs {
         /// The job.
         job: JobId,

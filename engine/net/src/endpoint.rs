@@ -38,7 +38,7 @@ impl Listener {
         limits: Limits,
     ) -> Result<Self, BindError> {
         let config = server_config(identity, &limits)?;
-        let endpoint = open_socket(address, Some(config), &limits)?;
+        let endpoint = open_socket(address, Some(config), identity, &limits)?;
         let address = endpoint.local_addr().map_err(|error| socket_error(address, &error))?;
         Ok(Self {
             endpoint,
@@ -74,8 +74,8 @@ impl Dialer {
         let config = client_config(identity, &limits, version)?;
         let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let mut endpoint =
-            open_socket(any_v6, None, &limits).or_else(|_| open_socket(any_v4, None, &limits))?;
+        let mut endpoint = open_socket(any_v6, None, identity, &limits)
+            .or_else(|_| open_socket(any_v4, None, identity, &limits))?;
         endpoint.set_default_client_config(config);
         Ok(Self { endpoint, node: identity.node().clone(), limits: Arc::new(limits) })
     }
@@ -150,10 +150,11 @@ pub(crate) async fn farewell(endpoint: &Endpoint, reason: CloseReason) {
 fn open_socket(
     address: SocketAddr,
     config: Option<quinn::ServerConfig>,
+    identity: &Identity,
     limits: &Limits,
 ) -> Result<Endpoint, BindError> {
     let socket = UdpSocket::bind(address).map_err(|error| socket_error(address, &error))?;
-    Endpoint::new(endpoint_config(limits)?, config, socket, Arc::new(TokioRuntime))
+    Endpoint::new(endpoint_config(identity, limits)?, config, socket, Arc::new(TokioRuntime))
         .map_err(|error| socket_error(address, &error))
 }
 

@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 
 use crate::node::{NodeId, NodeRole, cluster_of_authority};
+use crate::reset::ResetSecret;
 
 /// Name of the file with the authority's certificate, in a folder of identities.
 pub const AUTHORITY_FILE: &str = "ca.pem";
@@ -182,6 +183,7 @@ pub struct Identity {
     node: NodeId,
     authority: CertificateDer<'static>,
     key: Arc<CertifiedKey>,
+    reset: ResetSecret,
 }
 
 impl Identity {
@@ -220,13 +222,19 @@ impl Identity {
         certificate: CertificateDer<'static>,
         key: PrivateKeyDer<'static>,
     ) -> Option<Self> {
+        let reset = ResetSecret::of_private_key(key.secret_der());
         let key = ring::sign::any_supported_type(&key).ok()?;
-        Some(Self { node, authority, key: Arc::new(CertifiedKey::new(vec![certificate], key)) })
+        Some(Self { node, authority, key: Arc::new(CertifiedKey::new(vec![certificate], key)), reset })
     }
 
     /// The certificate of the cluster's authority.
     pub(crate) fn authority(&self) -> &CertificateDer<'static> {
         &self.authority
+    }
+
+    /// The secret behind its stateless resets.
+    pub(crate) fn reset_secret(&self) -> ResetSecret {
+        self.reset
     }
 
     /// Certificate and key.

@@ -11,7 +11,7 @@
 //! goes down says [`CloseReason::Shutdown`], and a stream that is given up never looks like a short one.
 //!
 //! In reading order: [`node`], [`authority`] and [`identity`] (who), [`limits`], [`close`] and [`error`]
-//! (how it ends), [`endpoint`], [`greeting`] and `tls` (connections), [`remote`] and [`peer`] (the other
+//! (how it ends), [`endpoint`], [`greeting`], `tls` and `reset` (connections), [`remote`] and [`peer`] (the other
 //! side), [`request`], [`channel`] and [`segment`] (what is said, in the frames of `frame`), [`server`]
 //! and `session` (the listening side), [`pool`].
 
@@ -29,6 +29,7 @@ pub mod peer;
 pub mod pool;
 pub mod remote;
 pub mod request;
+mod reset;
 pub mod segment;
 pub mod server;
 mod session;

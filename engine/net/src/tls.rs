@@ -21,6 +21,7 @@ use crate::error::BindError;
 use crate::identity::Identity;
 use crate::limits::{INCOMING_BYTES_MAX, INCOMING_MAX, INITIAL_WINDOW_BYTES, Limits};
 use crate::node::NodeId;
+use crate::reset::RandomIds;
 
 /// Version of the protocol that this release speaks. Raised with every change to what crosses the
 /// network, in this crate or in the messages of its users.
@@ -78,9 +79,10 @@ pub(crate) fn client_config(
 }
 
 /// Settings of a socket.
-pub(crate) fn endpoint_config(limits: &Limits) -> Result<EndpointConfig, BindError> {
-    let mut config = EndpointConfig::default();
+pub(crate) fn endpoint_config(identity: &Identity, limits: &Limits) -> Result<EndpointConfig, BindError> {
+    let mut config = EndpointConfig::new(Arc::new(identity.reset_secret()));
     config
+        .cid_generator(|| Box::new(RandomIds::new()))
         .max_udp_payload_size(limits.udp_payload_bytes_max)
         .map_err(|_| BindError::Limit { limit: "udp_payload_bytes_max" })?;
     Ok(config)

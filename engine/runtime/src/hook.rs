@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mr_model::{AttemptId, Batch, BatchBuf, Counters, Failure, GroupedBatchBuf, PluginFault, Role};
-use mr_sandbox::{CancelToken, Combiner, GuestMemory, InstanceOptions, Plugin, Sink};
+use mr_model::{Batch, BatchBuf, Counters, Failure, GroupedBatchBuf, PluginFault, Role};
+use mr_sandbox::{Combiner, InstanceOptions, Plugin, Sink};
 use mr_shuffle::Combine;
 
-use crate::job::Job;
+use crate::job::Attempt;
 
 /// Most that a combiner may emit for one batch, as a multiple of what it was given: it folds, so it
 /// has no reason to emit more.
@@ -33,18 +33,11 @@ struct Emitted {
 }
 
 impl PluginCombine {
-    /// The job's combiner for an attempt, if it has one. Its counters are added to `counters`.
-    pub fn hook(
-        job: &Job,
-        attempt: AttemptId,
-        memory: &Arc<GuestMemory>,
-        cancel: &CancelToken,
-        counters: &Arc<Mutex<Counters>>,
-    ) -> Option<Box<dyn Combine>> {
-        let plugin = job.stages.role(Role::Combiner)?.clone();
-        let options = job.instance(attempt, memory, cancel);
-        let (emitted, counters) = (Arc::default(), counters.clone());
-        Some(Box::new(Self { plugin, options, combiner: None, emitted, counters }))
+    /// The job's combiner for an attempt, if it has one. Its counters are added to the attempt's.
+    pub fn hook(attempt: &Attempt) -> Option<Box<dyn Combine>> {
+        let plugin = attempt.job.stages.role(Role::Combiner)?.clone();
+        let (emitted, counters) = (Arc::default(), attempt.counters.clone());
+        Some(Box::new(Self { plugin, options: attempt.instance(), combiner: None, emitted, counters }))
     }
 
     fn emitted(&self) -> MutexGuard<'_, Emitted> {

@@ -1,16 +1,16 @@
-//! What the attempts of a job share.
+//! What the attempts of a job share on one machine, and what one attempt has of its own.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mr_model::{AttemptId, Failure, JobSpec, Role, TaskContext};
-use mr_sandbox::{CancelToken, GuestMemory, InstanceOptions, LogForward};
-use mr_shuffle::{HashPartitioner, MemoryPool, RangePartitioner, RunId};
-use mr_storage::{ReaderOptions, RecordEncoder};
+use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
+use mr_sandbox::{CancelToken, GuestMemory, InstanceOptions, LogForward, RoleReport};
+use mr_shuffle::{Codec, HashPartitioner, MemoryPool, RangePartitioner, RunId};
+use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::describe::{JobDescription, SpreadDescription};
 use crate::memory::MemoryPlan;
-use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::request::Stages;
 
@@ -27,78 +27,80 @@ pub(crate) enum Spread {
     Plugin,
 }
 
-/// A planned job with its pools and folders, shared by its attempts.
-pub(crate) struct Job {
-    pub spec: JobSpec,
-    pub stages: Stages,
-    pub chunks: bool,
+/// What a machine gives to the attempts of a job.
+#[derive(Debug, Clone)]
+pub struct AttemptResources {
+    /// How memory is divided among the slots.
     pub memory: MemoryPlan,
-    pub params: Arc<[(String, String)]>,
-    pub encoder: RecordEncoder,
-    pub spread: Spread,
+    /// Where sort buffers draw their memory from, those of other jobs on the machine, too.
     pub pool: Arc<MemoryPool>,
-    pub retain: Arc<MemoryPool>,
+    /// Budget of map output that stays in memory; none where others fetch it, so that it goes to files.
+    pub retain: Option<Arc<MemoryPool>>,
     /// Folder for run files.
     pub run_dir: PathBuf,
-    /// Folder for parts that are not committed.
-    pub part_dir: PathBuf,
+    /// How run files of map tasks are stored. Those of merge passes never leave the machine and are
+    /// stored as they are.
+    pub codec: Codec,
+}
+
+/// A job on one machine, shared by its attempts.
+pub struct Job {
+    pub(crate) spec: JobSpec,
+    pub(crate) stages: Stages,
+    pub(crate) chunks: bool,
+    pub(crate) params: Arc<[(String, String)]>,
+    pub(crate) encoder: RecordEncoder,
+    pub(crate) spread: Spread,
+    /// Folder for parts that are not committed and for rejects.
+    pub(crate) part_dir: PathBuf,
+    pub(crate) resources: AttemptResources,
+}
+
+/// What one attempt has of its own.
+pub(crate) struct Attempt {
+    pub job: Arc<Job>,
+    pub id: AttemptId,
     pub progress: Arc<Progress>,
+    pub cancel: CancelToken,
     pub log: Option<LogForward>,
+    /// Linear memory of its guests together.
+    pub memory: Arc<GuestMemory>,
+    pub counters: Arc<Mutex<Counters>>,
 }
 
 impl Job {
-    /// A job that spreads keys by hash, until [`Job::spread`] says otherwise.
+    /// The described job, with its components and what the machine gives to it.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if the description is over the engine's limits, contradicts itself, or the
+    /// components are not those that it names.
     pub fn new(
-        plan: &Plan,
-        run_dir: PathBuf,
-        part_dir: PathBuf,
-        progress: Arc<Progress>,
-        log: Option<LogForward>,
-    ) -> Self {
-        Self {
-            spec: plan.spec.clone(),
-            stages: plan.stages.clone(),
-            chunks: plan.chunks,
-            memory: plan.memory,
-            params: plan.spec.params.clone().into(),
-            encoder: plan.encoder(),
-            spread: Spread::Hash(HashPartitioner::new(plan.spec.reducers)),
-            pool: MemoryPool::new(plan.memory.pool),
-            retain: MemoryPool::new(plan.memory.retain),
-            run_dir,
-            part_dir,
-            progress,
-            log,
-        }
-    }
-
-    /// What a guest of an attempt runs with.
-    pub fn instance(
-        &self,
-        attempt: AttemptId,
-        memory: &Arc<GuestMemory>,
-        cancel: &CancelToken,
-    ) -> InstanceOptions {
-        let place = [attempt.task.stage.number().to_le_bytes(), attempt.task.index.to_le_bytes()].concat();
-        InstanceOptions {
-            context: TaskContext {
-                job: self.spec.id.clone(),
-                attempt,
-                partitions: self.spec.reducers,
-                seed: xxh3_64_with_seed(&place, SEED),
-                batch_bytes: self.spec.batch_bytes,
+        description: JobDescription,
+        stages: Stages,
+        resources: AttemptResources,
+    ) -> Result<Arc<Self>, Failure> {
+        description.check(&stages).map_err(|reason| {
+            Failure::internal(format!("job {} cannot run: {reason}", description.spec.id))
+        })?;
+        let JobDescription { spec, chunks, spread, part_dir, .. } = description;
+        Ok(Arc::new(Self {
+            stages,
+            chunks,
+            params: spec.params.clone().into(),
+            encoder: RecordEncoder::new(spec.output_format, spec.output_types.clone()),
+            spread: match spread {
+                SpreadDescription::Hash => Spread::Hash(HashPartitioner::new(spec.reducers)),
+                SpreadDescription::Range(boundaries) => Spread::Range(RangePartitioner::new(boundaries)),
+                SpreadDescription::Plugin => Spread::Plugin,
             },
-            params: self.params.clone(),
-            memory: memory.clone(),
-            memory_bytes_max: self.memory.guests,
-            idle_timeout: self.spec.limits.idle_timeout,
-            cancel: cancel.clone(),
-            log: self.log.clone(),
-        }
+            part_dir,
+            resources,
+            spec,
+        }))
     }
 
     /// How the splits of the job are read.
-    pub fn reader(&self) -> ReaderOptions {
+    pub(crate) fn reader(&self) -> ReaderOptions {
         ReaderOptions {
             format: self.spec.input_format,
             key: self.spec.input_key,
@@ -108,14 +110,9 @@ impl Job {
         }
     }
 
-    /// Name of an attempt's first run.
-    pub fn run_id(&self, attempt: AttemptId) -> RunId {
-        RunId { job: self.spec.id.clone(), attempt, sequence: 0 }
-    }
-
     /// Refuses a record that is over the job's limit.
     #[inline]
-    pub fn check_record(&self, role: Role, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn check_record(&self, role: Role, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         let bytes = (key.len() + value.len()) as u64;
         if bytes <= self.spec.limits.record_bytes_max {
             Ok(())
@@ -134,5 +131,75 @@ impl Job {
             option: "--max-record".into(),
             log: Vec::new(),
         }
+    }
+}
+
+impl Attempt {
+    /// An attempt that has not begun.
+    pub fn new(
+        job: &Arc<Job>,
+        id: AttemptId,
+        progress: &Arc<Progress>,
+        log: Option<LogForward>,
+        cancel: &CancelToken,
+    ) -> Self {
+        Self {
+            job: job.clone(),
+            id,
+            progress: progress.clone(),
+            cancel: cancel.clone(),
+            log,
+            memory: Arc::new(GuestMemory::new(job.resources.memory.guests)),
+            counters: Arc::default(),
+        }
+    }
+
+    /// What a guest of the attempt runs with.
+    pub fn instance(&self) -> InstanceOptions {
+        let task = self.id.task;
+        let place = [task.stage.number().to_le_bytes(), task.index.to_le_bytes()].concat();
+        let spec = &self.job.spec;
+        InstanceOptions {
+            context: TaskContext {
+                job: spec.id.clone(),
+                attempt: self.id,
+                partitions: spec.reducers,
+                seed: xxh3_64_with_seed(&place, SEED),
+                batch_bytes: spec.batch_bytes,
+            },
+            params: self.job.params.clone(),
+            memory: self.memory.clone(),
+            memory_bytes_max: self.job.resources.memory.guests,
+            idle_timeout: spec.limits.idle_timeout,
+            cancel: self.cancel.clone(),
+            log: self.log.clone(),
+        }
+    }
+
+    /// Name of the attempt's first run.
+    pub fn run_id(&self) -> RunId {
+        RunId { job: self.job.spec.id.clone(), attempt: self.id, sequence: 0 }
+    }
+
+    /// The part of the attempt, empty.
+    pub fn part(&self) -> Result<PartWriter, Failure> {
+        let AttemptId { task, attempt } = self.id;
+        PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)
+    }
+
+    /// Adds what a guest counted.
+    pub fn count(&self, report: &RoleReport) -> Result<(), Failure> {
+        let merged = self.counters().merge(&report.counters);
+        merged.map_err(|refused| Failure::internal(refused.to_string()))
+    }
+
+    /// What the guests counted so far.
+    pub fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends an attempt that was cancelled.
+    pub fn check_cancelled(&self) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
     }
 }

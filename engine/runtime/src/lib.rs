@@ -6,30 +6,43 @@
 //! tried again: that is the scheduler's.
 //!
 //! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`fit`] (whether the
-//! stages fit together), [`plan`] (what would run), [`progress`] and [`report`] (what is told),
-//! `job` (what attempts share), `sink` and `hook` (between sandbox and shuffle), `map` and
-//! `reduce` (the attempts), `sample` (boundaries of range partitioning), `workdir` and `tally`
-//! (what the driver keeps), [`local`] (the driver).
+//! stages fit together), [`plan`] (what would run), [`describe`] and [`record`] (a plan as plain data, for
+//! attempts and for reports), [`progress`], [`facts`] and [`report`] (what is told), [`job`] (what attempts
+//! share), `quota`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one attempt), `map` and
+//! `reduce` (its two kinds), `sample` (boundaries of range partitioning), [`workdir`] and [`tally`]
+//! (what a driver keeps), [`local`] (the driver of this process).
 
+pub mod attempt;
+pub mod describe;
+pub mod facts;
 pub mod fit;
 mod hook;
-mod job;
+pub mod job;
 pub mod local;
 mod map;
 pub mod memory;
 pub mod plan;
 pub mod progress;
+mod quota;
+pub mod record;
 mod reduce;
 pub mod report;
 pub mod request;
 mod sample;
 mod sink;
-mod tally;
-mod workdir;
+pub mod tally;
+pub mod workdir;
 
+pub use attempt::{AttemptDone, Product, run_attempt};
+pub use describe::{JobDescription, SpreadDescription, TaskInput};
+pub use facts::{Facts, MapFacts, ReduceFacts, StageFacts};
+pub use job::{AttemptResources, Job};
 pub use local::{JobError, run_local};
 pub use memory::{MemoryError, MemoryPlan};
 pub use plan::{Plan, PlanError};
 pub use progress::{Phase, Progress};
-pub use report::JobReport;
+pub use record::PlanRecord;
+pub use report::{JobReport, Spilled, Times};
 pub use request::{JobRequest, OutputTarget, Stages};
+pub use tally::Tally;
+pub use workdir::WorkDir;

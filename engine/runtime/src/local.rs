@@ -5,28 +5,26 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Stdout};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mr_model::{AttemptId, Failure, Incarnation, Partitioning, Stage, TaskId, WorkerId};
+use mr_model::{AttemptId, Failure, Incarnation, Stage, TaskId, WorkerId};
 use mr_sandbox::{CancelToken, LogForward};
 use mr_scheduler::{Action, AttemptReport, Config, Event, JobPlan, Lease, Outcome, Scheduler, Time};
-use mr_shuffle::{MapOutput, RangePartitioner};
+use mr_shuffle::MapOutput;
 use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingPart, Split, StdoutParts};
 
-use crate::job::{Job, Spread};
-use crate::map::{MapDone, MapProduct, run_map};
+use crate::attempt::{AttemptDone, Input, Product, run};
+use crate::facts::Facts;
+use crate::job::{Attempt, Job};
 use crate::plan::Plan;
 use crate::progress::{Phase, Progress};
-use crate::reduce::{ReduceDone, run_reduce};
+use crate::record::PlanRecord;
 use crate::report::{JobReport, Times, millis};
 use crate::request::OutputTarget;
-use crate::sample::sample_boundaries;
-use crate::sink::Rejected;
-use crate::tally::{MapFacts, ReduceFacts, Tally, manifest, write_rejected};
+use crate::tally::Tally;
 use crate::workdir::WorkDir;
 
 /// How often the driver looks whether somebody cancelled the job.
@@ -87,22 +85,14 @@ pub fn run_local(
         Target::Dir(dir) => dir.staging().to_owned(),
         Target::Stdout(_) => work_dir.path().to_owned(),
     };
-    let mut job = Job::new(plan, work_dir.path().to_owned(), part_dir, progress.clone(), log);
-    if plan.spec.partitioning == Partitioning::Plugin {
-        job.spread = Spread::Plugin;
-    }
-    let mut job = Arc::new(job);
-    if plan.spec.partitioning == Partitioning::Range {
-        let boundaries = match sample_boundaries(&job, &plan.splits, cancel) {
-            Err(Failure::Cancelled) => return Err(JobError::Cancelled),
-            sampled => sampled.map_err(JobError::Sample)?,
-        };
-        let shared = Arc::get_mut(&mut job);
-        let shared = shared.ok_or_else(|| JobError::Job(Failure::internal("the sampler still runs")))?;
-        shared.spread = Spread::Range(RangePartitioner::new(boundaries));
-    }
-    let driver = Driver::new(plan, job, target, progress.clone(), cancel.clone(), begun);
-    driver.run()
+    let spread = match plan.boundaries(cancel) {
+        Err(Failure::Cancelled) => return Err(JobError::Cancelled),
+        spread => spread.map_err(JobError::Sample)?,
+    };
+    let resources = plan.resources(work_dir.path().to_owned());
+    let job = Job::new(plan.describe(spread, part_dir), plan.stages.clone(), resources);
+    let shared = Shared { job: job.map_err(JobError::Job)?, progress: progress.clone(), log };
+    Driver::new(plan, shared, target, cancel.clone(), begun).run()
 }
 
 /// Where committed parts go.
@@ -141,13 +131,15 @@ enum Work {
     Reduce(Vec<Arc<MapOutput>>),
 }
 
-/// What came of an attempt.
-enum Done {
-    Map(MapDone),
-    Reduce(ReduceDone),
+/// What all attempts share.
+#[derive(Clone)]
+struct Shared {
+    job: Arc<Job>,
+    progress: Arc<Progress>,
+    log: Option<LogForward>,
 }
 
-type Answer = (Lease, Result<Done, Failure>);
+type Answer = (Lease, Result<AttemptDone, Failure>);
 
 /// A finished attempt that waits for its commit, and what will be told of it.
 struct Waiting {
@@ -156,14 +148,10 @@ struct Waiting {
     facts: Facts,
 }
 
-enum Facts {
-    Map(MapFacts),
-    Reduce(ReduceFacts),
-}
-
 /// The owner of a job's state while it runs.
 struct Driver<'a> {
     plan: &'a Plan,
+    record: PlanRecord,
     target: Target,
     progress: Arc<Progress>,
     cancel: CancelToken,
@@ -183,32 +171,27 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(
-        plan: &'a Plan,
-        job: Arc<Job>,
-        target: Target,
-        progress: Arc<Progress>,
-        cancel: CancelToken,
-        begun: Instant,
-    ) -> Self {
+    fn new(plan: &'a Plan, shared: Shared, target: Target, cancel: CancelToken, begun: Instant) -> Self {
         let (answer, answers) = channel();
         let mut orders = Vec::new();
         let mut threads = Vec::new();
         for number in 0..plan.workers {
             let (order, inbox) = channel();
-            let (job, answer) = (job.clone(), answer.clone());
+            let (shared, answer) = (shared.clone(), answer.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-            if let Ok(thread) = thread.spawn(move || work(&job, &inbox, &answer)) {
+            if let Ok(thread) = thread.spawn(move || work(&shared, &inbox, &answer)) {
                 orders.push(order);
                 threads.push(thread);
             }
         }
         let scheduler = Scheduler::new(Config::local());
-        let tally = Tally::new(plan.splits.len(), plan.spec.reducers as usize);
+        let record = plan.record();
         Self {
+            tally: Tally::new(&record),
             plan,
+            record,
             target,
-            progress,
+            progress: shared.progress,
             cancel,
             begun,
             scheduler,
@@ -218,7 +201,6 @@ impl<'a> Driver<'a> {
             running: BTreeMap::new(),
             waiting: BTreeMap::new(),
             outputs: BTreeMap::new(),
-            tally,
             closed: false,
             outcome: None,
             times: Times::default(),
@@ -361,35 +343,22 @@ impl<'a> Driver<'a> {
     }
 
     /// Tells the scheduler what came of an attempt.
-    fn take(&mut self, lease: Lease, done: Result<Done, Failure>) {
+    fn take(&mut self, lease: Lease, done: Result<AttemptDone, Failure>) {
         self.running.remove(&lease.attempt);
         match done {
-            Ok(Done::Map(done)) => self.take_map(lease, done),
-            Ok(Done::Reduce(done)) => {
-                let (part, report, facts) = ReduceFacts::split(done);
-                let waiting = Waiting { part, report, facts: Facts::Reduce(facts) };
-                self.waiting.insert(lease.attempt, waiting);
+            Ok(AttemptDone { product: Product::Runs(output), report, facts }) => {
+                self.outputs.insert(lease.attempt, Arc::new(output));
+                self.keep(lease.attempt, facts, None);
+                self.handle(Event::AttemptFinished { lease, report });
+            }
+            Ok(AttemptDone { product: Product::Part(part), report, facts }) => {
+                self.waiting.insert(lease.attempt, Waiting { part, report, facts });
                 self.handle(Event::CommitRequested { lease });
             }
             Err(Failure::Cancelled) => self.handle(Event::AttemptCancelled { lease }),
             Err(failure) => {
-                self.tally.attempts_failed += 1;
+                self.tally.count_failed();
                 self.handle(Event::AttemptFailed { lease, failure });
-            }
-        }
-    }
-
-    fn take_map(&mut self, lease: Lease, done: MapDone) {
-        let (product, report, facts) = MapFacts::split(done);
-        match product {
-            MapProduct::Runs(output) => {
-                self.outputs.insert(lease.attempt, Arc::new(output));
-                self.keep(lease.attempt.task.index, Facts::Map(facts));
-                self.handle(Event::AttemptFinished { lease, report });
-            }
-            MapProduct::Part(part) => {
-                self.waiting.insert(lease.attempt, Waiting { part, report, facts: Facts::Map(facts) });
-                self.handle(Event::CommitRequested { lease });
             }
         }
     }
@@ -399,11 +368,12 @@ impl<'a> Driver<'a> {
             let failure = Failure::internal(format!("{} has no part to commit", lease.attempt));
             return self.handle(Event::AttemptFailed { lease, failure });
         };
+        if let Err(failure) = self.tally.check_output(waiting.part.bytes()) {
+            return self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
+        }
         match self.target.commit(waiting.part) {
             Ok((part, delivery)) => {
-                let index = lease.attempt.task.index;
-                self.tally.parts.insert(index, part);
-                self.keep(index, waiting.facts);
+                self.keep(lease.attempt, waiting.facts, Some(part));
                 self.handle(Event::Committed { lease, report: waiting.report });
                 if delivery == Delivery::Closed && !self.closed {
                     self.closed = true;
@@ -418,16 +388,10 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Keeps what a task told, and ends the job where its tasks together rejected too many records.
-    fn keep(&mut self, index: u32, facts: Facts) {
-        match facts {
-            Facts::Map(facts) => self.tally.keep_map(index, facts),
-            Facts::Reduce(facts) => self.tally.keep_reduce(index, facts),
-        }
-        let allowed = self.plan.spec.limits.rejects_max;
-        if self.tally.rejects() > allowed {
-            let Some(Rejected { place, reason, .. }) = self.tally.last_rejected().cloned() else { return };
-            let failure = Failure::Rejects { allowed, reason, place };
+    /// Keeps what a task told, and ends the job where its tasks together are over a limit.
+    fn keep(&mut self, attempt: AttemptId, facts: Facts, part: Option<Part>) {
+        self.tally.keep(attempt, facts, part);
+        if let Some(failure) = self.tally.over_limit() {
             self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
     }
@@ -462,7 +426,7 @@ impl<'a> Driver<'a> {
         self.publish()?;
         self.times.publish = millis(publishing.elapsed());
         self.times.total = millis(self.begun.elapsed());
-        Ok(self.tally.report(self.plan, self.times, self.closed))
+        Ok(self.tally.report(&self.record, self.times, self.closed))
     }
 
     fn check_no_leases(&self) -> Result<(), JobError> {
@@ -476,8 +440,8 @@ impl<'a> Driver<'a> {
         let target = std::mem::replace(&mut self.target, Target::Stdout(StdoutParts::new(io::stdout())));
         match (target, &self.plan.output) {
             (Target::Dir(dir), OutputTarget::Dir { durability, .. }) => {
-                write_rejected(dir.staging(), &self.tally).map_err(JobError::Job)?;
-                dir.publish(&manifest(self.plan, &self.tally), *durability)?;
+                dir.collect_rejects(&self.tally.rejecting()).map_err(JobError::Job)?;
+                dir.publish(&self.tally.manifest(&self.record), *durability)?;
             }
             (Target::Stdout(stream), _) => {
                 let delivery = stream.finish().map_err(JobError::Job)?;
@@ -492,16 +456,17 @@ impl<'a> Driver<'a> {
 }
 
 /// A worker: runs orders until there are no more.
-fn work(job: &Arc<Job>, orders: &Receiver<Order>, answers: &Sender<Answer>) {
+fn work(shared: &Shared, orders: &Receiver<Order>, answers: &Sender<Answer>) {
     while let Ok(Order { lease, cancel, work }) = orders.recv() {
-        let run = || match &work {
-            _ if cancel.is_cancelled() => Err(Failure::Cancelled),
-            Work::Map(split) => run_map(job, split, lease.attempt, &cancel).map(Done::Map),
-            Work::Reduce(outputs) => run_reduce(job, outputs, lease.attempt, &cancel).map(Done::Reduce),
-        };
-        // A panic is a fault of the engine; it costs the attempt, not the process.
-        let done = catch_unwind(AssertUnwindSafe(run))
-            .unwrap_or_else(|_| Err(Failure::internal(format!("{} panicked", lease.attempt))));
+        let Shared { job, progress, log } = shared;
+        let attempt = Attempt::new(job, lease.attempt, progress, log.clone(), &cancel);
+        let done = run(
+            &attempt,
+            match &work {
+                Work::Map(split) => Input::Split(split),
+                Work::Reduce(outputs) => Input::Outputs(outputs),
+            },
+        );
         drop(work);
         if answers.send((lease, done)).is_err() {
             return;

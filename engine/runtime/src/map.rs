@@ -2,34 +2,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mr_model::{AttemptId, BatchBuf, Counters, Failure, Role};
-use mr_sandbox::{CancelToken, GuestMemory, Mapper, Partitioner, RoleReport, Sink};
-use mr_shuffle::{Codec, MapOutput, MapOutputWriter, OutputOptions};
-use mr_storage::{PartWriter, PendingPart, Split, SplitReader};
+use mr_model::{BatchBuf, Failure, Role};
+use mr_sandbox::{Mapper, Partitioner, RoleReport, Sink};
+use mr_shuffle::{MapOutputWriter, OutputOptions, SpillStats};
+use mr_storage::{Split, SplitReader};
 
+use crate::attempt::{Ended, Product};
+use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
-use crate::job::{Job, Spread};
+use crate::job::{Attempt, Spread};
 use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, locate, row_sample};
-
-/// What a map attempt leaves behind.
-pub(crate) enum MapProduct {
-    /// Runs for the reducers.
-    Runs(MapOutput),
-    /// A part that waits for its commit.
-    Part(PendingPart),
-}
-
-/// A finished map attempt.
-pub(crate) struct MapDone {
-    pub product: MapProduct,
-    pub records_in: u64,
-    pub bytes_in: u64,
-    pub records_out: u64,
-    pub bytes_out: u64,
-    pub rejected: Vec<Rejected>,
-    pub counters: Counters,
-    pub guest_memory_peak: u64,
-}
 
 /// A stage's sink, as far as the loop over batches sees it.
 trait MapSink: Sink {
@@ -50,84 +32,72 @@ impl MapSink for PartSink {
 
 /// One map attempt under way.
 struct MapAttempt<'a> {
-    job: &'a Arc<Job>,
-    attempt: AttemptId,
+    attempt: &'a Attempt,
     split: &'a Split,
-    memory: Arc<GuestMemory>,
-    cancel: &'a CancelToken,
-    counters: Arc<Mutex<Counters>>,
     records_in: u64,
-    guest_memory_peak: u64,
+    guest_memory_bytes_peak: u64,
 }
 
 /// Runs a map attempt to its end.
-pub(crate) fn run_map(
-    job: &Arc<Job>,
-    split: &Split,
-    attempt: AttemptId,
-    cancel: &CancelToken,
-) -> Result<MapDone, Failure> {
-    let mut run = MapAttempt {
-        job,
-        attempt,
-        split,
-        memory: Arc::new(GuestMemory::new(job.memory.guests)),
-        cancel,
-        counters: Arc::default(),
-        records_in: 0,
-        guest_memory_peak: 0,
-    };
-    if job.spec.reducers == 0 { run.make_part() } else { run.make_runs() }
+pub(crate) fn run_map(attempt: &Attempt, split: &Split) -> Result<Ended, Failure> {
+    let mut run = MapAttempt { attempt, split, records_in: 0, guest_memory_bytes_peak: 0 };
+    if attempt.job.spec.reducers == 0 { run.make_part() } else { run.make_runs() }
 }
 
 impl MapAttempt<'_> {
-    fn make_runs(&mut self) -> Result<MapDone, Failure> {
-        let job = self.job.clone();
+    fn make_runs(&mut self) -> Result<Ended, Failure> {
+        let (attempt, job) = (self.attempt, &self.attempt.job);
+        let resources = &job.resources;
         let writer = MapOutputWriter::new(OutputOptions {
-            id: job.run_id(self.attempt),
+            id: attempt.run_id(),
             partitions: job.spec.reducers,
-            dir: job.run_dir.clone(),
-            pool: job.pool.clone(),
-            retain: Some(job.retain.clone()),
-            buffer_bytes_min: job.memory.sort_min,
-            codec: Codec::None,
+            dir: resources.run_dir.clone(),
+            pool: resources.pool.clone(),
+            retain: resources.retain.clone(),
+            buffer_bytes_min: resources.memory.sort_min,
+            codec: resources.codec,
             batch_bytes: job.spec.batch_bytes as usize,
-            combine: PluginCombine::hook(&job, self.attempt, &self.memory, self.cancel, &self.counters),
+            combine: PluginCombine::hook(attempt),
         });
         let partitioner = match (&job.spread, job.stages.role(Role::Partitioner)) {
             (Spread::Plugin, Some(plugin)) => {
-                let options = job.instance(self.attempt, &self.memory, self.cancel);
-                Some(Partitioner::open(plugin, options).map_err(|error| error.failure)?)
+                Some(Partitioner::open(plugin, attempt.instance()).map_err(|error| error.failure)?)
             }
             _ => None,
         };
-        let sink = ShuffleSink::new(job, writer, partitioner);
-        let (sink, rejected) = self.run(sink)?;
+        let (sink, rejected) = self.run(ShuffleSink::new(job.clone(), writer, partitioner))?;
         let (records_out, bytes_out) = (sink.records, sink.bytes);
-        let (writer, partitioner) = sink.into_parts();
-        let output = writer.finish()?;
+        let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {
             let report = partitioner.close().map_err(|error| error.failure)?;
             self.add_report(&report)?;
         }
-        Ok(self.done(MapProduct::Runs(output), (records_out, bytes_out), rejected))
+        let facts = MapFacts {
+            records_out,
+            bytes_out,
+            shuffle_records: output.records.iter().sum(),
+            shuffle_bytes: output.bytes.iter().sum(),
+            ..MapFacts::default()
+        };
+        let spilled = output.spilled;
+        Ok(self.ended(Product::Runs(output), facts, spilled, rejected))
     }
 
-    fn make_part(&mut self) -> Result<MapDone, Failure> {
-        let AttemptId { task, attempt } = self.attempt;
-        let part = PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)?;
-        let (sink, rejected) = self.run(PartSink::new(self.job.clone(), Role::Mapper, part))?;
+    fn make_part(&mut self) -> Result<Ended, Failure> {
+        let part = self.attempt.part()?;
+        let (sink, rejected) = self.run(PartSink::new(self.attempt, part))?;
         let pending = sink.finish()?.finish()?;
-        let passed = (pending.rows(), pending.bytes());
-        Ok(self.done(MapProduct::Part(pending), passed, rejected))
+        let facts =
+            MapFacts { records_out: pending.rows(), bytes_out: pending.bytes(), ..MapFacts::default() };
+        Ok(self.ended(Product::Part(pending), facts, SpillStats::default(), rejected))
     }
 
     /// Feeds the split through the mapper, or straight into the sink where there is none.
     fn run<S: MapSink + 'static>(&mut self, sink: S) -> Result<(S, Vec<Rejected>), Failure> {
-        let mut reader = SplitReader::open(self.split, self.job.reader())?;
+        let mut reader = SplitReader::open(self.split, self.attempt.job.reader())?;
         let sink = Arc::new(Mutex::new(sink));
-        let options = self.job.instance(self.attempt, &self.memory, self.cancel);
-        let mut mapper = match self.job.stages.role(Role::Mapper) {
+        let options = self.attempt.instance();
+        let mut mapper = match self.attempt.job.stages.role(Role::Mapper) {
             Some(plugin) => {
                 Some(Mapper::open(plugin, options, Box::new(sink.clone())).map_err(|error| error.failure)?)
             }
@@ -137,9 +107,7 @@ impl MapAttempt<'_> {
         let mut rejected = Vec::new();
         let mut bytes_read = 0;
         while reader.next_batch(&mut batch)? {
-            if self.cancel.is_cancelled() {
-                return Err(Failure::Cancelled);
-            }
+            self.attempt.check_cancelled()?;
             match mapper.as_mut() {
                 Some(mapper) => {
                     let mapped = mapper.map_batch(batch.view());
@@ -160,7 +128,7 @@ impl MapAttempt<'_> {
             }
             let records = self.count(&batch);
             self.records_in += records;
-            let progress = &self.job.progress;
+            let progress = &self.attempt.progress;
             progress.add(&progress.map_bytes, reader.bytes_read() - bytes_read);
             progress.add(&progress.map_records, records);
             bytes_read = reader.bytes_read();
@@ -176,7 +144,7 @@ impl MapAttempt<'_> {
 
     /// Records of a batch of input: lines where a row is a chunk of lines.
     fn count(&self, batch: &BatchBuf) -> u64 {
-        if !self.job.reader().chunks {
+        if !self.attempt.job.reader().chunks {
             return u64::from(batch.rows());
         }
         let values = batch.values.view();
@@ -186,20 +154,24 @@ impl MapAttempt<'_> {
     }
 
     fn add_report(&mut self, report: &RoleReport) -> Result<(), Failure> {
-        self.guest_memory_peak = self.guest_memory_peak.max(report.memory_bytes_peak);
-        lock(&self.counters).merge(&report.counters).map_err(|refused| Failure::internal(refused.to_string()))
+        self.guest_memory_bytes_peak = self.guest_memory_bytes_peak.max(report.memory_bytes_peak);
+        self.attempt.count(report)
     }
 
-    fn done(&self, product: MapProduct, out: (u64, u64), rejected: Vec<Rejected>) -> MapDone {
-        MapDone {
+    fn ended(
+        &self,
+        product: Product,
+        facts: MapFacts,
+        spilled: SpillStats,
+        rejected: Vec<Rejected>,
+    ) -> Ended {
+        let facts = MapFacts { records_in: self.records_in, bytes_in: self.split.bytes, ..facts };
+        Ended {
             product,
-            records_in: self.records_in,
-            bytes_in: self.split.bytes,
-            records_out: out.0,
-            bytes_out: out.1,
+            stage: StageFacts::Map(facts),
+            spilled,
             rejected,
-            counters: lock(&self.counters).clone(),
-            guest_memory_peak: self.guest_memory_peak,
+            guest_memory_bytes_peak: self.guest_memory_bytes_peak,
         }
     }
 }

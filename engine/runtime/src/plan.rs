@@ -1,12 +1,19 @@
 //! The checked plan of a job: everything that can be refused is refused here, before anything runs.
 
-use mr_model::limit::{REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
-use mr_model::{InputFormat, JobSpec, OutputFormat, Partitioning, Role};
-use mr_storage::{InputError, InputFile, RecordEncoder, Split, SplitError, list_inputs, plan_splits};
+use std::path::PathBuf;
 
+use mr_model::limit::{REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
+use mr_model::{Failure, InputFormat, JobSpec, OutputFormat, Partitioning, Role};
+use mr_sandbox::CancelToken;
+use mr_shuffle::{Codec, MemoryPool};
+use mr_storage::{InputError, InputFile, Split, SplitError, list_inputs, plan_splits};
+
+use crate::describe::{JobDescription, SpreadDescription};
 use crate::fit::{check_params, check_types};
+use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
 use crate::request::{JobRequest, OutputTarget, Stages};
+use crate::sample::sample_boundaries;
 
 /// A job that cannot run as asked for.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +75,14 @@ pub struct Plan {
     pub chunks: bool,
     /// How memory is divided.
     pub memory: MemoryPlan,
+    /// Linear memory that the guests of one slot share, in bytes, where the job asks for it.
+    pub guest_memory_bytes: Option<u64>,
     /// Tasks that run at once.
     pub workers: usize,
     /// Where the output goes.
     pub output: OutputTarget,
     /// Folder for run files.
-    pub work_dir: std::path::PathBuf,
+    pub work_dir: PathBuf,
 }
 
 impl Plan {
@@ -138,6 +147,7 @@ impl Plan {
             files,
             splits,
             memory,
+            guest_memory_bytes: request.guest_memory_bytes,
             workers: request.workers.max(1),
             output: request.output,
             work_dir: request.work_dir,
@@ -149,9 +159,44 @@ impl Plan {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// How output records become bytes.
-    pub fn encoder(&self) -> RecordEncoder {
-        RecordEncoder::new(self.spec.output_format, self.spec.output_types.clone())
+    /// The job as its attempts see it. `part_dir` is where they write parts and rejects.
+    pub fn describe(&self, spread: SpreadDescription, part_dir: PathBuf) -> JobDescription {
+        let hash = |role| self.stages.role(role).map(|plugin| (role, plugin.hash().to_owned()));
+        JobDescription {
+            spec: self.spec.clone(),
+            chunks: self.chunks,
+            roles: Role::ALL.into_iter().filter_map(hash).collect(),
+            spread,
+            guest_memory_bytes: self.guest_memory_bytes,
+            part_dir,
+        }
+    }
+
+    /// How keys are spread: for range partitioning, with boundaries from a sample of the input.
+    ///
+    /// # Errors
+    /// Why the sample could not be taken; [`Failure::Cancelled`] if somebody cancelled it.
+    pub fn boundaries(&self, cancel: &CancelToken) -> Result<SpreadDescription, Failure> {
+        match self.spec.partitioning {
+            Partitioning::Hash => Ok(SpreadDescription::Hash),
+            Partitioning::Plugin => Ok(SpreadDescription::Plugin),
+            Partitioning::Range => {
+                let sampled = self.describe(SpreadDescription::Range(Vec::new()), self.work_dir.clone());
+                let job = Job::new(sampled, self.stages.clone(), self.resources(self.work_dir.clone()))?;
+                sample_boundaries(&job, &self.splits, cancel).map(SpreadDescription::Range)
+            }
+        }
+    }
+
+    /// What the process gives to attempts that it runs itself.
+    pub(crate) fn resources(&self, run_dir: PathBuf) -> AttemptResources {
+        AttemptResources {
+            memory: self.memory,
+            pool: MemoryPool::new(self.memory.pool),
+            retain: Some(MemoryPool::new(self.memory.retain)),
+            run_dir,
+            codec: Codec::None,
+        }
     }
 }
 

@@ -4,6 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use crate::describe::TaskInput;
+
+/// Most that an attempt under way is said to have done, in millionths.
+const SHARE_MAX: u32 = 999_999;
+
 /// Part of a job that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -17,7 +22,7 @@ pub enum Phase {
     Publish,
 }
 
-/// Progress of one job. Work that is done again counts again, so that shown shares are capped.
+/// Progress of one job, or of one attempt where attempts are told of one by one. Work that is done again counts again, so that shown shares are capped.
 #[derive(Debug, Default)]
 pub struct Progress {
     phase: AtomicU8,
@@ -31,8 +36,8 @@ pub struct Progress {
     pub map_tasks_total: AtomicU64,
     /// Map tasks done.
     pub map_tasks: AtomicU64,
-    /// Bytes of map output to merge.
-    pub shuffle_bytes_total: AtomicU64,
+    /// Bytes of map output to merge; passes before the last one add theirs.
+    pub shuffle_bytes_total: Arc<AtomicU64>,
     /// Bytes merged, in all passes.
     pub shuffle_bytes: Arc<AtomicU64>,
     /// Reduce tasks.
@@ -48,6 +53,29 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// The progress of one attempt that works on `input`.
+    pub fn of_attempt(input: &TaskInput) -> Arc<Self> {
+        let progress = Self::default();
+        match input {
+            TaskInput::Map(split) => progress.map_bytes_total.store(split.bytes, Ordering::Relaxed),
+            TaskInput::Reduce(segments) => {
+                let bytes = segments.iter().fold(0u64, |sum, one| sum.saturating_add(one.entry.bytes));
+                progress.shuffle_bytes_total.store(bytes, Ordering::Relaxed);
+            }
+        }
+        Arc::new(progress)
+    }
+
+    /// Share of the work done, in millionths: bytes of input read and bytes merged. A last share is left
+    /// for what comes behind the last byte.
+    pub fn parts_per_million(&self) -> u32 {
+        let load = |counter: &AtomicU64| u128::from(counter.load(Ordering::Relaxed));
+        let done = load(&self.map_bytes) + load(&self.shuffle_bytes);
+        let total = load(&self.map_bytes_total) + load(&self.shuffle_bytes_total);
+        let share = (done * 1_000_000).checked_div(total).unwrap_or(0);
+        u32::try_from(share).unwrap_or(u32::MAX).min(SHARE_MAX)
+    }
+
     /// What is under way.
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {

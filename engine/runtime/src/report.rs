@@ -5,10 +5,10 @@ use std::time::Duration;
 use mr_model::Counters;
 use mr_shuffle::SpillStats;
 use mr_storage::Part;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Sums and times of a job that succeeded.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobReport {
     /// Name of the job.
     pub job: String,
@@ -33,7 +33,6 @@ pub struct JobReport {
     /// See `shuffle_records`.
     pub shuffle_bytes: u64,
     /// What was spilled and combined.
-    #[serde(flatten)]
     pub spilled: Spilled,
     /// Groups reduced.
     pub reduce_groups: u64,
@@ -58,7 +57,7 @@ pub struct JobReport {
 }
 
 /// What was spilled and combined.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spilled {
     /// Run files written.
     pub spill_files: u64,
@@ -68,6 +67,22 @@ pub struct Spilled {
     pub combine_input_records: u64,
     /// Records that came back.
     pub combine_output_records: u64,
+}
+
+impl JobReport {
+    /// The report as people and scripts read it: what was spilled stands beside the other sums.
+    ///
+    /// # Errors
+    /// None that is known; those of the serialiser.
+    pub fn json(&self) -> Result<serde_json::Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        if let Some(fields) = value.as_object_mut()
+            && let Some(serde_json::Value::Object(spilled)) = fields.remove("spilled")
+        {
+            fields.extend(spilled);
+        }
+        Ok(value)
+    }
 }
 
 impl From<SpillStats> for Spilled {
@@ -82,7 +97,7 @@ impl From<SpillStats> for Spilled {
 }
 
 /// Time in each phase, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// Listing, checking, sampling.
     pub plan: u64,

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_model::limit::KIB;
 use mr_model::{AttemptId, BatchBuf, Failure, InputFormat, Role, TaskId};
-use mr_sandbox::{CancelToken, GuestMemory, Mapper};
+use mr_sandbox::{CancelToken, Mapper};
 use mr_shuffle::range_boundaries;
 use mr_storage::{Piece, Split, SplitReader};
 
-use crate::job::Job;
+use crate::job::{Attempt, Job};
 use crate::sink::{SampleSink, locate};
 
 /// Places of the input that are looked at: the share of the largest range then is within some per
@@ -32,21 +32,19 @@ pub(crate) fn sample_boundaries(
     let sink = SampleSink { keys: Vec::new(), bytes: 0, bytes_max: SAMPLE_BYTES_MAX };
     let sink = Arc::new(Mutex::new(sink));
     let split = sample_split(splits, job.spec.input_format);
-    let attempt = AttemptId { task: TaskId::map(0), attempt: 0 };
+    let id = AttemptId { task: TaskId::map(0), attempt: 0 };
+    let attempt = Attempt::new(job, id, &Arc::default(), None, cancel);
     let mut reader = SplitReader::open(&split, job.reader())?;
-    let memory = Arc::new(GuestMemory::new(job.memory.guests));
     let mut mapper = match job.stages.role(Role::Mapper) {
         Some(plugin) => Some(
-            Mapper::open(plugin, job.instance(attempt, &memory, cancel), Box::new(sink.clone()))
+            Mapper::open(plugin, attempt.instance(), Box::new(sink.clone()))
                 .map_err(|error| error.failure)?,
         ),
         None => None,
     };
     let mut batch = BatchBuf::default();
     while reader.next_batch(&mut batch)? {
-        if cancel.is_cancelled() {
-            return Err(Failure::Cancelled);
-        }
+        attempt.check_cancelled()?;
         match mapper.as_mut() {
             Some(mapper) => mapper
                 .map_batch(batch.view())

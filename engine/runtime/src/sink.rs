@@ -6,10 +6,12 @@ use std::sync::Arc;
 use mr_model::limit::RECORD_SAMPLE_BYTES_MAX;
 use mr_model::{Batch, BatchBuf, DataType, Failure, Place, PluginFault, Role};
 use mr_sandbox::{Partitioner, Sink};
-use mr_shuffle::MapOutputWriter;
+use mr_shuffle::{MapOutput, MapOutputWriter};
 use mr_storage::PartWriter;
 
-use crate::job::{Job, Spread};
+use crate::job::{Attempt, Job, Spread};
+use crate::progress::Progress;
+use crate::quota::{check_output, check_shuffle, stage_role};
 
 /// Encoded output that is handed to a part at a time, in bytes.
 const PART_CHUNK_BYTES: usize = 64 * 1024;
@@ -88,9 +90,18 @@ impl ShuffleSink {
         Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
     }
 
-    /// The writer, the partitioner, and what passed.
-    pub fn into_parts(self) -> (MapOutputWriter, Option<Partitioner>) {
-        (self.writer, self.partitioner)
+    /// The output, and the partitioner to be closed.
+    pub fn finish(self) -> Result<(MapOutput, Option<Partitioner>), Failure> {
+        let output = self.writer.finish()?;
+        check_shuffle(&self.job.spec.limits, output.bytes.iter().sum())?;
+        Ok((output, self.partitioner))
+    }
+
+    /// Counts a batch, and looks what the ones before it have become.
+    fn begin(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
+        self.records += u64::from(batch.rows());
+        self.bytes += batch.bytes();
+        check_shuffle(&self.job.spec.limits, self.writer.bytes())
     }
 
     fn push_placed(
@@ -108,8 +119,7 @@ impl ShuffleSink {
 
 impl Sink for ShuffleSink {
     fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
-        self.records += u64::from(batch.rows());
-        self.bytes += batch.bytes();
+        self.begin(batch)?;
         let job = self.job.clone();
         match &job.spread {
             Spread::Hash(hash) => {
@@ -140,8 +150,7 @@ impl Sink for ShuffleSink {
     }
 
     fn emit_partitioned(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
-        self.records += u64::from(batch.rows());
-        self.bytes += batch.bytes();
+        self.begin(batch)?;
         // The sandbox has checked their number and range.
         let placed = partitions.as_chunks::<4>().0.iter().map(|place| u32::from_le_bytes(*place));
         self.push_placed(batch, placed)
@@ -155,6 +164,7 @@ impl Sink for ShuffleSink {
 /// Takes output records into a part.
 pub(crate) struct PartSink {
     job: Arc<Job>,
+    progress: Arc<Progress>,
     role: Role,
     part: PartWriter,
     encoded: Vec<u8>,
@@ -165,10 +175,12 @@ pub(crate) struct PartSink {
 }
 
 impl PartSink {
-    pub fn new(job: Arc<Job>, role: Role, part: PartWriter) -> Self {
+    pub fn new(attempt: &Attempt, part: PartWriter) -> Self {
+        let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
+        let role = stage_role(attempt.id.task.stage);
         let rejects = Rejects::new(job.spec.limits.rejects_max);
         let encoded = Vec::with_capacity(PART_CHUNK_BYTES * 2);
-        Self { job, role, part, encoded, rows: 0, rejects, records: 0, bytes: 0 }
+        Self { job, progress, role, part, encoded, rows: 0, rejects, records: 0, bytes: 0 }
     }
 
     /// Takes a record.
@@ -192,14 +204,13 @@ impl PartSink {
     }
 
     fn write(&mut self) -> Result<(), Failure> {
+        let bytes = self.encoded.len() as u64;
+        check_output(&self.job.spec.limits, self.role, self.bytes + bytes)?;
         self.part.write(&self.encoded, self.rows)?;
         self.records += self.rows;
-        self.bytes += self.encoded.len() as u64;
-        self.job.progress.output_records.fetch_add(self.rows, std::sync::atomic::Ordering::Relaxed);
-        self.job
-            .progress
-            .output_bytes
-            .fetch_add(self.encoded.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        self.bytes += bytes;
+        self.progress.add(&self.progress.output_records, self.rows);
+        self.progress.add(&self.progress.output_bytes, bytes);
         self.encoded.clear();
         self.rows = 0;
         Ok(())

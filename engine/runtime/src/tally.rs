@@ -1,172 +1,158 @@
-//! What winning attempts told, task by task, and what is made of it: the report and the manifest.
+//! What winning attempts told, task by task, and what is made of it: the report and the manifest. Must
+//! not decide who wins: the scheduler does.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use mr_model::{Counters, Failure};
-use mr_scheduler::AttemptReport;
+use mr_model::{AttemptId, Counters, Failure, JobLimits, Stage, TaskId};
 use mr_shuffle::SpillStats;
-use mr_storage::{Manifest, ManifestInput, ManifestPlugin, Part, PendingPart, Reject, write_rejects};
+use mr_storage::{Manifest, Part};
 
-use crate::map::{MapDone, MapProduct};
-use crate::plan::Plan;
-use crate::reduce::ReduceDone;
+use crate::facts::{Facts, LastReject, MapFacts, ReduceFacts, StageFacts};
+use crate::quota::{check_output, check_shuffle, stage_role};
+use crate::record::PlanRecord;
 use crate::report::{JobReport, Times};
-use crate::sink::Rejected;
 
-/// What a map attempt told beside its output.
-#[derive(Debug, Default)]
-pub(crate) struct MapFacts {
-    records_in: u64,
-    records_out: u64,
-    bytes_out: u64,
-    shuffle: (u64, u64),
-    spilled: SpillStats,
-    rejected: Vec<Rejected>,
-    counters: Counters,
-    guest_memory_peak: u64,
+/// Facts of the winners. A task that ran again counts once, with its last winner.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Maps come before reduces, each in order.
+    tasks: BTreeMap<TaskId, Won>,
+    maps: u32,
+    reducers: u32,
+    limits: JobLimits,
+    attempts_failed: u64,
+    maps_done: u32,
+    sums: Sums,
 }
 
-/// What a reduce attempt told beside its part.
-#[derive(Debug, Default)]
-pub(crate) struct ReduceFacts {
-    groups: u64,
-    spilled: SpillStats,
-    rejected: Vec<Rejected>,
-    counters: Counters,
-    guest_memory_peak: u64,
+/// What is kept of a task.
+#[derive(Debug, Clone)]
+struct Won {
+    attempt: AttemptId,
+    facts: Facts,
+    part: Option<Part>,
 }
 
-impl MapFacts {
-    /// Separates a finished attempt into what it made, what the scheduler is told, and the rest.
-    pub fn split(done: MapDone) -> (MapProduct, AttemptReport, Self) {
-        let (shuffle, spilled) = match &done.product {
-            MapProduct::Runs(output) => {
-                ((output.records.iter().sum(), output.bytes.iter().sum()), output.spilled)
-            }
-            MapProduct::Part(_) => ((0, 0), SpillStats::default()),
-        };
-        let report = AttemptReport {
-            records_in: done.records_in,
-            bytes_in: done.bytes_in,
-            records_out: done.records_out,
-            bytes_out: done.bytes_out,
-            bytes_spilled: spilled.bytes,
-            rejects: done.rejected.len() as u64,
-            cpu_millis: 0,
-            counters: done.counters.clone(),
-            partition_bytes: Vec::new(),
-        };
-        let facts = Self {
-            records_in: done.records_in,
-            records_out: done.records_out,
-            bytes_out: done.bytes_out,
-            shuffle,
-            spilled,
-            rejected: done.rejected,
-            counters: done.counters,
-            guest_memory_peak: done.guest_memory_peak,
-        };
-        (done.product, report, facts)
-    }
-}
-
-impl ReduceFacts {
-    /// Separates a finished attempt into its part, what the scheduler is told, and the rest.
-    pub fn split(done: ReduceDone) -> (PendingPart, AttemptReport, Self) {
-        let report = AttemptReport {
-            records_in: done.records_in,
-            bytes_in: done.bytes_in,
-            records_out: done.part.rows(),
-            bytes_out: done.part.bytes(),
-            bytes_spilled: done.spilled.bytes,
-            rejects: done.rejected.len() as u64,
-            cpu_millis: 0,
-            counters: done.counters.clone(),
-            partition_bytes: Vec::new(),
-        };
-        let facts = Self {
-            groups: done.groups,
-            spilled: done.spilled,
-            rejected: done.rejected,
-            counters: done.counters,
-            guest_memory_peak: done.guest_memory_peak,
-        };
-        (done.part, report, facts)
-    }
-}
-
-/// Facts of all tasks. A task that ran again counts once, with its last attempt.
-#[derive(Debug)]
-pub(crate) struct Tally {
-    maps: Vec<Option<MapFacts>>,
-    maps_done: usize,
-    reduces: Vec<Option<ReduceFacts>>,
-    /// Committed parts by task.
-    pub parts: BTreeMap<u32, Part>,
-    pub attempts_failed: u64,
+/// Sums that limits are compared with, kept so that a task costs the same however many there are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    shuffle_records: u64,
+    shuffle_bytes: u64,
+    output_bytes: u64,
     rejects: u64,
 }
 
 impl Tally {
-    pub fn new(maps: usize, reduces: usize) -> Self {
+    /// The tally of a job of which no task is done.
+    pub fn new(record: &PlanRecord) -> Self {
         Self {
-            maps: std::iter::repeat_with(|| None).take(maps).collect(),
-            maps_done: 0,
-            reduces: std::iter::repeat_with(|| None).take(reduces).collect(),
-            parts: BTreeMap::new(),
-            attempts_failed: 0,
-            rejects: 0,
+            maps: record.map_tasks,
+            reducers: record.spec.reducers,
+            limits: record.spec.limits.clone(),
+            ..Self::default()
         }
     }
 
-    pub fn keep_map(&mut self, index: u32, facts: MapFacts) {
-        let Some(place) = self.maps.get_mut(index as usize) else { return };
-        self.rejects += facts.rejected.len() as u64;
-        match place.replace(facts) {
-            Some(former) => self.rejects -= former.rejected.len() as u64,
-            None => self.maps_done += 1,
+    /// Keeps what the winner of a task told, and its committed part where it made one. Tasks that the
+    /// job does not have are left out.
+    pub fn keep(&mut self, attempt: AttemptId, facts: Facts, part: Option<Part>) {
+        let task = attempt.task;
+        let tasks = match task.stage {
+            Stage::Map => self.maps,
+            Stage::Reduce => self.reducers,
+        };
+        if task.index >= tasks {
+            return;
+        }
+        let won = Won { attempt, facts, part };
+        self.sums.add(&won);
+        match self.tasks.insert(task, won) {
+            Some(former) => self.sums.subtract(&former),
+            None => self.maps_done += u32::from(task.stage == Stage::Map),
         }
     }
 
-    pub fn keep_reduce(&mut self, index: u32, facts: ReduceFacts) {
-        let Some(place) = self.reduces.get_mut(index as usize) else { return };
-        self.rejects += facts.rejected.len() as u64;
-        if let Some(former) = place.replace(facts) {
-            self.rejects -= former.rejected.len() as u64;
-        }
+    /// Counts an attempt that failed and is tried again.
+    pub fn count_failed(&mut self) {
+        self.attempts_failed += 1;
     }
 
+    /// Whether every map task is done.
     pub fn all_maps_done(&self) -> bool {
-        self.maps_done == self.maps.len()
+        self.maps_done == self.maps
     }
 
     /// Records and bytes that reducers are to consume.
     pub fn shuffle(&self) -> (u64, u64) {
-        self.maps().map(|facts| facts.shuffle).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        (self.sums.shuffle_records, self.sums.shuffle_bytes)
     }
 
     /// Records rejected so far.
     pub fn rejects(&self) -> u64 {
-        self.rejects
+        self.sums.rejects
     }
 
-    /// Rejected records in task order, maps first.
-    pub fn rejected(&self) -> impl Iterator<Item = &Rejected> {
-        let reduces = self.reduces.iter().flatten().flat_map(|facts| &facts.rejected);
-        self.maps().flat_map(|facts| &facts.rejected).chain(reduces)
+    /// Processor time of all winners, in milliseconds.
+    pub fn cpu_millis(&self) -> u64 {
+        sum(self.facts().map(|facts| facts.cpu_millis))
     }
 
-    pub fn last_rejected(&self) -> Option<&Rejected> {
-        self.rejected().last()
+    /// Parts in order.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.tasks.values().filter_map(|won| won.part.as_ref())
+    }
+
+    /// Winners that rejected records, in task order, with how many: what
+    /// [`mr_storage::OutputDir::collect_rejects`] takes.
+    pub fn rejecting(&self) -> Vec<(AttemptId, u64)> {
+        let winners = self.tasks.values().map(|won| (won.attempt, won.facts.rejects));
+        winners.filter(|(_, rejects)| *rejects > 0).collect()
+    }
+
+    /// The failure of a job whose tasks together are over a limit: on rejects, or on bytes shuffled or
+    /// written.
+    pub fn over_limit(&self) -> Option<Failure> {
+        self.check_rejects()
+            .and_then(|()| check_shuffle(&self.limits, self.sums.shuffle_bytes))
+            .and_then(|()| self.check_output(0))
+            .err()
+    }
+
+    /// Refuses another part of `bytes` bytes if the job would write more than it may.
+    ///
+    /// # Errors
+    /// [`Failure::Limit`].
+    pub fn check_output(&self, bytes: u64) -> Result<(), Failure> {
+        let stage = if self.reducers == 0 { Stage::Map } else { Stage::Reduce };
+        check_output(&self.limits, stage_role(stage), self.sums.output_bytes.saturating_add(bytes))
+    }
+
+    fn check_rejects(&self) -> Result<(), Failure> {
+        let allowed = self.limits.rejects_max;
+        if self.sums.rejects <= allowed {
+            return Ok(());
+        }
+        let last = self.tasks.values().rev().find_map(|won| won.facts.last_reject.clone());
+        let LastReject { place, reason } = last.unwrap_or(LastReject { place: None, reason: String::new() });
+        Err(Failure::Rejects { allowed, reason, place })
+    }
+
+    fn facts(&self) -> impl Iterator<Item = &Facts> {
+        self.tasks.values().map(|won| &won.facts)
     }
 
     fn maps(&self) -> impl Iterator<Item = &MapFacts> {
-        self.maps.iter().flatten()
+        self.facts().filter_map(|facts| match &facts.stage {
+            StageFacts::Map(map) => Some(map),
+            StageFacts::Reduce(_) => None,
+        })
     }
 
     fn reduces(&self) -> impl Iterator<Item = &ReduceFacts> {
-        self.reduces.iter().flatten()
+        self.facts().filter_map(|facts| match &facts.stage {
+            StageFacts::Reduce(reduce) => Some(reduce),
+            StageFacts::Map(_) => None,
+        })
     }
 
     /// Counters of all tasks, and how many were left out: each attempt is within the cap on names, all
@@ -174,9 +160,8 @@ impl Tally {
     fn counters(&self) -> (Counters, u64) {
         let mut sum = Counters::default();
         let mut left_out = 0;
-        let maps = self.maps().map(|facts| &facts.counters);
-        for counters in maps.chain(self.reduces().map(|facts| &facts.counters)) {
-            for (name, delta) in counters.iter() {
+        for facts in self.facts() {
+            for (name, delta) in facts.counters.iter() {
                 left_out += u64::from(sum.add(name, delta).is_err());
             }
         }
@@ -184,76 +169,91 @@ impl Tally {
     }
 
     /// The report of a job that ended well.
-    pub fn report(&self, plan: &Plan, millis: Times, output_closed: bool) -> JobReport {
+    pub fn report(&self, record: &PlanRecord, millis: Times, output_closed: bool) -> JobReport {
         let mut spilled = SpillStats::default();
-        self.maps().for_each(|facts| spilled.add(&facts.spilled));
-        self.reduces().for_each(|facts| spilled.add(&facts.spilled));
-        let peaks = self.maps().map(|facts| facts.guest_memory_peak);
-        let peaks = peaks.chain(self.reduces().map(|facts| facts.guest_memory_peak));
-        let (shuffle_records, shuffle_bytes) = self.shuffle();
+        self.facts().for_each(|facts| spilled.add(&facts.spilled));
         let (counters, counters_left_out) = self.counters();
         JobReport {
-            job: plan.spec.id.to_string(),
-            input_files: plan.files.len() as u64,
-            input_bytes: plan.input_bytes(),
-            input_records: self.maps().map(|facts| facts.records_in).sum(),
-            map_tasks: self.maps.len() as u64,
-            reduce_tasks: self.reduces.len() as u64,
+            job: record.spec.id.to_string(),
+            input_files: record.inputs.len() as u64,
+            input_bytes: record.input_bytes,
+            input_records: sum(self.maps().map(|facts| facts.records_in)),
+            map_tasks: u64::from(self.maps),
+            reduce_tasks: u64::from(self.reducers),
             attempts_failed: self.attempts_failed,
-            map_output_records: self.maps().map(|facts| facts.records_out).sum(),
-            map_output_bytes: self.maps().map(|facts| facts.bytes_out).sum(),
-            shuffle_records,
-            shuffle_bytes,
+            map_output_records: sum(self.maps().map(|facts| facts.records_out)),
+            map_output_bytes: sum(self.maps().map(|facts| facts.bytes_out)),
+            shuffle_records: self.sums.shuffle_records,
+            shuffle_bytes: self.sums.shuffle_bytes,
             spilled: spilled.into(),
-            reduce_groups: self.reduces().map(|facts| facts.groups).sum(),
-            output_records: self.parts.values().map(|part| part.rows).sum(),
-            output_bytes: self.parts.values().map(|part| part.bytes).sum(),
-            rejects: self.rejects,
+            reduce_groups: sum(self.reduces().map(|facts| facts.groups)),
+            output_records: sum(self.parts().map(|part| part.rows)),
+            output_bytes: self.sums.output_bytes,
+            rejects: self.sums.rejects,
             counters,
             counters_left_out,
             millis,
-            guest_memory_bytes_peak: peaks.max().unwrap_or(0),
-            parts: self.parts.values().cloned().collect(),
+            guest_memory_bytes_peak: self
+                .facts()
+                .map(|facts| facts.guest_memory_bytes_peak)
+                .max()
+                .unwrap_or(0),
+            parts: self.parts().cloned().collect(),
             output_closed,
+        }
+    }
+
+    /// The manifest that is published with the output.
+    pub fn manifest(&self, record: &PlanRecord) -> Manifest {
+        let spec = &record.spec;
+        Manifest {
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            job: spec.id.clone(),
+            plugins: record.plugins.clone(),
+            params: spec.params.iter().cloned().collect(),
+            inputs: record.inputs.clone(),
+            input_format: spec.input_format,
+            input_key: spec.input_key,
+            output_format: spec.output_format,
+            output_types: spec.output_types.clone(),
+            partitioning: spec.partitioning,
+            reducers: spec.reducers,
+            parts: self.parts().cloned().collect(),
+            counters: self.counters().0,
+            rejects: self.sums.rejects,
         }
     }
 }
 
-/// The manifest that is published with the output.
-pub(crate) fn manifest(plan: &Plan, tally: &Tally) -> Manifest {
-    let plugins = plan.stages.plugins().into_iter().map(|(plugin, roles)| ManifestPlugin {
-        roles,
-        name: plugin.info().map(|info| info.name.clone()).unwrap_or_default(),
-        blake3: plugin.hash().to_owned(),
-    });
-    let inputs = plan.files.iter().map(|file| ManifestInput { path: file.path.clone(), bytes: file.bytes });
-    Manifest {
-        engine: env!("CARGO_PKG_VERSION").to_owned(),
-        job: plan.spec.id.clone(),
-        plugins: plugins.collect(),
-        params: plan.spec.params.iter().cloned().collect(),
-        inputs: inputs.collect(),
-        input_format: plan.spec.input_format,
-        input_key: plan.spec.input_key,
-        output_format: plan.spec.output_format,
-        output_types: plan.spec.output_types.clone(),
-        partitioning: plan.spec.partitioning,
-        reducers: plan.spec.reducers,
-        parts: tally.parts.values().cloned().collect(),
-        counters: tally.counters().0,
-        rejects: tally.rejects(),
+impl Sums {
+    fn add(&mut self, won: &Won) {
+        for (sum, amount) in self.fields().into_iter().zip(won.amounts()) {
+            *sum = sum.saturating_add(amount);
+        }
+    }
+
+    fn subtract(&mut self, won: &Won) {
+        for (sum, amount) in self.fields().into_iter().zip(won.amounts()) {
+            *sum = sum.saturating_sub(amount);
+        }
+    }
+
+    fn fields(&mut self) -> [&mut u64; 4] {
+        [&mut self.shuffle_records, &mut self.shuffle_bytes, &mut self.output_bytes, &mut self.rejects]
     }
 }
 
-/// Writes the rejected records beside the parts, if there are any.
-pub(crate) fn write_rejected(folder: &Path, tally: &Tally) -> Result<(), Failure> {
-    if tally.rejects() == 0 {
-        return Ok(());
+impl Won {
+    fn amounts(&self) -> [u64; 4] {
+        let (records, bytes) = match &self.facts.stage {
+            StageFacts::Map(map) => (map.shuffle_records, map.shuffle_bytes),
+            StageFacts::Reduce(_) => (0, 0),
+        };
+        [records, bytes, self.part.as_ref().map_or(0, |part| part.bytes), self.facts.rejects]
     }
-    let rejects = tally.rejected().map(|rejected| Reject {
-        place: rejected.place.as_ref(),
-        reason: &rejected.reason,
-        sample: &rejected.sample,
-    });
-    write_rejects(folder, rejects).map(|_| ())
+}
+
+/// Saturating: the numbers may come from another machine.
+fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }

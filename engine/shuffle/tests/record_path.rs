@@ -4,14 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a failing unwrap fails the test")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use mr_model::{AttemptId, BatchBuf, ColumnBuf, Failure, GroupedBatchBuf, JobId, TaskId};
 use mr_shuffle::{
     Codec, Combine, GroupReader, HashPartitioner, MapOutput, MapOutputWriter, MemoryPool, OutputOptions,
-    ReduceInput, ReduceInputOptions, RunId,
+    ReduceInput, ReduceInputOptions, RunId, StoredSegment,
 };
 use proptest::prelude::*;
+use xxhash_rust::xxh3::xxh3_128;
 
 type Record = (Vec<u8>, Vec<u8>);
 
@@ -81,7 +83,7 @@ fn hook(case: &Case) -> Option<Box<dyn Combine>> {
     case.combine.then(|| Box::new(Concatenate) as Box<dyn Combine>)
 }
 
-fn run_maps(case: &Case, dir: &std::path::Path) -> Vec<MapOutput> {
+fn run_maps(case: &Case, dir: &Path) -> Vec<MapOutput> {
     let pool = MemoryPool::new(case.pool_bytes + case.retain_bytes.unwrap_or(0));
     let retain = case.retain_bytes.map(MemoryPool::new);
     let hash = HashPartitioner::new(case.partitions);
@@ -107,14 +109,33 @@ fn run_maps(case: &Case, dir: &std::path::Path) -> Vec<MapOutput> {
     outputs
 }
 
+/// The partition's segments of all outputs as another machine has them: sent as plain data, their bytes
+/// checked by hash and copied into one file, one behind the other, the last ones first.
+fn fetch(outputs: &[MapOutput], dir: &Path, partition: u32) -> Vec<StoredSegment> {
+    let path = dir.join(format!("spool-{partition}"));
+    let mut spool = b"something else".to_vec();
+    let mut segments: Vec<StoredSegment> = outputs.iter().flat_map(MapOutput::segments).collect();
+    segments.retain(|segment| segment.entry.partition == partition);
+    segments.reverse();
+    for segment in &mut segments {
+        let (at, length) = (segment.at as usize, segment.entry.length as usize);
+        let bytes = std::fs::read(&segment.path).unwrap()[at..at + length].to_vec();
+        assert_eq!(xxh3_128(&bytes), segment.entry.hash);
+        segment.path = path.clone();
+        segment.at = spool.len() as u64;
+        spool.extend_from_slice(&bytes);
+    }
+    std::fs::write(path, spool).unwrap();
+    postcard::from_bytes(&postcard::to_stdvec(&segments).unwrap()).unwrap()
+}
+
 fn run_reduce(
     case: &Case,
-    dir: &std::path::Path,
-    outputs: &[MapOutput],
+    dir: &Path,
+    input: ReduceInput,
     partition: u32,
     to_the_end: bool,
 ) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
-    let input = ReduceInput::new(outputs, partition);
     let (merge, merged) = input
         .open(ReduceInputOptions {
             id: id(TaskId::reduce(partition)),
@@ -154,7 +175,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn groups_equal_a_naive_reference(case in case()) {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, spools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let outputs = run_maps(&case, dir.path());
         let hash = HashPartitioner::new(case.partitions);
         for partition in 0..case.partitions {
@@ -162,10 +183,17 @@ proptest! {
             for (key, value) in case.tasks.iter().flatten().filter(|(key, _)| hash.partition(key) == partition) {
                 naive.entry(key.clone()).or_default().push(value.clone());
             }
-            let groups = run_reduce(&case, dir.path(), &outputs, partition, true);
+            let groups = run_reduce(&case, dir.path(), ReduceInput::new(&outputs, partition), partition, true);
             // A reducer that leaves the rest of a long group unread still sees every key once.
-            let hasty = run_reduce(&case, dir.path(), &outputs, partition, false);
+            let hasty = run_reduce(&case, dir.path(), ReduceInput::new(&outputs, partition), partition, false);
             prop_assert!(hasty.keys().eq(naive.keys()));
+            if case.retain_bytes.is_none() {
+                let segments = fetch(&outputs, spools.path(), partition);
+                let input = ReduceInput::from_segments(segments, partition).unwrap();
+                prop_assert_eq!(input.expected(), ReduceInput::new(&outputs, partition).expected());
+                let fetched = run_reduce(&case, dir.path(), input, partition, true);
+                prop_assert_eq!(&fetched, &groups);
+            }
             if case.combine {
                 // A combiner may run any number of times: only the concatenation is fixed.
                 let joined = |groups: BTreeMap<Vec<u8>, Vec<Vec<u8>>>| -> BTreeMap<Vec<u8>, Vec<u8>> {
@@ -179,4 +207,97 @@ proptest! {
         drop(outputs);
         prop_assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "run files are removed");
     }
+}
+
+/// One map task with one run, and the segment of its only partition.
+fn segment(dir: &Path, task: u32) -> (MapOutput, StoredSegment) {
+    let records = (0u32..300).map(|i| (i.to_be_bytes().to_vec(), vec![b'v'; 9])).collect();
+    let case = Case {
+        tasks: vec![Vec::new(), Vec::new(), records],
+        partitions: 1,
+        pool_bytes: 1 << 20,
+        retain_bytes: None,
+        fan_in: 4,
+        batch_bytes: 1000,
+        codec: Codec::Lz4,
+        combine: false,
+    };
+    let output = run_maps(&case, dir).pop().unwrap();
+    let mut segment = output.segments().next().unwrap();
+    assert_eq!((segment.at, output.segments().count()), (segment.entry.offset, 1));
+    segment.id.attempt.task = TaskId::map(task);
+    (output, segment)
+}
+
+fn read(segment: &StoredSegment) -> Result<u64, Failure> {
+    let mut cursor = segment.cursor()?;
+    let mut records = 0;
+    while !cursor.is_exhausted() {
+        records += 1;
+        cursor.advance()?;
+    }
+    Ok(records)
+}
+
+#[test]
+fn a_damaged_segment_names_its_map_task() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_output, segment) = segment(dir.path(), 2);
+    assert_eq!(read(&segment), Ok(300));
+    let bytes = std::fs::read(&segment.path).unwrap()[segment.at as usize..][..segment.entry.length as usize]
+        .to_vec();
+    let copy = dir.path().join("copy");
+    let placed = StoredSegment { path: copy.clone(), at: 0, ..segment.clone() };
+    let refused = |segment: &StoredSegment| {
+        let outcome = read(segment);
+        let names =
+            matches!(&outcome, Err(Failure::Corrupt { map_task: Some(task), .. }) if *task == TaskId::map(2));
+        assert!(names, "{outcome:?}");
+    };
+    refused(&placed);
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        std::fs::write(&copy, flipped).unwrap();
+        refused(&placed);
+        std::fs::write(&copy, &bytes[..at]).unwrap();
+        refused(&placed);
+    }
+    std::fs::write(&copy, &bytes).unwrap();
+    assert_eq!(read(&placed), Ok(300));
+    let mut told = placed.clone();
+    let mut wrongly = |change: fn(&mut StoredSegment)| {
+        change(&mut told);
+        refused(&told);
+        told = placed.clone();
+    };
+    wrongly(|segment| segment.at = u64::MAX);
+    wrongly(|segment| segment.at += 1);
+    wrongly(|segment| segment.codec = Codec::None);
+    wrongly(|segment| segment.id.attempt.attempt += 1);
+    wrongly(|segment| segment.entry.offset = u64::MAX);
+    wrongly(|segment| segment.entry.offset += 1);
+    wrongly(|segment| segment.entry.length = u64::MAX);
+    wrongly(|segment| segment.entry.length = 0);
+    wrongly(|segment| segment.entry.records += 1);
+    wrongly(|segment| segment.entry.cursor_bytes = 0);
+}
+
+#[test]
+fn segments_that_do_not_belong_together_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_output, mut one) = segment(dir.path(), 1);
+    one.entry.partition = 3;
+    let other = |change: fn(&mut StoredSegment)| {
+        let mut other = one.clone();
+        change(&mut other);
+        ReduceInput::from_segments(vec![one.clone(), other], 3).map(|input| input.expected().0)
+    };
+    assert_eq!(other(|other| other.id.sequence = 1), Ok(600));
+    assert_eq!(other(|other| other.id.attempt.task.index = 0), Ok(600));
+    let refused = |outcome| assert!(matches!(outcome, Err(Failure::Internal { .. })), "{outcome:?}");
+    refused(other(|_| {}));
+    refused(other(|other| other.entry.partition = 2));
+    refused(other(|other| (other.id.attempt.attempt, other.id.sequence) = (1, 1)));
+    refused(other(|other| other.id.attempt.task = TaskId::reduce(0)));
 }

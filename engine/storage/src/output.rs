@@ -97,6 +97,7 @@ pub enum Durability {
 
 /// What [`OutputDir::resume`] found.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each job that is taken up again")]
 pub enum Resumed {
     /// The output is still in the making, and is ours again.
     Open(OutputDir),

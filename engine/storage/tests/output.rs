@@ -14,7 +14,7 @@ use mr_model::{
     Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Stage, StageTypes,
 };
 use mr_storage::{
-    Durability, Manifest, ManifestInput, ManifestPlugin, OutputDir, OutputError, Part, PartWriter,
+    Durability, Manifest, ManifestInput, ManifestPlugin, OutputDir, OutputError, Part, PartWriter, ReadyPart,
     list_inputs,
 };
 
@@ -254,4 +254,64 @@ fn paths_that_cannot_be_are_refused_in_a_sentence() {
     let long = root.join("x".repeat(255));
     assert!(matches!(make(&long, false, &[]), Err(OutputError::Unwritable { .. })));
     assert_eq!(names(&root), ["file"]);
+}
+
+#[test]
+fn a_part_made_elsewhere_is_committed_by_name_length_and_hash() {
+    let Scratch { root, out, _dir } = scratch();
+    let output = OutputDir::create(&out, false, &job("job")).unwrap();
+    let ready = |attempt, text: &str| {
+        let mut writer = PartWriter::create(output.staging(), Stage::Reduce, 0, attempt).unwrap();
+        writer.write(text.as_bytes(), 1).unwrap();
+        writer.finish().unwrap().hand_over()
+    };
+    let at = |name: &str| output.staging().join(name);
+    let first = ready(0, "first");
+    assert_eq!(names(output.staging()), ["_attempt-r-00000-0"]);
+    fs::write(at("precious"), "").unwrap();
+    fs::write(root.join("_attempt-r-00000-0"), "first").unwrap();
+    let refused = |change: fn(&mut ReadyPart)| {
+        let mut ready = first.clone();
+        change(&mut ready);
+        assert!(matches!(output.commit_ready(&ready), Err(Failure::Internal { .. })), "{ready:?}");
+    };
+    refused(|ready| ready.file = "precious".into());
+    refused(|ready| ready.file = "../_attempt-r-00000-0".into());
+    refused(|ready| ready.file = "_attempt-r-00000-0/".into());
+    refused(|ready| ready.file = "_attempt-r-00000-00".into());
+    refused(|ready| ready.file = "_attempt-r-0-0".into());
+    refused(|ready| ready.file = "_attempt-m-00000-0".into());
+    refused(|ready| ready.file = "_attempt-r-00000-0.rejects".into());
+    refused(|ready| ready.index = 1);
+    refused(|ready| ready.part.name = "part-r-00001".into());
+    refused(|ready| ready.part.name = "_manifest.json".into());
+    let damaged = |ready: &ReadyPart| {
+        let outcome = output.commit_ready(ready);
+        assert!(matches!(outcome, Err(Failure::Corrupt { map_task: None, .. })), "{outcome:?}");
+    };
+    let mut longer = first.clone();
+    longer.part.bytes += 1;
+    damaged(&longer);
+    assert!(at("_attempt-r-00000-0").exists(), "what is refused is left alone");
+
+    // A coordinator that died behind the rename: its successor is told the same, or of another attempt.
+    fs::rename(at("_attempt-r-00000-0"), at("part-r-00000")).unwrap();
+    let mut other = first.clone();
+    other.part.blake3 = blake3::hash(b"other").to_hex().to_string();
+    damaged(&other);
+    let second = ready(1, "second");
+    let part = output.commit_ready(&second).unwrap();
+    assert_eq!(fs::read_to_string(at("part-r-00000")).unwrap(), "second");
+    assert_eq!(output.commit_ready(&second), Ok(part.clone()));
+    assert!(matches!(output.commit_ready(&ready(2, "third")), Err(Failure::Internal { .. })));
+    let mut lied = part.clone();
+    lied.rows += 1;
+    fs::remove_file(at("precious")).unwrap();
+    assert_eq!(
+        postcard::from_bytes::<ReadyPart>(&postcard::to_stdvec(&second).unwrap()),
+        Ok(second),
+        "travels between machines"
+    );
+    let wrong = output.publish(&manifest(&job("job"), vec![lied]), Durability::Written);
+    assert!(matches!(wrong, Err(OutputError::Failed(Failure::Internal { .. }))));
 }

@@ -238,7 +238,12 @@ impl Core {
         now: Time,
         inputs: impl IntoIterator<Item = Input>,
     ) -> Result<Vec<Effect>, JournalError> {
+        let away = now.millis_since(self.now);
         self.now = self.now.max(now);
+        if self.settings.scheduler.worker_lease.is_some_and(|lease| u128::from(away) * 2 > lease.as_millis()) {
+            // It was this process that was silent (stopped, or its disk hung): nobody is lost for that.
+            self.event(Event::Resumed);
+        }
         for event in self.scheduler.due(self.now) {
             self.event(event);
         }
@@ -305,12 +310,8 @@ impl Core {
         if self.is_outdated(worker, *incarnation) {
             return self.order(worker, Order::Fenced { incarnation: *incarnation, replaced: false });
         }
-        let record = WorkerRecord {
-            name,
-            incarnation: *incarnation,
-            instance: *instance,
-            address: address.clone(),
-        };
+        let record =
+            WorkerRecord { name, incarnation: *incarnation, instance: *instance, address: address.clone() };
         let disk_free_bytes = self.workers.get(&worker).map_or(0, |entry| entry.disk_free_bytes);
         let entry = WorkerEntry { record: record.clone(), connected: true, disk_free_bytes, leaving: false };
         let changed = self.workers.get(&worker).is_none_or(|former| former.record != record);
@@ -393,14 +394,14 @@ impl Core {
             components: head.components.iter().map(|(hash, _)| *hash).collect(),
             submitted_unix_millis: self.now.0,
             output: plan.output.clone(),
-            input_bytes: plan.record.input_bytes(),
+            input_bytes: plan.record.input_bytes,
             maps: u32::try_from(plan.splits.len()).unwrap_or(u32::MAX),
             reducers: plan.record.spec.reducers,
             attempts_failed: 0,
             maps_rerun: 0,
             stage: JobStage::Running,
         };
-        let mut live = LiveJob::new(record, *plan, description, staging, self.now);
+        let mut live = LiveJob::new(record, *plan, description, self.now);
         let schedule = schedule(&live.plan);
         live.tickets = tickets;
         self.jobs.insert(job.clone(), live);

@@ -261,9 +261,8 @@ impl Driver {
     /// Tells a worker that a later life of it is known, and whether another process lives that.
     fn turn_away(&self, worker: WorkerId, registration: &Registration, orders: &mpsc::Sender<Order>) {
         let session = self.sessions.get(&worker);
-        let replaced = session.is_some_and(|session| {
-            session.instance != registration.instance && !session.orders.is_closed()
-        });
+        let replaced = session
+            .is_some_and(|session| session.instance != registration.instance && !session.orders.is_closed());
         let incarnation = registration.incarnation;
         let _ = orders.try_send(Order::Fenced { incarnation, replaced });
     }
@@ -361,7 +360,10 @@ impl Driver {
                         .get(&worker)
                         .is_some_and(|session| session.orders.try_send(order).is_err());
                     if full && let Some(session) = self.sessions.remove(&worker) {
-                        tracing::warn!(instance = session.instance, "a worker takes no orders and is cut off");
+                        tracing::warn!(
+                            instance = session.instance,
+                            "a worker takes no orders and is cut off"
+                        );
                     }
                 }
                 Effect::Output { job, work } => {

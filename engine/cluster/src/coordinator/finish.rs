@@ -47,7 +47,7 @@ impl Core {
         if outcome == Outcome::Succeeded {
             let work = OutputWork::Publish {
                 manifest: Box::new(live.manifest()),
-                rejects: live.rejects(),
+                rejects: live.tally.rejecting(),
                 sync: live.record.output.sync,
             };
             return self.effects.push(Effect::Output { job: job.clone(), work });
@@ -122,7 +122,7 @@ impl Core {
 
     fn published(&mut self, job: &JobId) -> Result<(), JournalError> {
         let Some(live) = self.jobs.get(job) else { return Ok(()) };
-        let report = live.tally.report(&live.plan.record, live.times(self.now), false);
+        let report = live.report(self.now);
         self.end(job, JobEnd::Succeeded(Box::new(report)))
     }
 
@@ -136,8 +136,7 @@ impl Core {
         match part {
             Ok(part) => {
                 let told = report.clone();
-                self.telling =
-                    Some(Telling { lease: lease.clone(), report, facts, part: Some(part), log });
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, part: Some(part), log });
                 self.event(Event::Committed { lease: lease.clone(), report: told });
                 self.telling = None;
                 let worker = lease.worker;

@@ -1,13 +1,11 @@
 //! A job that has not ended, as the coordinator holds it in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use mr_model::{AttemptId, Failure, TaskId, limit};
-use mr_runtime::report::Times;
-use mr_runtime::{Facts, Tally};
-use mr_scheduler::{AttemptReport, JobPlan, Lease, Outcome, Time};
+use mr_model::{AttemptId, Failure, Stage, TaskId, limit};
+use mr_runtime::{Facts, JobReport, StageFacts, Tally, Times};
+use mr_scheduler::{AttemptReport, JobPlan, Outcome, Time};
 use mr_storage::{Manifest, Part, ReadyPart};
 
 use super::record::{JobRecord, JobStage, TaskRecord};
@@ -21,8 +19,6 @@ pub(super) struct LiveJob {
     pub tickets: Vec<u64>,
     /// The encoded job description, for workers.
     pub description: Arc<[u8]>,
-    /// The folder that parts are made in.
-    pub staging: PathBuf,
     pub tally: Tally,
     /// Attempt, records in and bytes in of each task's winner.
     winners: BTreeMap<TaskId, Winner>,
@@ -50,12 +46,10 @@ struct Winner {
     read: (u64, u64),
     /// Records and bytes that it emitted into the shuffle.
     shuffled: (u64, u64),
-    rejects: u64,
 }
 
 /// What an attempt told that waits for its commit.
 pub(super) struct Waiting {
-    pub lease: Lease,
     pub report: AttemptReport,
     pub facts: Facts,
     pub part: ReadyPart,
@@ -68,16 +62,14 @@ impl LiveJob {
         record: JobRecord,
         plan: SubmittedPlan,
         description: Vec<u8>,
-        staging: PathBuf,
         now: Time,
     ) -> Self {
-        let tally = Tally::new(plan.splits.len(), record.reducers as usize);
+        let tally = Tally::new(&plan.record);
         Self {
             record,
             plan,
             tickets: Vec::new(),
             description: description.into(),
-            staging,
             tally,
             winners: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -112,20 +104,19 @@ impl LiveJob {
 
     /// Notes the winner of a task.
     pub fn keep(&mut self, task: TaskId, won: &TaskRecord, now: Time) {
-        let winner = Winner {
-            attempt: won.attempt,
-            read: (won.report.records_in, won.report.bytes_in),
-            shuffled: won.facts.shuffled(),
-            rejects: won.report.rejects,
+        let (read, shuffled) = match won.facts.stage {
+            StageFacts::Map(map) => ((0, 0), (map.shuffle_records, map.shuffle_bytes)),
+            StageFacts::Reduce(reduce) => ((reduce.records_in, reduce.bytes_in), (0, 0)),
         };
-        self.winners.insert(task, winner);
-        self.tally.keep(task, won.facts.clone(), won.part.clone());
+        self.winners.insert(task, Winner { attempt: won.attempt, read, shuffled });
+        let attempt = AttemptId { task, attempt: won.attempt };
+        self.tally.keep(attempt, won.facts.clone(), won.part.clone());
         match task.stage {
-            mr_model::Stage::Map if self.tally.all_maps_done() => {
+            Stage::Map if self.tally.all_maps_done() => {
                 self.maps_done.get_or_insert(now);
             }
-            mr_model::Stage::Reduce => self.reduces_done = Some(now),
-            mr_model::Stage::Map => {}
+            Stage::Reduce => self.reduces_done = Some(now),
+            Stage::Map => {}
         }
     }
 
@@ -134,22 +125,6 @@ impl LiveJob {
         for index in maps {
             self.winners.remove(&TaskId::map(*index));
         }
-    }
-
-    /// A limit of the whole job that the winners' sums have passed.
-    pub fn passed_limit(&self) -> Option<Failure> {
-        let limits = &self.plan.record.spec.limits;
-        if self.tally.rejects() > limits.rejects_max {
-            return Some(Failure::Rejects {
-                allowed: limits.rejects_max,
-                reason: format!("{} records in all tasks together", self.tally.rejects()),
-                place: None,
-            });
-        }
-        let shuffled = self.tally.shuffle().1;
-        let written: u64 = self.parts().map(|part| part.bytes).sum();
-        over("shuffle bytes", shuffled, limits.shuffle_bytes_max, "--max-shuffle", mr_model::Role::Mapper)
-            .or_else(|| over("output bytes", written, limits.output_bytes_max, "--max-output", mr_model::Role::Reducer))
     }
 
     /// Checks that everything emitted into the shuffle was consumed. Each reduce attempt has checked
@@ -164,8 +139,8 @@ impl LiveJob {
             let winners = self.winners.iter().filter(|(task, _)| task.stage == stage);
             winners.map(|(_, winner)| part(winner)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
         };
-        let emitted = sum(mr_model::Stage::Map, |winner| winner.shuffled);
-        let consumed = sum(mr_model::Stage::Reduce, |winner| winner.read);
+        let emitted = sum(Stage::Map, |winner| winner.shuffled);
+        let consumed = sum(Stage::Reduce, |winner| winner.read);
         if emitted == consumed {
             return Ok(());
         }
@@ -175,21 +150,20 @@ impl LiveJob {
         )))
     }
 
-    /// Winners that rejected records, in task order, with how many.
-    pub fn rejects(&self) -> Vec<(AttemptId, u64)> {
-        let rejecting = self.winners.iter().filter(|(_, winner)| winner.rejects > 0);
-        rejecting
-            .map(|(task, winner)| (AttemptId { task: *task, attempt: winner.attempt }, winner.rejects))
-            .collect()
-    }
-
     /// What is published beside the parts.
     pub fn manifest(&self) -> Manifest {
         self.tally.manifest(&self.plan.record)
     }
 
+    /// What is told of the job when its output is published.
+    pub fn report(&self, now: Time) -> JobReport {
+        let mut report = self.tally.report(&self.plan.record, self.times(now), false);
+        report.attempts_failed = self.record.attempts_failed;
+        report
+    }
+
     /// Time in each phase until now.
-    pub fn times(&self, now: Time) -> Times {
+    fn times(&self, now: Time) -> Times {
         let maps_done = self.maps_done.unwrap_or(now);
         let reduces_done = self.reduces_done.unwrap_or(maps_done);
         Times {
@@ -202,7 +176,7 @@ impl LiveJob {
     }
 
     /// Share of the work of a stage that is done, in millionths.
-    pub fn parts_per_million(&self, stage: mr_model::Stage, done: u32, total: u32) -> u32 {
+    pub fn parts_per_million(&self, stage: Stage, done: u32, total: u32) -> u32 {
         const WHOLE: u64 = 1_000_000;
         if total == 0 {
             return 1_000_000;
@@ -227,24 +201,6 @@ pub(super) fn schedule(plan: &SubmittedPlan) -> JobPlan {
     schedule.speculation = share.speculation;
     schedule.queue.clone_from(&share.queue);
     schedule
-}
-
-fn over(
-    what: &str,
-    value: u64,
-    cap: Option<u64>,
-    option: &str,
-    role: mr_model::Role,
-) -> Option<Failure> {
-    let cap = cap.filter(|cap| value > *cap)?;
-    Some(Failure::Limit {
-        role,
-        limit: format!("{what} of the job"),
-        value: format!("{value} bytes"),
-        cap: format!("{cap} bytes"),
-        option: option.to_owned(),
-        log: Vec::new(),
-    })
 }
 
 /// Most attempts of one job whose progress is remembered: what a cluster can run at once.

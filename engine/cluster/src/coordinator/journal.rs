@@ -4,10 +4,14 @@
 //! from them for jobs, tasks and workers are there together or not at all. A snapshot of the scheduler
 //! replaces the events before it, so that a restart replays little. Must not know what events mean.
 
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::Path;
 
 use mr_model::WorkerId;
 use mr_scheduler::{Event, Scheduler, Time};
+use mr_storage::step;
+use redb::backends::FileBackend;
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
     WriteTransaction,
@@ -71,9 +75,7 @@ macro_rules! database_errors {
     };
 }
 
-database_errors!(
-    DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError
-);
+database_errors!(DatabaseError, TransactionError, TableError, StorageError, CommitError, SetDurabilityError);
 
 /// What is written in one transaction, in this order.
 #[derive(Debug, Default)]
@@ -92,6 +94,18 @@ pub struct Batch {
     pub workers: Vec<(WorkerId, WorkerRecord)>,
     /// Jobs that leave the history.
     pub forgotten: Vec<JobRecord>,
+}
+
+impl From<io::Error> for JournalError {
+    fn from(error: io::Error) -> Self {
+        redb::Error::Io(error).into()
+    }
+}
+
+impl From<redb::Error> for JournalError {
+    fn from(error: redb::Error) -> Self {
+        JournalError::Database(Box::new(error))
+    }
 }
 
 impl Batch {
@@ -129,12 +143,37 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal at `path`, or makes an empty one.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        Self::prepare(Database::builder().set_cache_size(CACHE_BYTES).create(path)?)
+        Self::open_with(path, |path| {
+            let file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))
+        })
     }
 
-    /// Opens a journal on other storage than a plain file, as tests of crashes do.
-    pub fn with_backend(backend: impl StorageBackend) -> Result<Self, JournalError> {
-        Self::prepare(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
+    /// Opens the journal at `path` on storage of the caller's, as tests of crashes do. A new one gets
+    /// its name when it is complete: a database that was cut short in its making cannot be opened.
+    pub fn open_with<B: StorageBackend>(
+        path: &Path,
+        backend: impl Fn(&Path) -> io::Result<B>,
+    ) -> Result<Self, JournalError> {
+        let open = |path: &Path| {
+            Self::prepare(
+                Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend(path)?)?,
+            )
+        };
+        if !path.try_exists()? {
+            let partial = path.with_extension("partial");
+            match fs::remove_file(&partial) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+            drop(open(&partial)?);
+            step::reached("before renaming the journal");
+            fs::rename(&partial, path)?;
+            step::reached("after renaming the journal");
+            File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        open(path)
     }
 
     fn prepare(database: Database) -> Result<Self, JournalError> {

@@ -176,9 +176,8 @@ fn start_driver(
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {
-        let outcome = runtime.block_on(async move {
-            Driver::new(core, clock, effects, inbox, back).run(stop).await
-        });
+        let outcome =
+            runtime.block_on(async move { Driver::new(core, clock, effects, inbox, back).run(stop).await });
         let _ = done.send(outcome);
     };
     let thread = std::thread::Builder::new().name("coordinator".into());

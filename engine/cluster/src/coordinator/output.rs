@@ -82,7 +82,9 @@ impl Task {
     pub fn run(self) -> (JobId, OutputDone) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match self.work {
-            OutputWork::Create { output: wanted } => OutputDone::Created(create(&mut output, &wanted, &self.job)),
+            OutputWork::Create { output: wanted } => {
+                OutputDone::Created(create(&mut output, &wanted, &self.job))
+            }
             OutputWork::Resume { output: wanted, parts } => {
                 OutputDone::Resumed(resume(&mut output, &wanted, &self.job, &parts))
             }
@@ -136,7 +138,9 @@ fn resume(
         Ok(Resumed::Published) => Ok(Resumption::Published),
         Ok(Resumed::Lost) => Err(lost(&wanted.path)),
         Err(OutputError::Failed(failure)) => Err(failure),
-        Err(error) => Err(Failure::Disk { path: wanted.path.clone(), reason: error.to_string(), full: false }),
+        Err(error) => {
+            Err(Failure::Disk { path: wanted.path.clone(), reason: error.to_string(), full: false })
+        }
     }
 }
 

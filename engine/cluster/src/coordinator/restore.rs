@@ -87,11 +87,9 @@ impl Core {
         let encoded = self.journal.plan(record.number)?;
         let encoded = encoded.ok_or_else(|| lost(format!("that of {} is missing", record.job)))?;
         let plan: SubmittedPlan = postcard::from_bytes(&encoded).map_err(|error| lost(error.to_string()))?;
-        let description =
-            postcard::to_stdvec(&plan.description).map_err(|error| lost(error.to_string()))?;
-        let staging = plan.description.part_dir.clone();
+        let description = postcard::to_stdvec(&plan.description).map_err(|error| lost(error.to_string()))?;
         let (number, submitted) = (record.number, Time(record.submitted_unix_millis));
-        let mut live = LiveJob::new(record, plan, description, staging, submitted);
+        let mut live = LiveJob::new(record, plan, description, submitted);
         for (stage, index, task) in self.journal.tasks(number)? {
             let stage = if stage == Stage::Map.number() { Stage::Map } else { Stage::Reduce };
             live.keep(TaskId { stage, index }, &task, self.now);
@@ -108,9 +106,7 @@ impl Core {
             let mut started = std::mem::take(&mut live.started);
             live.started = leases
                 .iter()
-                .map(|lease| {
-                    (lease.attempt, started.remove(&lease.attempt).unwrap_or(live.submitted))
-                })
+                .map(|lease| (lease.attempt, started.remove(&lease.attempt).unwrap_or(live.submitted)))
                 .collect();
         }
     }

@@ -2,13 +2,13 @@
 //! with components and descriptions. Holds no state of jobs: everything goes to the driver.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mr_model::limit::COMPONENT_BYTES_MAX;
 use mr_net::{
-    Channel, ExchangeError, Handler, NodeRole, Receiver, Remote, Responder, SegmentInfo, SegmentResponder, Sender,
+    Channel, ExchangeError, Handler, NodeRole, Receiver, Remote, Responder, SegmentInfo, SegmentResponder,
+    Sender,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -62,7 +62,12 @@ impl Service {
             (worker_id(&name), registration.incarnation, registration.instance);
         let (orders, mut inbox) = mpsc::channel::<Order>(ORDERS_MAX);
         let (mut sender, mut receiver) = channel.split();
-        tracing::info!(worker = name, incarnation = incarnation.0, address = registration.address, "connected");
+        tracing::info!(
+            worker = name,
+            incarnation = incarnation.0,
+            address = registration.address,
+            "connected"
+        );
         let registered = Message::Registered { worker, name: name.clone(), registration, orders };
         if self.messages.send(registered).await.is_err() {
             return;
@@ -148,7 +153,8 @@ impl Service {
         bytes: u64,
         receiver: &mut Receiver<Up>,
     ) -> Result<(), Refused> {
-        let disk = |error: io::Error| Refused::Fault { reason: format!("a component cannot be stored: {error}") };
+        let disk =
+            |error: io::Error| Refused::Fault { reason: format!("a component cannot be stored: {error}") };
         let number = self.uploads.fetch_add(1, Ordering::Relaxed);
         let mut receiving = self.components.receive(hash, bytes, number).map_err(disk)?;
         while receiving.left() > 0 {
@@ -224,7 +230,8 @@ impl Handler for Service {
     }
 
     async fn segment(&self, remote: &Remote, key: CoordinatorKey, responder: SegmentResponder) {
-        let found = if remote.node().role() == NodeRole::Worker { self.find(remote, key).await } else { None };
+        let found =
+            if remote.node().role() == NodeRole::Worker { self.find(remote, key).await } else { None };
         let sent = match found {
             Some((bytes, info)) => match responder.found(info).await {
                 Ok(mut writer) => match writer.write(bytes.into()).await {
@@ -269,4 +276,3 @@ async fn next_chunk(receiver: &mut Receiver<Up>) -> Result<Vec<u8>, Refused> {
 fn malformed(reason: &str) -> Refused {
     Refused::Malformed { reason: reason.to_owned() }
 }
-

@@ -8,9 +8,7 @@ use mr_scheduler::StageStatus;
 use super::core::Core;
 use super::journal::JournalError;
 use super::record::{JobRecord, JobStage};
-use crate::protocol::{
-    AttemptRecord, JobEnd, JobState, JobView, LOST_OUTPUT, Source, TaskOrder, WorkerView,
-};
+use crate::protocol::{AttemptRecord, JobEnd, JobState, JobView, LOST_OUTPUT, Source, TaskOrder, WorkerView};
 
 /// Revision of a job that changes no more.
 const LAST_REVISION: u64 = u64::MAX;
@@ -141,8 +139,7 @@ impl Core {
             }
             None => (view.maps, view.reduces) = (pending(record.maps), pending(record.reducers)),
         }
-        view.maps_parts_per_million =
-            live.parts_per_million(Stage::Map, view.maps.done, view.maps.total);
+        view.maps_parts_per_million = live.parts_per_million(Stage::Map, view.maps.done, view.maps.total);
         view.reduces_parts_per_million =
             live.parts_per_million(Stage::Reduce, view.reduces.done, view.reduces.total);
         view.output_records = live.parts().map(|part| part.rows).sum();

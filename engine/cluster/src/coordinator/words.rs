@@ -3,7 +3,7 @@
 //! answer got lost.
 
 use mr_model::{Failure, Incarnation, Stage, TaskId, WorkerId};
-use mr_runtime::Facts;
+use mr_runtime::{Facts, StageFacts};
 use mr_scheduler::{AttemptReport, Event, Lease, LossCause, Progress};
 use mr_storage::Part;
 
@@ -74,7 +74,7 @@ impl Core {
         }
         match end {
             AttemptEnd::Output { report, facts } => {
-                if facts.stage() != Stage::Map || lease.attempt.task.stage != Stage::Map {
+                if !is_of(Stage::Map, &facts) || lease.attempt.task.stage != Stage::Map {
                     return self.failed(lease, Failure::internal("it told of another stage's work"), log);
                 }
                 let told = report.clone();
@@ -119,13 +119,13 @@ impl Core {
         part: mr_storage::ReadyPart,
         log: Vec<String>,
     ) {
-        if facts.stage() != lease.attempt.task.stage || part.attempt() != Some(lease.attempt) {
+        if !is_of(lease.attempt.task.stage, &facts) || part.attempt() != Some(lease.attempt) {
             return self.failed(lease, Failure::internal("it told of another attempt's work"), log);
         }
         if let Some(live) = self.jobs.get_mut(&lease.job)
             && !live.committing.contains(&lease.attempt)
         {
-            let waiting = Waiting { lease: lease.clone(), report, facts, part, log };
+            let waiting = Waiting { report, facts, part, log };
             live.waiting.insert(lease.attempt, waiting);
         }
         self.event(Event::CommitRequested { lease });
@@ -178,6 +178,13 @@ impl Core {
             live.running.remove(&lease.attempt);
             live.started.remove(&lease.attempt);
         }
+    }
+}
+
+fn is_of(stage: Stage, facts: &Facts) -> bool {
+    match facts.stage {
+        StageFacts::Map(_) => stage == Stage::Map,
+        StageFacts::Reduce(_) => stage == Stage::Reduce,
     }
 }
 

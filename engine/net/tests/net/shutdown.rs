@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use mr_net::{
-    CloseReason, Closed, ConnectError, ExchangeError, Limits, NodeRole, Refusal, SegmentAnswer, ServerError,
-    Side,
+    CloseReason, Closed, ConnectError, ExchangeError, Expected, Limits, NodeRole, Refusal, SegmentAnswer,
+    ServerError, Side,
 };
 
-use crate::support::{Ask, Cluster, Event, LONG, Service, Stored, WAITED, soon};
+use crate::support::{Ask, Cluster, Event, LONG, Running, Service, Stored, WAITED, soon};
 
 const SHUTDOWN: Closed = Closed::By { side: Side::Peer, reason: CloseReason::Shutdown };
 
@@ -87,4 +87,34 @@ async fn a_dialler_that_hangs_up_is_seen_to() {
     assert_eq!(running.disconnection().await, done);
     assert!(peer.close_reason().is_some());
     running.stop().await.unwrap();
+}
+
+/// A node that dies without a word and comes back with the same key is noticed with the next packet,
+/// long before the idle timeout.
+#[test]
+fn a_restarted_node_is_noticed_at_once() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let cluster = Cluster::new();
+    let identity = cluster.identity(NodeRole::Coordinator, "coordinator");
+    let (first, second, ours) = (runtime(), runtime(), runtime());
+    let start = |address| {
+        Running::start_at(address, &identity, &[NodeRole::Worker], Service::default(), Limits::default())
+    };
+    let running = first.block_on(async { start("127.0.0.1:0".parse().unwrap()) });
+    let address = running.address.clone();
+    let peer = ours.block_on(async {
+        let expected = Expected::named(NodeRole::Coordinator, "coordinator");
+        cluster.dialer("w").dial(&address, expected).await.unwrap()
+    });
+    // Its tasks are dropped where they are, so that nobody says goodbye.
+    std::mem::forget(running);
+    first.shutdown_timeout(LONG);
+    let _running = second.block_on(async { start(address.parse().unwrap()) });
+    let error = ours.block_on(async {
+        let question = Ask::Echo(b"hello".to_vec());
+        let asked = peer.request::<_, Vec<u8>>(&question, LONG);
+        soon("the answer", asked).await.unwrap_err()
+    });
+    assert!(matches!(error, ExchangeError::Closed(Closed::Reset)), "{error:?}");
 }

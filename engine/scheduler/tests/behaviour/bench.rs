@@ -12,19 +12,34 @@ pub struct Bench {
     pub scheduler: Scheduler,
     pub now: u64,
     pub launched: Vec<Lease>,
+    /// Durable events so far.
+    pub history: Vec<(u64, Event, Vec<Action>)>,
 }
 
 impl Bench {
     pub fn new(workers: &[(u64, u32)]) -> Self {
-        let mut bench = Self { scheduler: Scheduler::new(Config::default()), now: 0, launched: Vec::new() };
+        let mut bench = Self::with(Config::default());
         for &(id, slots) in workers {
             bench.join(id, 1, slots);
         }
         bench
     }
 
+    pub fn with(config: Config) -> Self {
+        let scheduler = Scheduler::new(config);
+        let mut bench = Self { scheduler, now: 0, launched: Vec::new(), history: Vec::new() };
+        for event in bench.scheduler.due(Time(0)) {
+            bench.tell(event);
+        }
+        bench
+    }
+
     pub fn tell(&mut self, event: Event) -> Vec<Action> {
+        let durable = event.is_durable().then(|| event.clone());
         let actions = self.scheduler.handle(Time(self.now), event);
+        if let Some(event) = durable {
+            self.history.push((self.now, event, actions.clone()));
+        }
         for action in &actions {
             if let Action::Launch { lease } = action {
                 self.launched.push(lease.clone());

@@ -5,6 +5,9 @@
 
 mod backups;
 mod bench;
+mod locality;
+mod queues;
+mod trouble;
 mod workers;
 
 use std::collections::BTreeMap;

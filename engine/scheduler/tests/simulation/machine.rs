@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mr_model::{AttemptId, Failure, Incarnation, JobId, PluginFault, Role, Stage, WorkerId};
 use mr_scheduler::{AttemptReport, Event, Lease, MapOutput, Progress};
 
+use crate::data::{self, Counts};
 use crate::rng::Rng;
 
 /// Lease of a worker, in milliseconds.
@@ -23,21 +24,30 @@ pub enum Fate {
 #[derive(Debug, Clone)]
 pub enum Phase {
     Running,
-    AwaitsGrant,
-    Publishing,
-    /// The word with which it ended.
+    /// Its file is written; it asks until it is told something.
+    AwaitsCommit,
+    /// The word with which it ended, if it has one to repeat.
     Ended(Event),
 }
 
 #[derive(Debug, Clone)]
 pub struct SimAttempt {
     pub lease: Lease,
-    pub commits: bool,
+    pub reducers: u32,
     pub phase: Phase,
     pub fate: Fate,
     pub inputs: Vec<MapOutput>,
-    started: u64,
-    duration: u64,
+    /// What a reduce has read.
+    pub read: Option<Counts>,
+    pub started: u64,
+    pub duration: u64,
+}
+
+/// Output of a map attempt on a disk.
+#[derive(Debug)]
+pub struct SimOutput {
+    pub intact: bool,
+    pub partitions: Vec<Counts>,
 }
 
 #[derive(Debug)]
@@ -45,10 +55,22 @@ pub struct Machine {
     pub id: WorkerId,
     pub incarnation: u64,
     pub slots: u32,
+    pub host: Option<String>,
     /// The process runs.
     pub up: bool,
-    /// No message comes or goes.
-    pub cut: bool,
+    /// Nothing that it says arrives.
+    pub mute: bool,
+    /// Nothing that it is told arrives.
+    pub deaf: bool,
+    /// Its outputs cannot be fetched, and it can fetch none.
+    pub apart: bool,
+    /// It is stopped until then, but does not know it.
+    pub frozen_until: u64,
+    pub disk_full: bool,
+    /// Most of what it runs fails.
+    pub lemon: bool,
+    /// How much longer than others it takes.
+    pub slowness: u64,
     /// The coordinator has answered this incarnation.
     pub joined: bool,
     pub draining: bool,
@@ -57,15 +79,20 @@ pub struct Machine {
     pub attempts: BTreeMap<AttemptKey, SimAttempt>,
     /// Attempts that it was told to cancel before it knew them.
     unborn: BTreeSet<AttemptKey>,
-    /// Outputs of map attempts; false for a corrupt one.
-    pub outputs: BTreeMap<AttemptKey, bool>,
+    pub outputs: BTreeMap<AttemptKey, SimOutput>,
 }
 
 /// What a task reports, the same for each of its attempts.
-pub fn report_of(attempt: AttemptId) -> AttemptReport {
+pub fn report_of(job: &JobId, attempt: AttemptId, reducers: u32) -> AttemptReport {
+    let is_map = attempt.task.stage == Stage::Map && reducers > 0;
     let mut report = AttemptReport {
         records_in: u64::from(attempt.task.index) + 1,
         bytes_out: 1_000 + u64::from(attempt.task.stage.number()),
+        partition_bytes: if is_map {
+            data::partition_bytes(job, attempt.task.index, reducers)
+        } else {
+            Vec::new()
+        },
         ..AttemptReport::default()
     };
     report.counters.add("tasks", 1).unwrap();
@@ -73,13 +100,20 @@ pub fn report_of(attempt: AttemptId) -> AttemptReport {
 }
 
 impl Machine {
-    pub fn new(id: u64, slots: u32) -> Self {
+    pub fn new(rng: &mut Rng, id: u64) -> Self {
         Self {
             id: WorkerId(id),
             incarnation: 1,
-            slots,
+            slots: rng.within_u32(1, 4),
+            host: rng.percent(80).then(|| format!("host-{}", id % 3)),
             up: true,
-            cut: false,
+            mute: false,
+            deaf: false,
+            apart: false,
+            frozen_until: 0,
+            disk_full: false,
+            lemon: rng.percent(12),
+            slowness: if rng.percent(15) { rng.within(2, 6) } else { 1 },
             joined: false,
             draining: false,
             lease_end: 0,
@@ -107,6 +141,11 @@ impl Machine {
 
     pub fn is_life(&self, incarnation: Incarnation) -> bool {
         self.up && self.life() == incarnation
+    }
+
+    /// Slots that it offers: every other machine takes nothing while its disk is full.
+    pub fn slots_offered(&self) -> u32 {
+        if self.disk_full && self.id.0.is_multiple_of(2) { 0 } else { self.slots }
     }
 
     /// Takes a launch: a new attempt and how long it takes, or the word to repeat.
@@ -162,32 +201,8 @@ impl Machine {
     }
 }
 
-impl SimAttempt {
-    pub fn new(
-        lease: Lease,
-        commits: bool,
-        inputs: Vec<MapOutput>,
-        fate: Fate,
-        now: u64,
-        duration: u64,
-    ) -> Self {
-        Self { lease, commits, phase: Phase::Running, fate, inputs, started: now, duration }
-    }
-
-    /// The word of success of an attempt.
-    pub fn success(&self) -> Event {
-        let report = report_of(self.lease.attempt);
-        let lease = self.lease.clone();
-        if self.commits {
-            Event::Committed { lease, report }
-        } else {
-            Event::AttemptFinished { lease, report }
-        }
-    }
-}
-
 /// Draws how an attempt ends.
-pub fn draw_fate(rng: &mut Rng, faults: bool, fatal: bool, lease: &Lease) -> Fate {
+pub fn draw_fate(rng: &mut Rng, faults: bool, fatal: bool, machine: &Machine, lease: &Lease) -> Fate {
     let role = if lease.attempt.task.stage == Stage::Map { Role::Mapper } else { Role::Reducer };
     let plugin = |fault| Failure::Plugin {
         fault,
@@ -196,13 +211,21 @@ pub fn draw_fate(rng: &mut Rng, faults: bool, fatal: bool, lease: &Lease) -> Fat
         place: None,
         log: Vec::new(),
     };
+    let disk = |full| Failure::Disk { path: "work".into(), reason: "disk".into(), full };
+    if faults && machine.disk_full {
+        return Fate::Fails(disk(true));
+    }
+    if faults && machine.lemon && rng.percent(60) {
+        return Fate::Fails(if rng.percent(50) { disk(false) } else { Failure::internal("lemon") });
+    }
     if fatal && rng.percent(5) {
         return Fate::Fails(plugin(PluginFault::Fatal));
     }
     if faults && rng.percent(6) {
-        return Fate::Fails(match rng.within(0, 2) {
+        return Fate::Fails(match rng.within(0, 3) {
             0 => plugin(PluginFault::Transient),
-            1 => Failure::Disk { path: "work".into(), reason: "full".into(), full: true },
+            1 => disk(true),
+            2 => disk(false),
             // Names a map that cannot be its input where the reporter is a map itself.
             _ => Failure::Corrupt {
                 path: "run".into(),

@@ -1,14 +1,18 @@
-//! The oracle: a naive reference that sees only events and actions, and what is published. It keeps
-//! its own leases, winners, grants and failure counts in plain maps and asserts after every event
-//! that the scheduler's actions and views agree with them.
+//! The oracle: a naive reference that sees only events and actions. It keeps its own leases,
+//! winners, grants and failure counts in plain maps and asserts after every event that the
+//! scheduler's actions and views agree with them.
 
 mod aftermath;
+mod conduct;
+mod turn;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mr_model::{AttemptId, Failure, Incarnation, JobId, Retry, Stage, TaskId, WorkerId};
-use mr_scheduler::{Action, Event, JobPlan, Lease, Outcome, Scheduler};
+use mr_scheduler::{Action, Event, JobPlan, Lease, Outcome, QueueConfig, Refusal, Time};
+
+use crate::tally::Tally;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -22,13 +26,16 @@ struct Node {
     live: bool,
     draining: bool,
     slots: u32,
-    /// It was set aside before the event.
-    aside: bool,
+    host: Option<String>,
+    /// When failures of its own were, since it was last set aside.
+    failures: Vec<u64>,
+    /// Since when it is set aside.
+    aside: Option<u64>,
 }
 
 impl Node {
     fn is_open(&self) -> bool {
-        self.live && !self.draining && self.slots > 0 && !self.aside
+        self.live && !self.draining && self.slots > 0 && self.aside.is_none()
     }
 }
 
@@ -36,11 +43,14 @@ impl Node {
 struct Won {
     lease: Lease,
     step: u64,
+    partition_bytes: Vec<u64>,
 }
 
 #[derive(Debug)]
 struct ObservedJob {
     plan: JobPlan,
+    /// Number of its submission.
+    order: usize,
     done: BTreeMap<TaskId, Won>,
     ever_done: BTreeSet<AttemptId>,
     /// Attempts ever launched, with the step.
@@ -51,7 +61,6 @@ struct ObservedJob {
     /// Workers that failed a task which is not done.
     failed_on: BTreeMap<TaskId, BTreeSet<WorkerId>>,
     backups: BTreeSet<TaskId>,
-    published: BTreeMap<TaskId, Vec<Lease>>,
     ended: Option<Outcome>,
 }
 
@@ -83,9 +92,12 @@ impl ObservedJob {
 #[derive(Debug, Default)]
 pub struct Observer {
     step: u64,
+    now: u64,
     nodes: BTreeMap<WorkerId, Node>,
     leases: BTreeMap<Lease, Standing>,
     jobs: BTreeMap<JobId, ObservedJob>,
+    refused: BTreeSet<JobId>,
+    queues: BTreeMap<String, QueueConfig>,
 }
 
 /// What the event by itself asks of the actions.
@@ -93,8 +105,10 @@ pub struct Observer {
 struct Expected {
     winner: Option<Lease>,
     failed: Option<(Lease, Failure)>,
-    /// The failure complains about a map output that counted and that the attempt knew.
-    upheld: bool,
+    /// The map output that the failure complains about, where it counted and the attempt knew it.
+    upheld: Option<Lease>,
+    /// The failure ends the job.
+    fatal: bool,
     lost: Option<WorkerId>,
 }
 
@@ -103,10 +117,34 @@ impl Observer {
         self.jobs.get(job)?.ended.as_ref()
     }
 
-    /// Takes in one event with its actions and the scheduler's state after it.
-    pub fn observe(&mut self, event: &Event, actions: &[Action], scheduler: &Scheduler) {
+    /// Whether a client knows that the job was taken or not.
+    pub fn was_submitted(&self, job: &JobId) -> bool {
+        self.jobs.contains_key(job) || self.refused.contains(job)
+    }
+
+    /// Whether nothing more comes of the job.
+    pub fn is_over(&self, job: &JobId) -> bool {
+        match self.jobs.get(job) {
+            Some(job) => job.ended.is_some(),
+            None => self.refused.contains(job),
+        }
+    }
+
+    /// Winners of the tasks whose parts are the job's output.
+    pub fn winners(&self, job: &JobId) -> impl Iterator<Item = &Lease> {
+        let job = &self.jobs[job];
+        job.done.iter().filter(|(task, _)| job.commits(**task)).map(|(_, won)| &won.lease)
+    }
+
+    /// Takes in one event with its actions.
+    pub fn observe(&mut self, now: Time, event: &Event, actions: &[Action], tally: &mut Tally) {
         self.step += 1;
-        let expected = self.before(event);
+        self.now = now.0;
+        let mut expected = self.before(event, actions, tally);
+        if let Some((lease, failure)) = &expected.failed {
+            expected.fatal = self.charge(lease, failure, expected.upheld.as_ref(), tally);
+        }
+        self.reinstate_if_last();
         let running: Vec<Lease> = self.running().cloned().collect();
         for action in actions {
             self.act(event, action, &expected);
@@ -117,33 +155,14 @@ impl Observer {
             let beaten = job.done.contains_key(&lease.attempt.task);
             assert!(beaten || job.ended.is_some(), "{lease:?} was cancelled for no reason");
         }
-        self.compare(scheduler);
-        for (id, status) in scheduler.workers() {
-            self.nodes.get_mut(&id).unwrap().aside = status.set_aside;
-        }
-    }
-
-    /// A worker publishes a part at this moment: as long as the job goes on, only with the grant.
-    pub fn publish(&mut self, lease: &Lease) {
-        let job = self.jobs.get_mut(&lease.job).unwrap();
-        let task = lease.attempt.task;
-        if job.ended.is_none() {
-            assert_eq!(job.granted.get(&task), Some(lease), "published without the grant");
-        }
-        job.published.entry(task).or_default().push(lease.clone());
+        self.note(event, actions, tally);
     }
 
     /// Final checks, when everything has come to rest.
     pub fn finish(&self) {
         assert_eq!(self.leases.len(), 0, "leases left: {:?}", self.leases);
         for (id, job) in &self.jobs {
-            let outcome = job.ended.as_ref().unwrap_or_else(|| panic!("job {id} did not end"));
-            if *outcome != Outcome::Succeeded {
-                continue;
-            }
-            for (task, won) in job.done.iter().filter(|(task, _)| job.commits(**task)) {
-                assert!(job.published[task].contains(&won.lease), "{id} {task}: winner did not publish");
-            }
+            assert!(job.ended.is_some(), "job {id} did not end");
         }
     }
 
@@ -151,10 +170,14 @@ impl Observer {
         self.leases.iter().filter(|(_, standing)| **standing == Standing::Running).map(|(lease, _)| lease)
     }
 
-    fn before(&mut self, event: &Event) -> Expected {
+    fn node(&mut self, worker: WorkerId, incarnation: Incarnation) -> Option<&mut Node> {
+        self.nodes.get_mut(&worker).filter(|node| node.live && node.incarnation == incarnation)
+    }
+
+    fn before(&mut self, event: &Event, actions: &[Action], tally: &mut Tally) -> Expected {
         let mut expected = Expected::default();
         match event {
-            Event::WorkerJoined { worker, incarnation, slots, .. } => {
+            Event::WorkerJoined { worker, incarnation, slots, host } => {
                 let known = self.nodes.get(worker);
                 if known.is_none_or(|node| node.incarnation < *incarnation) {
                     if known.is_some_and(|node| node.live) {
@@ -166,26 +189,38 @@ impl Observer {
                         live: true,
                         draining: false,
                         slots: *slots,
-                        aside: false,
+                        host: host.clone(),
+                        failures: Vec::new(),
+                        aside: None,
                     };
                     self.nodes.insert(*worker, node);
                 }
             }
             Event::WorkerLost { worker, incarnation, .. } => {
-                let node = self.nodes.get_mut(worker);
-                if let Some(node) = node.filter(|node| node.live && node.incarnation == *incarnation) {
+                if let Some(node) = self.node(*worker, *incarnation) {
                     node.live = false;
+                    node.aside = None;
                     expected.lost = Some(*worker);
                     self.drop_leases(*worker);
                 }
             }
             Event::WorkerDraining { worker, incarnation } => {
-                let node = self.nodes.get_mut(worker);
-                if let Some(node) = node.filter(|node| node.live && node.incarnation == *incarnation) {
+                if let Some(node) = self.node(*worker, *incarnation) {
                     node.draining = true;
                 }
             }
-            Event::JobSubmitted { job, plan } => self.submit(job, plan),
+            Event::WorkerResized { worker, incarnation, slots } => {
+                if let Some(node) = self.node(*worker, *incarnation) {
+                    tally.see("resized");
+                    node.slots = *slots;
+                }
+            }
+            Event::WorkerReinstated { worker, incarnation } => self.reinstate(*worker, *incarnation, tally),
+            Event::QueuesChanged { queues } => {
+                tally.see("queues changed");
+                self.queues = queues.clone();
+            }
+            Event::JobSubmitted { job, plan } => self.submit(job, plan, actions),
             Event::AttemptFinished { lease, .. } | Event::Committed { lease, .. } => {
                 let standing = self.leases.remove(lease);
                 expected.winner = (standing == Some(Standing::Running)).then(|| lease.clone());
@@ -197,8 +232,8 @@ impl Observer {
                 let job = &self.jobs[&lease.job];
                 expected.failed = Some((lease.clone(), failure.clone()));
                 if let (Retry::AfterMap(map), Stage::Reduce) = (failure.retry(), lease.attempt.task.stage) {
-                    let known = |won: &Won| won.step <= job.launched[&lease.attempt];
-                    expected.upheld = job.done.get(&map).is_some_and(known);
+                    let won = job.done.get(&map).filter(|won| won.step <= job.launched[&lease.attempt]);
+                    expected.upheld = won.map(|won| won.lease.clone());
                 }
             }
             Event::AttemptCancelled { lease } => {
@@ -215,9 +250,25 @@ impl Observer {
         expected
     }
 
-    fn submit(&mut self, id: &JobId, plan: &JobPlan) {
-        self.jobs.entry(id.clone()).or_insert_with(|| ObservedJob {
+    fn submit(&mut self, id: &JobId, plan: &JobPlan, actions: &[Action]) {
+        let exists = plan.queue == "default" || self.queues.contains_key(&plan.queue);
+        if self.jobs.contains_key(id) {
+            return;
+        }
+        let refused = |action: &Action| match action {
+            Action::JobRefused { job, refusal: Refusal::Queue { queue, known } } => {
+                job == id && *queue == plan.queue && known.iter().any(|name| name == "default")
+            }
+            _ => false,
+        };
+        assert_eq!(!exists, actions.iter().any(refused), "{id} in {:?}", plan.queue);
+        if !exists {
+            self.refused.insert(id.clone());
+            return;
+        }
+        let job = ObservedJob {
             plan: plan.clone(),
+            order: self.jobs.len(),
             done: BTreeMap::new(),
             ever_done: BTreeSet::new(),
             launched: BTreeMap::new(),
@@ -226,9 +277,9 @@ impl Observer {
             failures: BTreeMap::new(),
             failed_on: BTreeMap::new(),
             backups: BTreeSet::new(),
-            published: BTreeMap::new(),
             ended: None,
-        });
+        };
+        self.jobs.insert(id.clone(), job);
     }
 
     fn drop_leases(&mut self, worker: WorkerId) {
@@ -237,9 +288,7 @@ impl Observer {
 
     fn act(&mut self, event: &Event, action: &Action, expected: &Expected) {
         match action {
-            Action::Launch { lease } if matches!(event, Event::Heartbeat { .. }) => {
-                assert_eq!(self.leases.get(lease), Some(&Standing::Running), "resent {lease:?}");
-            }
+            Action::Launch { lease } if matches!(event, Event::Heartbeat { .. }) && self.holds(lease) => {}
             Action::Launch { lease } => self.check_launch(event, lease),
             Action::Cancel { lease } => {
                 if let Some(standing) = self.leases.get_mut(lease) {
@@ -247,7 +296,7 @@ impl Observer {
                 }
             }
             Action::GrantCommit { lease } => {
-                assert_eq!(self.leases.get(lease), Some(&Standing::Running), "granted {lease:?}");
+                assert!(self.holds(lease), "granted {lease:?}");
                 let job = self.jobs.get_mut(&lease.job).unwrap();
                 assert!(job.ended.is_none() && job.asked.contains(&lease.attempt));
                 let earlier = job.granted.insert(lease.attempt.task, lease.clone());
@@ -263,9 +312,14 @@ impl Observer {
                 if job.commits(task) {
                     assert_eq!(job.granted.get(&task), Some(lease), "won without the grant");
                 }
+                let partition_bytes = match event {
+                    Event::AttemptFinished { report, .. } => report.partition_bytes.clone(),
+                    _ => Vec::new(),
+                };
                 job.ever_done.insert(lease.attempt);
                 job.failed_on.remove(&task);
-                let earlier = job.done.insert(task, Won { lease: lease.clone(), step: self.step });
+                let won = Won { lease: lease.clone(), step: self.step, partition_bytes };
+                let earlier = job.done.insert(task, won);
                 assert!(earlier.is_none(), "{task} was done twice: {earlier:?}");
             }
             Action::MapOutputsLost { job, worker, incarnation, maps } => {
@@ -285,22 +339,29 @@ impl Observer {
                 let node = self.nodes.get(worker);
                 assert!(node.is_none_or(|node| !node.live || node.incarnation != *incarnation));
             }
-            Action::JobRefused { .. } => panic!("{action:?}"),
+            Action::JobRefused { job, .. } => assert!(self.refused.contains(job), "{action:?}"),
         }
+    }
+
+    fn holds(&self, lease: &Lease) -> bool {
+        self.leases.get(lease) == Some(&Standing::Running)
     }
 
     fn check_launch(&mut self, event: &Event, lease: &Lease) {
         let node = &self.nodes[&lease.worker];
-        assert!(node.live && !node.draining && node.incarnation == lease.incarnation, "{lease:?} {node:?}");
-        let held = self.leases.keys().filter(|held| held.worker == lease.worker).count();
-        assert!(held < node.slots as usize, "worker {:?} is full", lease.worker);
+        assert!(node.is_open() && node.incarnation == lease.incarnation, "{lease:?} {node:?}");
+        assert!(self.has_free(lease.worker), "worker {:?} is full", lease.worker);
+        let is_backup = matches!(event, Event::BackupDue { .. });
+        if !is_backup {
+            self.check_turn(lease);
+            self.check_place(lease);
+        }
         let task = lease.attempt.task;
         let siblings: Vec<Lease> =
             self.running().filter(|l| l.job == lease.job && l.attempt.task == task).cloned().collect();
-        let used = self.running().filter(|l| l.job == lease.job).count();
+        assert!(self.has_room(&lease.job), "over a cap");
         let job = self.jobs.get_mut(&lease.job).unwrap();
         assert!(job.ended.is_none() && !job.done.contains_key(&task));
-        assert!(job.plan.slots_max.is_none_or(|cap| used < cap as usize), "over the job's cap");
         assert!(job.launched.insert(lease.attempt, self.step).is_none(), "{:?} used twice", lease.attempt);
         let failures = job.failures.get(&task).copied().unwrap_or(0);
         assert!(failures < job.attempts_max(), "{task} had its attempts");

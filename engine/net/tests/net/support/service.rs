@@ -187,9 +187,19 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(identity: &Identity, roles: &[NodeRole], mut service: Service, limits: Limits) -> Self {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listener = Listener::bind(any, identity, roles, limits).unwrap();
+    pub fn start(identity: &Identity, roles: &[NodeRole], service: Service, limits: Limits) -> Self {
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), identity, roles, service, limits)
+    }
+
+    /// Starts a server at an address of the caller's choice.
+    pub fn start_at(
+        address: SocketAddr,
+        identity: &Identity,
+        roles: &[NodeRole],
+        mut service: Service,
+        limits: Limits,
+    ) -> Self {
+        let listener = Listener::bind(address, identity, roles, limits).unwrap();
         let events = service.seen.take().unwrap();
         let (gate, written) = (service.gate.clone(), service.written.clone());
         let server = Server::new(listener, Arc::new(service));

@@ -1,11 +1,12 @@
 //! What must have come of an event once its actions are in: wins, charged failures, lost outputs, the
 //! end of a job.
 
-use mr_model::{AttemptId, Failure, JobId, Retry, Stage, TaskId};
+use mr_model::{AttemptId, JobId, Stage, TaskId};
 use mr_scheduler::{Action, Event, JobTotals, Lease, Outcome};
 
 use super::{Expected, Node, Observer, Won};
 use crate::machine::report_of;
+use crate::tally::Tally;
 
 impl Observer {
     pub(super) fn check_end(&mut self, id: &JobId, outcome: &Outcome, totals: &JobTotals) {
@@ -19,7 +20,7 @@ impl Observer {
                 let mut reference = JobTotals::default();
                 let maps = (0..job.maps()).map(TaskId::map);
                 for task in maps.chain((0..job.plan.reducers).map(TaskId::reduce)) {
-                    let report = report_of(AttemptId { task, attempt: 0 });
+                    let report = report_of(id, AttemptId { task, attempt: 0 }, job.plan.reducers);
                     let sum = match task.stage {
                         Stage::Map => &mut reference.maps,
                         Stage::Reduce => &mut reference.reduces,
@@ -66,45 +67,39 @@ impl Observer {
             assert!(failed.is_none(), "{event:?}: {failed:?}");
             return;
         };
-        let fatal = self.charge(lease, failure, expected.upheld, actions);
+        let lost = actions.iter().any(|action| matches!(action, Action::MapOutputsLost { .. }));
+        match &expected.upheld {
+            None => assert!(!lost, "an output is lost for no reason"),
+            Some(output) => {
+                let job = &self.jobs[&lease.job];
+                let kept = job.done.get(&output.attempt.task).is_some_and(|won| won.lease == *output);
+                assert!(!kept || job.ended.is_some(), "the lost output still counts");
+            }
+        }
         let told = Outcome::Failed { attempt: lease.attempt, failure: failure.clone() };
-        assert_eq!(ended(&lease.job), fatal.then_some(&told), "{event:?}");
+        assert_eq!(ended(&lease.job), expected.fatal.then_some(&told), "{event:?}");
     }
 
-    /// Counts a failure; true when the job has to end.
-    fn charge(&mut self, lease: &Lease, failure: &Failure, upheld: bool, actions: &[Action]) -> bool {
-        let job = self.jobs.get_mut(&lease.job).unwrap();
-        let task = lease.attempt.task;
-        let charged = match failure.retry() {
-            Retry::Never => return true,
-            Retry::AfterMap(map) if task.stage == Stage::Reduce => {
-                let lost = |action: &Action| matches!(action, Action::MapOutputsLost { .. });
-                if !upheld {
-                    assert!(!actions.iter().any(lost), "a stale complaint was upheld");
-                    return false;
+    /// Counts what kinds of trouble there were.
+    pub(super) fn note(&self, event: &Event, actions: &[Action], tally: &mut Tally) {
+        let words = matches!(
+            event,
+            Event::AttemptFinished { .. } | Event::AttemptFailed { .. } | Event::Committed { .. }
+        );
+        if matches!(event, Event::CommitRequested { .. }) && actions.is_empty() {
+            tally.see("grant awaited");
+        }
+        for action in actions {
+            match action {
+                Action::Launch { .. } if matches!(event, Event::BackupDue { .. }) => tally.see("backup"),
+                Action::Fence { .. } => tally.see("fenced"),
+                Action::MapOutputsLost { .. } => tally.see("map rerun"),
+                Action::GrantCommit { .. } if !matches!(event, Event::CommitRequested { .. }) => {
+                    tally.see("grant passed");
                 }
-                let holder = actions.iter().find_map(|action| match action {
-                    Action::MapOutputsLost { worker, .. } => Some(*worker),
-                    _ => None,
-                });
-                job.failed_on.entry(map).or_default().extend(holder);
-                job.failed_on.entry(task).or_default().insert(lease.worker);
-                let current = job.done.contains_key(&map);
-                assert!(!current || job.ended.is_some(), "the lost output still counts");
-                map
+                Action::Cancel { .. } if words && actions.len() == 1 => tally.see("late word"),
+                _ => {}
             }
-            _ => {
-                let failed_on = job.failed_on.entry(task).or_default();
-                failed_on.insert(lease.worker);
-                let elsewhere = self.nodes.iter().any(|(id, node)| node.is_open() && !failed_on.contains(id));
-                if elsewhere && matches!(failure, Failure::Disk { full: true, .. }) {
-                    return false;
-                }
-                task
-            }
-        };
-        let failures = job.failures.entry(charged).or_default();
-        *failures += 1;
-        *failures >= job.plan.attempts_max.max(1)
+        }
     }
 }

@@ -1,25 +1,20 @@
-//! The scheduler's own views against the reference, after every event.
+//! The scheduler's own views against the reference.
 
-use mr_model::Stage;
-use mr_scheduler::Scheduler;
+use mr_model::{Stage, WorkerId};
+use mr_scheduler::{Scheduler, WorkerStatus};
 
 use super::{Observer, Standing};
 
 impl Observer {
-    pub(super) fn compare(&self, scheduler: &Scheduler) {
+    /// Compares everything that the scheduler shows after the events so far.
+    pub fn compare(&self, scheduler: &Scheduler) {
         let mut all_have_room = true;
         for (id, status) in scheduler.workers() {
-            let node = &self.nodes[&id];
-            assert_eq!((status.incarnation, status.live), (node.incarnation, node.live));
-            let count = |standing| {
-                self.leases.iter().filter(|(lease, s)| lease.worker == id && **s == standing).count()
-            };
-            let (running, cancelled) = (count(Standing::Running), count(Standing::Cancelled));
-            assert_eq!((status.running, status.cancelled), (running, cancelled), "{id:?}");
-            let open = node.live && !node.draining && !status.set_aside;
-            all_have_room &= !open || running + cancelled < node.slots as usize;
+            self.compare_worker(id, &status);
+            let held = status.running + status.cancelled;
+            all_have_room &= !self.nodes[&id].is_open() || held < status.slots as usize;
         }
-        let open = self.nodes.values().any(|node| node.live && !node.draining);
+        let open = self.nodes.values().any(super::Node::is_open);
         for (id, job) in &self.jobs {
             let status = scheduler.job(id);
             assert_eq!(status.is_none(), job.ended.is_some(), "{id}");
@@ -31,8 +26,7 @@ impl Observer {
                 assert_eq!(counts.done, job.done_in(stage));
             }
             // Slots never lie idle while a task could use them.
-            let below_cap = job.plan.slots_max.is_none_or(|cap| attempts < cap as usize);
-            if open && all_have_room && below_cap {
+            if open && all_have_room && self.has_room(id) {
                 assert_eq!(status.maps.pending, 0, "{id}: a map waits beside free slots");
                 let maps_done = status.maps.done == status.maps.total;
                 assert!(!maps_done || status.reduces.pending == 0, "{id}: a reduce waits beside free slots");
@@ -45,5 +39,24 @@ impl Observer {
                 assert!(node.live && node.incarnation == output.incarnation, "output of a dead worker");
             }
         }
+        let open_jobs = || self.jobs.values().filter(|job| job.ended.is_none());
+        for (name, status) in scheduler.queues() {
+            assert_eq!(status.attempts, self.used_by_queue(name), "queue {name}");
+            assert_eq!(status.jobs, open_jobs().filter(|job| job.plan.queue == name).count());
+            assert_eq!(status.config, self.queues.get(name).cloned().unwrap_or_default());
+        }
+    }
+
+    fn compare_worker(&self, id: WorkerId, status: &WorkerStatus) {
+        let node = &self.nodes[&id];
+        assert_eq!((status.incarnation, status.live), (node.incarnation, node.live));
+        assert_eq!((status.slots, status.set_aside), (node.slots, node.aside.is_some()), "{id:?} {node:?}");
+        let count =
+            |standing| self.leases.iter().filter(|(lease, s)| lease.worker == id && **s == standing).count();
+        let (running, cancelled) = (count(Standing::Running), count(Standing::Cancelled));
+        assert_eq!((status.running, status.cancelled), (running, cancelled), "{id:?}");
+        let open = self.jobs.values().filter(|job| job.ended.is_none());
+        let kept = open.flat_map(|job| job.done.iter().filter(|(task, _)| !job.commits(**task)));
+        assert_eq!(status.outputs, kept.filter(|(_, won)| won.lease.worker == id).count(), "{id:?}");
     }
 }

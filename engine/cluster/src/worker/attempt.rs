@@ -1,0 +1,146 @@
+//! One attempt from its order to its end: waits for a slot, gets description and input, runs, reports.
+//!
+//! Everything that can be wrong with what the coordinator or another worker sent ends here as a failure
+//! of the attempt. Must not touch the worker's state: what came of it goes to the owner as a
+//! [`Finished`].
+
+use std::sync::Arc;
+
+use mr_model::{Failure, Stage};
+use mr_runtime::{AttemptDone, Product, Progress, TaskInput, run_attempt};
+use mr_scheduler::Lease;
+use mr_shuffle::MapOutput;
+use tokio::sync::Semaphore;
+
+use super::ask::Asker;
+use super::cancel::Cancel;
+use super::disk;
+use super::fetch::{Input, Wanted, gather};
+use super::jobs::{Jobs, Ready, decode};
+use super::lines::Lines;
+use super::outputs::Outputs;
+use super::share::Share;
+use super::source::Fetcher;
+use super::thread::on_thread;
+use crate::protocol::{AttemptEnd, CoordinatorKey, TaskOrder};
+
+/// Largest end of an attempt, in bytes as sent: the rest of a message is its log.
+const END_BYTES_MAX: usize = mr_net::limits::CONTROL_BYTES_MAX - 2 * crate::protocol::LOG_BYTES_MAX;
+
+/// What the attempts of one life share.
+pub(super) struct Shop {
+    /// Asks the coordinator.
+    pub asker: Asker,
+    /// Jobs that are ready.
+    pub jobs: Jobs,
+    /// Map outputs of this worker.
+    pub outputs: Outputs,
+    /// Connections to other workers.
+    pub fetcher: Arc<Fetcher>,
+    /// One permit for each attempt that may run at once.
+    pub slots: Semaphore,
+    /// Space of the data folder's disk that stays free, in bytes.
+    pub disk_reserve_bytes: u64,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// Which, where.
+    pub lease: Lease,
+    /// How it ended.
+    pub end: AttemptEnd,
+    /// Its plugin's last log lines.
+    pub log: Vec<String>,
+    /// Its map output, to be kept.
+    pub output: Option<MapOutput>,
+}
+
+/// Runs an attempt to its end.
+pub(super) async fn attend(shop: Arc<Shop>, lease: Lease, cancel: Cancel, share: Arc<Share>) -> Finished {
+    let lines = Lines::default();
+    let (end, output) = match shop.work(&lease, &cancel, &share, &lines).await {
+        Ok(done) => done,
+        Err(Failure::Cancelled) if cancel.is_cancelled() => (AttemptEnd::Cancelled, None),
+        Err(failure) => (AttemptEnd::Failed(failure), None),
+    };
+    Finished { lease, end, log: lines.take(), output }
+}
+
+impl Shop {
+    async fn work(
+        &self,
+        lease: &Lease,
+        cancel: &Cancel,
+        share: &Arc<Share>,
+        lines: &Lines,
+    ) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
+        let slot = cancel.unless_cancelled(self.slots.acquire()).await.ok_or(Failure::Cancelled)?;
+        let _slot = slot.map_err(|_| Failure::internal("the worker's slots are closed"))?;
+        let prepared = cancel.unless_cancelled(self.prepare(lease, share));
+        let (ready, input, held) = prepared.await.ok_or(Failure::Cancelled)??;
+        let task = lease.attempt.task;
+        let name = format!("{}-{}-{}", task.stage, task.index, lease.attempt.attempt);
+        let (attempt, progress) = (lease.attempt, Progress::of_attempt(&input));
+        share.begun(progress.clone());
+        let (log, running) = (lines.forward(), cancel.running().clone());
+        let done = on_thread(name, move || {
+            let done = run_attempt(&ready.job, attempt, &input, &progress, Some(log), &running);
+            // What was fetched is there until here, whoever waits.
+            drop(held);
+            done
+        })
+        .await?;
+        finish(done)
+    }
+
+    /// Gets everything that the attempt needs onto this machine.
+    async fn prepare(&self, lease: &Lease, share: &Arc<Share>) -> Result<(Ready, TaskInput, Input), Failure> {
+        let ready = self.jobs.ready(&lease.job, &self.asker).await?;
+        disk::check(&ready.dir, 0, self.disk_reserve_bytes).await?;
+        let what = format!("the order for {} of job {}", lease.attempt, lease.job);
+        let key = CoordinatorKey::Task { job: lease.job.clone(), attempt: lease.attempt };
+        let order: TaskOrder = decode(&self.asker.description(&key, &what).await?, &what)?;
+        let wrong = |reason: &str| Err(Failure::internal(format!("{what} {reason}")));
+        match (order, lease.attempt.task.stage) {
+            (TaskOrder::Map(split), Stage::Map) if split.index == lease.attempt.task.index => {
+                Ok((ready, TaskInput::Map(split), Input::default()))
+            }
+            (TaskOrder::Reduce { sources, outputs }, Stage::Reduce) => {
+                if lease.attempt.task.index >= ready.reducers {
+                    return wrong("names a partition that the job does not have");
+                }
+                let wanted = Wanted {
+                    job: lease.job.clone(),
+                    attempt: lease.attempt,
+                    us: (lease.worker, lease.incarnation),
+                    sources,
+                    outputs,
+                    dir: ready.dir.clone(),
+                    disk_reserve_bytes: self.disk_reserve_bytes,
+                };
+                let mut held = gather(&self.fetcher, &self.outputs, wanted, share).await?;
+                let segments = std::mem::take(&mut held.segments);
+                Ok((ready, TaskInput::Reduce(segments), held))
+            }
+            _ => wrong("is for another task"),
+        }
+    }
+}
+
+/// Turns what an attempt left behind into what is said of it.
+fn finish(done: AttemptDone) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
+    let AttemptDone { product, report, facts } = done;
+    let (end, output) = match product {
+        Product::Runs(output) => (AttemptEnd::Output { report, facts }, Some(output)),
+        Product::Part(pending) => (AttemptEnd::Part { report, facts, part: pending.hand_over() }, None),
+    };
+    match postcard::to_stdvec(&end) {
+        Ok(bytes) if bytes.len() <= END_BYTES_MAX => Ok((end, output)),
+        Ok(bytes) => Err(Failure::internal(format!(
+            "the report of the attempt has {} bytes, and {END_BYTES_MAX} are allowed",
+            bytes.len()
+        ))),
+        Err(error) => Err(Failure::internal(format!("the report of the attempt cannot be sent: {error}"))),
+    }
+}

@@ -1,0 +1,189 @@
+//! What a worker has for as long as its process lives, whatever becomes of its lives: sockets, data
+//! folder, memory, components, map outputs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mr_model::Incarnation;
+use mr_model::limit::RECORD_BYTES_DEFAULT;
+use mr_net::{Dialer, Listener, NodeRole, Server};
+use mr_runtime::MemoryPlan;
+use mr_sandbox::{Sandbox, SandboxOptions};
+use mr_shuffle::MemoryPool;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::components::Components;
+use super::data::DataDir;
+use super::disk;
+use super::jobs::Memory;
+use super::link::random;
+use super::outputs::Outputs;
+use super::serve::Serve;
+use super::source::Fetcher;
+use super::{WorkerError, WorkerOptions};
+use crate::protocol::Registration;
+
+/// How often the free space of the data folder is looked at.
+const DISK_PERIOD: Duration = Duration::from_secs(1);
+
+/// What all lives of a worker share.
+pub(super) struct House {
+    pub options: WorkerOptions,
+    pub data: DataDir,
+    pub dialer: Dialer,
+    pub outputs: Outputs,
+    pub fetcher: Arc<Fetcher>,
+    pub components: Components,
+    pub memory: Memory,
+    /// Free space of the data folder, in bytes, as last measured.
+    pub disk: watch::Receiver<u64>,
+    measuring: JoinHandle<()>,
+    instance: u64,
+    address: String,
+    host: String,
+}
+
+impl House {
+    /// Takes the data folder, binds the sockets, starts the sandbox; refuses what cannot work.
+    pub async fn open(options: WorkerOptions) -> Result<(Self, Server<Serve>), WorkerError> {
+        check(&options)?;
+        let memory = memory(&options)?;
+        let path = options.data_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || DataDir::open(&path)).await;
+        let data = opened.map_err(|error| WorkerError::Data {
+            path: options.data_dir.clone(),
+            reason: error.to_string(),
+        })??;
+        let cache_dir = options.cache_dir.clone().unwrap_or_else(|| data.compiled());
+        let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(cache_dir) })?;
+        let limits = options.limits.clone();
+        let listener =
+            Listener::bind(options.listen, &options.identity, &[NodeRole::Worker], limits.clone())?;
+        let dialer = Dialer::new(&options.identity, limits)?;
+        let host = host_name();
+        let address = advertised(options.advertise.as_deref(), listener.address(), &host);
+        let (measured, disk) = watch::channel(disk::measure(data.path().to_owned()).await);
+        let outputs = Outputs::default();
+        let server = Server::new(listener, Arc::new(Serve::new(outputs.clone())));
+        let house = Self {
+            fetcher: Arc::new(Fetcher::new(dialer.clone())),
+            components: Components::new(data.components(), sandbox),
+            measuring: tokio::spawn(measure(data.path().to_owned(), measured)),
+            instance: random(),
+            outputs,
+            memory,
+            disk,
+            data,
+            dialer,
+            address,
+            host,
+            options,
+        };
+        tracing::info!(worker = house.name(), address = %house.address, slots = house.options.slots, "worker ready");
+        Ok((house, server))
+    }
+
+    /// The worker's name.
+    pub fn name(&self) -> &str {
+        self.options.identity.node().name()
+    }
+
+    /// What a life registers with; the slots are those at the time.
+    pub fn registration(
+        &self,
+        incarnation: Incarnation,
+        slots: Arc<AtomicU32>,
+    ) -> impl Fn() -> Registration + Send + Sync + 'static {
+        let (instance, address, host) = (self.instance, self.address.clone(), self.host.clone());
+        move || Registration {
+            incarnation,
+            instance,
+            slots: slots.load(Ordering::Relaxed),
+            address: address.clone(),
+            host: host.clone(),
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.measuring.abort();
+    }
+}
+
+/// Looks at the disk again and again.
+async fn measure(path: std::path::PathBuf, measured: watch::Sender<u64>) {
+    loop {
+        tokio::time::sleep(DISK_PERIOD).await;
+        measured.send_replace(disk::measure(path.clone()).await);
+    }
+}
+
+fn check(options: &WorkerOptions) -> Result<(), WorkerError> {
+    let node = options.identity.node();
+    if node.role() != NodeRole::Worker {
+        return Err(WorkerError::Role { node: node.clone() });
+    }
+    let port = options
+        .coordinator
+        .rsplit_once(':')
+        .map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if port != Some(true) {
+        return Err(WorkerError::Coordinator { address: options.coordinator.clone() });
+    }
+    if options.slots == 0 {
+        return Err(WorkerError::Slots);
+    }
+    Ok(())
+}
+
+/// The memory that attempts share, if there is enough for any.
+fn memory(options: &WorkerOptions) -> Result<Memory, WorkerError> {
+    let slots = usize::try_from(options.slots).unwrap_or(usize::MAX);
+    let plan = MemoryPlan::new(options.memory_bytes, slots, None, true, RECORD_BYTES_DEFAULT);
+    let plan = plan.map_err(|error| WorkerError::Memory {
+        budget: error.budget,
+        least: error.least,
+        slots: options.slots,
+    })?;
+    Ok(Memory { budget: options.memory_bytes, slots, pool: MemoryPool::new(plan.pool) })
+}
+
+/// Where others reach this worker.
+fn advertised(advertise: Option<&str>, bound: SocketAddr, host: &str) -> String {
+    match advertise {
+        Some(address) if address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+            address.to_owned()
+        }
+        Some(name) => format!("{name}:{}", bound.port()),
+        None if bound.ip().is_unspecified() => format!("{host}:{}", bound.port()),
+        None => bound.to_string(),
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_told_an_address_that_they_can_dial() {
+        let cases = [
+            (None, "10.0.0.7:4100", "10.0.0.7:4100"),
+            (None, "0.0.0.0:4100", "node7:4100"),
+            (None, "[::]:4100", "node7:4100"),
+            (Some("node7.lan"), "0.0.0.0:4100", "node7.lan:4100"),
+            (Some("gate:9000"), "10.0.0.7:4100", "gate:9000"),
+            (Some("[2001:db8::7]:9000"), "[::]:4100", "[2001:db8::7]:9000"),
+        ];
+        for (advertise, bound, told) in cases {
+            assert_eq!(advertised(advertise, bound.parse().unwrap(), "node7"), told);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The job of the sweep: identity stages over three tiny splits, two reducers.
+
+use std::fs;
+use std::path::Path;
+
+use mr_cluster::protocol::{OutputRequest, Share, SubmittedPlan};
+use mr_model::limit::BATCH_BYTES;
+use mr_model::{JobLimits, Partitioning};
+use mr_runtime::{JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
+
+use crate::scene::job;
+
+/// Map tasks.
+pub const MAPS: u32 = 3;
+/// Reduce tasks.
+pub const REDUCERS: u32 = 2;
+
+/// The plan as a client hands it in.
+pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> SubmittedPlan {
+    let input = dir.join("input");
+    if !input.exists() {
+        fs::write(&input, "abcdefghi\n".repeat(MAPS as usize)).unwrap();
+    }
+    let plan = Plan::new(JobRequest {
+        id: job(),
+        stages: Stages::default(),
+        inputs: vec![input.to_str().unwrap().to_owned()],
+        output: OutputTarget::Stdout,
+        params: Vec::new(),
+        reducers: Some(REDUCERS),
+        input_format: None,
+        output_format: None,
+        partitioning: Some(Partitioning::Hash),
+        split_bytes: 10,
+        batch_bytes: BATCH_BYTES,
+        memory_bytes: 64 << 20,
+        guest_memory_bytes: None,
+        workers: 1,
+        limits: JobLimits::default(),
+        work_dir: dir.to_owned(),
+    })
+    .unwrap();
+    assert_eq!(plan.splits.len(), MAPS as usize);
+    let description = plan.describe(SpreadDescription::Hash, dir.to_owned());
+    SubmittedPlan { record: plan.record(), description, splits: plan.splits, output, share }
+}

@@ -1,0 +1,101 @@
+//! What an attempt needs to know, as plain data that can be sent: the job, and what one task works on.
+//! Must not hold anything of the machine that planned the job but paths that every worker sees.
+
+use std::path::PathBuf;
+
+use mr_model::{InputFormat, JobSpec, Partitioning, Role, limit, path_serde};
+use mr_shuffle::StoredSegment;
+use mr_storage::Split;
+use serde::{Deserialize, Serialize};
+
+use crate::request::Stages;
+
+/// A job as its attempts see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobDescription {
+    /// The job.
+    pub spec: JobSpec,
+    /// Whether text reaches the mapper as chunks of lines.
+    pub chunks: bool,
+    /// BLAKE3 of the component of each role, in hex.
+    pub roles: Vec<(Role, String)>,
+    /// How keys are spread over the reducers.
+    pub spread: SpreadDescription,
+    /// Linear memory that the guests of one slot share, in bytes, where the job asks for it.
+    pub guest_memory_bytes: Option<u64>,
+    /// Folder for parts that are not committed and for rejects.
+    #[serde(with = "path_serde")]
+    pub part_dir: PathBuf,
+}
+
+/// How keys are spread over the reducers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SpreadDescription {
+    /// By the engine's stable hash.
+    Hash,
+    /// By range: a boundary is the first key of the partition behind it. Fewer boundaries than
+    /// reducers, in order.
+    Range(Vec<Vec<u8>>),
+    /// By the job's partitioner component.
+    Plugin,
+}
+
+/// What one task works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskInput {
+    /// A split of the input.
+    Map(Split),
+    /// The segments of a partition, from all map tasks.
+    Reduce(Vec<StoredSegment>),
+}
+
+impl JobDescription {
+    /// Checks what a peer may have sent: limits within those of the engine, boundaries in order, and
+    /// components as described. Answers what is wrong.
+    pub(crate) fn check(&self, stages: &Stages) -> Result<(), String> {
+        let JobSpec { limits, params, reducers, .. } = &self.spec;
+        if self.spec.batch_bytes == 0 || u64::from(self.spec.batch_bytes) > limit::BATCH_BYTES_MAX {
+            return Err(format!("its batches are of {} bytes", self.spec.batch_bytes));
+        }
+        if limits.record_bytes_max > limit::RECORD_BYTES_MAX || limits.rejects_max > limit::REJECTS_MAX {
+            return Err("its limits are over the engine's".into());
+        }
+        if params.len() > limit::PARAMS_MAX || *reducers > limit::REDUCERS_MAX {
+            return Err("it has too many parameters or reducers".into());
+        }
+        if let InputFormat::Fixed { bytes, .. } = self.spec.input_format
+            && u64::from(bytes) > limit::RECORD_BYTES_MAX
+        {
+            return Err(format!("its records are of {bytes} bytes"));
+        }
+        let is_spread = match (&self.spread, self.spec.partitioning) {
+            (SpreadDescription::Hash, Partitioning::Hash)
+            | (SpreadDescription::Plugin, Partitioning::Plugin) => true,
+            (SpreadDescription::Range(boundaries), Partitioning::Range) => {
+                boundaries.len() < (*reducers).max(1) as usize && boundaries.is_sorted()
+            }
+            _ => false,
+        };
+        if !is_spread {
+            return Err("its keys are spread otherwise than it says".into());
+        }
+        self.check_roles(stages)
+    }
+
+    fn check_roles(&self, stages: &Stages) -> Result<(), String> {
+        for role in Role::ALL {
+            let described =
+                self.roles.iter().find(|(known, _)| *known == role).map(|(_, hash)| hash.as_str());
+            if described != stages.role(role).map(|plugin| plugin.hash()) {
+                return Err(format!("its {role} is not the component that was loaded"));
+            }
+        }
+        if self.spread == SpreadDescription::Plugin && self.spec.reducers > 0 && stages.partitioner.is_none()
+        {
+            return Err("it has no partitioner".into());
+        }
+        Ok(())
+    }
+}
