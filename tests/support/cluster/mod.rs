@@ -27,7 +27,7 @@ use super::job::names;
 use super::process::{command, run, shared_cache};
 
 pub use self::client::Client;
-pub use self::handed::{Handed, number};
+pub use self::handed::number;
 pub use self::link::{Link, Weather};
 pub use self::work::Work;
 
