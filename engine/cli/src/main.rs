@@ -44,10 +44,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Workers(args) => remote::workers::run(&args)?,
         Command::Cluster(command) => return cluster::run(&command),
         Command::Coordinator(args) => cluster::coordinator::run(&args)?,
-        Command::Worker(args) => match (&args.command, &args.run) {
-            (Some(WorkerCommand::Drain(args)), _) => remote::workers::drain(args)?,
-            (None, Some(args)) => cluster::worker::run(args)?,
-            (None, None) => return Err(cluster::worker::incomplete().into()),
+        Command::Worker(args) => match &args.command {
+            Some(WorkerCommand::Drain(args)) => remote::workers::drain(args)?,
+            None => cluster::worker::run(&args.run)?,
         },
         Command::Completions(args) => completions::run(&args)?,
     }

@@ -118,6 +118,12 @@ impl Plan {
         let output_format =
             request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
         let splits = plan_splits(&files, format, request.split_bytes)?;
+        if reducers == 0 && splits.len() > REDUCERS_MAX as usize {
+            return Err(PlanError::Options(format!(
+                "without reducers each of the {} splits makes a part, and {REDUCERS_MAX} are allowed; raise --split-size",
+                splits.len()
+            )));
+        }
         let any_guest = Role::ALL.iter().any(|role| stages.role(*role).is_some());
         let memory = MemoryPlan::new(
             request.memory_bytes,

@@ -143,7 +143,9 @@ pub enum Action {
         /// Which attempt, where.
         lease: Lease,
     },
-    /// Tell the attempt to publish its part. Not revoked as long as the worker holds its lease.
+    /// The attempt may publish its part: tell it to, or publish the part in its place, and then say
+    /// [`crate::Event::Committed`]. Not revoked as long as the worker holds its lease. A driver that
+    /// does not have what it needs for that (after a restart) waits until the attempt asks again.
     GrantCommit {
         /// Which attempt, where.
         lease: Lease,

@@ -85,8 +85,9 @@ impl Default for QueueConfig {
     }
 }
 
-/// Settings of a [`crate::Scheduler`]. None of them is needed to replay a journal: each takes effect
-/// only through events that [`crate::Scheduler::due`] tells, so a restarted driver may have others.
+/// Settings of a [`crate::Scheduler`]. A restarted driver may have others than those with which its
+/// journal was written, because each takes effect only through events that
+/// [`crate::Scheduler::due`] tells; only whether workers have leases at all must stay as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// Silence after which a worker is lost; `None` where workers cannot be cut off (threads). Those

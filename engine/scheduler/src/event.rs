@@ -104,12 +104,11 @@ pub struct Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossCause {
-    /// It is known to have ended and does nothing any more. A cut connection is no such proof:
-    /// then the lease has to lapse, because the worker may be about to commit.
+    /// It is known to have ended and does nothing any more. A cut connection is no such proof: the
+    /// worker may go on and be back in a moment.
     Left,
-    /// Its lease lapsed. Only [`crate::Scheduler::due`] finds that out. A worker keeps count of its
-    /// own lease from the sending of the last heartbeat that was answered with
-    /// [`crate::Action::Renew`], thus never past the scheduler's, and stops all work at its end.
+    /// Its lease lapsed. Only [`crate::Scheduler::due`] finds that out. The worker may not know it and go
+    /// on: what it says is refused from now on, and it cannot commit, because the driver does that.
     Expired,
 }
 
@@ -241,7 +240,7 @@ pub enum Event {
         /// Which attempt, where.
         lease: Lease,
     },
-    /// An attempt that was granted the commit has published its part and has ended.
+    /// The part of an attempt that was granted the commit is published, and the attempt has ended.
     Committed {
         /// Which attempt, where.
         lease: Lease,

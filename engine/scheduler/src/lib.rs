@@ -12,7 +12,8 @@
 //! driver hands to `handle` at once. So a journal of the events for which [`Event::is_durable`]
 //! holds, with their times, restores the whole machine, and so does a snapshot (the [`Scheduler`]
 //! serialised) with the events after it; after a restart [`Event::Resumed`] gives the workers a fresh
-//! term.
+//! term. Of the actions that a replay gives again, only [`Action::JobFinished`] needs another look:
+//! the driver may have died before it carried that out. All others come up again by themselves.
 //!
 //! In reading order: [`time`], [`event`], [`action`], [`config`]; `task` (the tasks of a stage),
 //! `locality` (where their input is), `job` (one job), `conduct` (failures of a worker's own), `free`

@@ -206,7 +206,7 @@ pub struct WorkerArgs {
     #[command(subcommand)]
     pub command: Option<WorkerCommand>,
     #[command(flatten)]
-    pub run: Option<WorkerRunArgs>,
+    pub run: WorkerRunArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -226,17 +226,17 @@ pub struct DrainArgs {
 #[derive(Debug, Args)]
 pub struct WorkerRunArgs {
     /// Folder with ca.pem and the worker's certificate and key
-    #[arg(long, value_name = "DIR")]
-    pub identity: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub identity: Option<PathBuf>,
     /// Name of the worker, where the folder has several
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// The coordinator
-    #[arg(long, value_name = "HOST:PORT")]
-    pub coordinator: String,
+    #[arg(long, value_name = "HOST:PORT", required = true)]
+    pub coordinator: Option<String>,
     /// Folder for map output and components, of this worker alone; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub data_dir: Option<PathBuf>,
     /// Folder for compiled plugins [default: in --data-dir]
     #[arg(long, value_name = "DIR", env = "MR_ENGINE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,

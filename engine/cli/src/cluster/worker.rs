@@ -14,28 +14,33 @@ use crate::{identity, machine};
 
 /// Runs the worker.
 pub fn run(args: &WorkerRunArgs) -> Result<()> {
-    let identity = identity::load(&args.identity, NodeRole::Worker, args.name.as_deref())?;
+    let (Some(identity), Some(coordinator), Some(data_dir)) =
+        (&args.identity, &args.coordinator, &args.data_dir)
+    else {
+        return Err(incomplete().into());
+    };
+    let identity = identity::load(identity, NodeRole::Worker, args.name.as_deref())?;
     let name = identity.node().name().to_owned();
     let options = WorkerOptions {
         identity,
-        coordinator: args.coordinator.clone(),
+        coordinator: coordinator.clone(),
         listen: args.listen,
         advertise: args.advertise.clone(),
-        data_dir: args.data_dir.clone(),
+        data_dir: data_dir.clone(),
         cache_dir: args.cache_dir.clone(),
         slots: args.slots.unwrap_or_else(|| u32::try_from(machine::workers()).unwrap_or(1)),
         memory_bytes: args.memory.unwrap_or_else(machine::memory_bytes),
         disk_reserve_bytes: args.disk_reserve,
-        codec: codec(args.shuffle_codec, &args.coordinator),
+        codec: codec(args.shuffle_codec, coordinator),
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;
-    let ready = |address| service::say_ready(&format!("worker {name} ready at {address}"));
+    let ready = move |address: &str| service::say_ready(&format!("worker {name} ready at {address}"));
     service::serve(async |shutdown| Ok(worker::run(options, ready, shutdown).await?))
 }
 
 /// What is said where neither a worker nor an order for one was typed.
-pub fn incomplete() -> UsageError {
+fn incomplete() -> UsageError {
     UsageError("worker needs --identity, --coordinator and --data-dir; see `mr-engine worker --help`".to_owned())
 }
 

@@ -4,9 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mr_net::{
-    CloseReason, Closed, ConnectError, Dialer, ExchangeError, NodeRole, Peer, Refusal,
-};
+use mr_net::{CloseReason, Closed, ConnectError, Dialer, ExchangeError, NodeRole, Peer, Refusal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 

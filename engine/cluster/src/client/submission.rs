@@ -55,7 +55,12 @@ impl Submission {
             return Err(unfit(Path::new("the job"), reason));
         }
         let mut submission = Self {
-            head: SubmitHead { job: plan.description.spec.id.clone(), digest, components: Vec::new(), plan_bytes },
+            head: SubmitHead {
+                job: plan.description.spec.id.clone(),
+                digest,
+                components: Vec::new(),
+                plan_bytes,
+            },
             files: Vec::new(),
             plan: encoded,
         };

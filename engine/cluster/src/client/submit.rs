@@ -122,7 +122,8 @@ impl Handover<'_> {
         channel: &mut Submitting,
         on_upload: &mut impl FnMut(Upload),
     ) -> Result<Option<SubmitReply>, Trouble> {
-        let lengths = wanted.iter().filter_map(|number| Some(self.submission.head.components.get(*number)?.1));
+        let lengths =
+            wanted.iter().filter_map(|number| Some(self.submission.head.components.get(*number)?.1));
         let bytes_total = lengths.sum::<u64>() + self.submission.head.plan_bytes;
         let mut upload = Upload { bytes: 0, bytes_total };
         for number in wanted {

@@ -240,7 +240,8 @@ impl Core {
     ) -> Result<Vec<Effect>, JournalError> {
         let away = now.millis_since(self.now);
         self.now = self.now.max(now);
-        if self.settings.scheduler.worker_lease.is_some_and(|lease| u128::from(away) * 2 > lease.as_millis()) {
+        if self.settings.scheduler.worker_lease.is_some_and(|lease| u128::from(away) * 2 > lease.as_millis())
+        {
             // It was this process that was silent (stopped, or its disk hung): nobody is lost for that.
             self.event(Event::Resumed);
         }

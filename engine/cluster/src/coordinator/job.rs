@@ -58,12 +58,7 @@ pub(super) struct Waiting {
 
 impl LiveJob {
     /// A job without any task done.
-    pub fn new(
-        record: JobRecord,
-        plan: SubmittedPlan,
-        description: Vec<u8>,
-        now: Time,
-    ) -> Self {
+    pub fn new(record: JobRecord, plan: SubmittedPlan, description: Vec<u8>, now: Time) -> Self {
         let tally = Tally::new(&plan.record);
         Self {
             record,

@@ -144,8 +144,7 @@ impl Journal {
     /// Opens the journal at `path`, or makes an empty one.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         Self::open_with(path, |path| {
-            let file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
             FileBackend::new(file).map_err(|error| io::Error::other(error.to_string()))
         })
     }

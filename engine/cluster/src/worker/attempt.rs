@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mr_model::{Failure, Stage};
 use mr_runtime::{AttemptDone, Product, Progress, TaskInput, run_attempt};
 use mr_scheduler::Lease;
+use mr_scheduler::config::PARTITION_BYTES_REDUCERS_MAX;
 use mr_shuffle::MapOutput;
 use tokio::sync::Semaphore;
 
@@ -130,9 +131,14 @@ impl Shop {
 
 /// Turns what an attempt left behind into what is said of it.
 fn finish(done: AttemptDone) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
-    let AttemptDone { product, report, facts } = done;
+    let AttemptDone { product, mut report, facts } = done;
     let (end, output) = match product {
-        Product::Runs(output) => (AttemptEnd::Output { report, facts }, Some(output)),
+        Product::Runs(output) => {
+            if output.bytes.len() <= PARTITION_BYTES_REDUCERS_MAX as usize {
+                report.partition_bytes.clone_from(&output.bytes);
+            }
+            (AttemptEnd::Output { report, facts }, Some(output))
+        }
         Product::Part(pending) => (AttemptEnd::Part { report, facts, part: pending.hand_over() }, None),
     };
     match postcard::to_stdvec(&end) {

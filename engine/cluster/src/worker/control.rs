@@ -1,9 +1,10 @@
-//! One life of a worker, from its registration until it is fenced, its lease lapses, or it leaves.
+//! One life of a worker, from its registration until it is fenced, hears nothing for too long, or leaves.
 //!
 //! One task owns all state: the ledger of attempts, the lease, the connection. It never waits for the
 //! network or a disk while it holds a decision: words go to the link, attempts run in tasks of their own
 //! and report. The lease is looked at after every wait and before anything is acted on, because the
-//! process may have been stopped meanwhile. Must not run attempts itself, nor decide what runs.
+//! process may have been stopped meanwhile. Must not run attempts itself, nor decide
+//! what runs. What becomes of attempts is in `work`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,9 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use mr_model::{Failure, Incarnation, JobId, WorkerId};
-use mr_net::{CloseReason, ConnectError, Peer};
-use mr_scheduler::Lease;
+use mr_model::{Incarnation, JobId, WorkerId};
+use mr_net::{CloseReason, Peer};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,18 +21,15 @@ use tokio_util::task::TaskTracker;
 
 use super::WorkerError;
 use super::ask::Asker;
-use super::attempt::{Finished, Shop, attend};
-use super::cancel::Cancel;
-use super::data::{job_dir, remove};
+use super::attempt::{Finished, Shop};
 use super::disk::Room;
 use super::house::House;
 use super::jobs::Jobs;
 use super::lease::OwnLease;
-use super::ledger::{Ended, Launch, Ledger, Running};
+use super::ledger::Ledger;
 use super::link::{Link, LinkEvent, Word};
-use super::outputs::Removed;
-use super::share::Share;
-use crate::protocol::{AttemptEnd, Order, WorkerWord};
+use super::work::clean;
+use crate::protocol::{Order, WorkerWord};
 
 /// Longest wait for attempts to stop at the end of a life. Plugins are interrupted within milliseconds,
 /// so only a disk that hangs takes longer; then the process has to end, so that no attempt outlives
@@ -40,9 +37,6 @@ use crate::protocol::{AttemptEnd, Order, WorkerWord};
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 /// Longest wait for the coordinator to take a registration, and for the last words to arrive.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-/// Attempts that are known to run or wait for a slot, beyond the slots: those that the coordinator
-/// launched before it heard that there are fewer slots.
-const WAITING_MAX: usize = 1024;
 /// Ends of attempts that wait to be taken note of.
 const FINISHED_MAX: usize = 64;
 /// Wake-up where nothing else is due.
@@ -66,32 +60,32 @@ pub(super) enum LifeEnd {
 enum Step {
     Shutdown,
     Due,
-    Finished(Finished),
+    Finished(Box<Finished>),
     Link(LinkEvent),
 }
 
 /// The state of one life.
 pub(super) struct Life {
-    house: Arc<House>,
+    pub(super) house: Arc<House>,
     incarnation: Incarnation,
-    dir: PathBuf,
-    shop: Arc<Shop>,
+    pub(super) dir: PathBuf,
+    pub(super) shop: Arc<Shop>,
     link: Link,
     peer: watch::Sender<Option<Peer>>,
     words: Option<mpsc::Sender<Word>>,
     /// When the registration was sent that waits for its welcome.
     registered: Option<Instant>,
-    worker: Option<WorkerId>,
+    pub(super) worker: Option<WorkerId>,
     lease: Option<OwnLease>,
     next_beat: Instant,
-    ledger: Ledger,
-    attempts: TaskTracker,
-    finish: mpsc::Sender<Finished>,
+    pub(super) ledger: Ledger,
+    pub(super) attempts: TaskTracker,
+    pub(super) finish: mpsc::Sender<Finished>,
     finished: mpsc::Receiver<Finished>,
     /// Jobs that have ended and of which attempts still run.
-    forgotten: BTreeSet<JobId>,
-    removals: TaskTracker,
-    room: Room,
+    pub(super) forgotten: BTreeSet<JobId>,
+    pub(super) removals: TaskTracker,
+    pub(super) room: Room,
     /// Slots in the next registration.
     offered: Arc<AtomicU32>,
     /// Slots that the coordinator knows of.
@@ -152,13 +146,13 @@ impl Life {
                 biased;
                 () = shutdown.cancelled() => Step::Shutdown,
                 () = tokio::time::sleep_until(wake) => Step::Due,
-                Some(finished) = self.finished.recv() => Step::Finished(finished),
+                Some(finished) = self.finished.recv() => Step::Finished(Box::new(finished)),
                 event = self.link.event() => Step::Link(event),
             };
             if self.lease.as_ref().is_some_and(|lease| lease.has_lapsed(Instant::now())) {
                 tracing::warn!(
                     incarnation = self.incarnation.0,
-                    "the lease lapsed: all attempts and data of this life are given up"
+                    "the coordinator was silent for too long: all attempts and data of this life are given up"
                 );
                 return Ok(self.over());
             }
@@ -169,7 +163,7 @@ impl Life {
                     None
                 }
                 Step::Finished(finished) => {
-                    self.take(finished);
+                    self.take(*finished);
                     None
                 }
                 Step::Link(event) => self.follow(event)?,
@@ -222,7 +216,7 @@ impl Life {
         self.words.is_some() && self.registered.is_none()
     }
 
-    fn say(&mut self, word: Word) {
+    pub(super) fn say(&mut self, word: Word) {
         if !self.is_welcome() {
             return;
         }
@@ -288,7 +282,7 @@ impl Life {
                 self.peer.send_replace(Some(peer));
             }
             LinkEvent::Broken => self.hang_up(),
-            LinkEvent::Refused(error) => return Err(refused(error)),
+            LinkEvent::Refused(error) => return Err(WorkerError::Refused(error)),
             LinkEvent::Order(order) => return self.obey(order),
         }
         Ok(None)
@@ -327,7 +321,7 @@ impl Life {
     }
 
     fn welcomed(&mut self, worker: WorkerId, lease_millis: u64, jobs: &[JobId]) -> Option<LifeEnd> {
-        let Some(sent) = self.registered.take() else { return None };
+        let sent = self.registered.take()?;
         if self.worker.is_some_and(|known| known != worker) {
             tracing::warn!("the coordinator does not know this worker any more; a new life begins");
             return Some(self.over());
@@ -343,6 +337,7 @@ impl Life {
             lease_millis,
             "joined the cluster"
         );
+        self.house.joined.cancel();
         for job in self.shop.jobs.known() {
             if !jobs.contains(&job) {
                 self.forget(&job);
@@ -354,117 +349,6 @@ impl Life {
         self.next_beat = Instant::now();
         self.beat();
         None
-    }
-
-    fn launch(&mut self, lease: Lease) {
-        if !self.is_ours(&lease) {
-            return tracing::debug!(?lease, "a launch for another life is ignored");
-        }
-        match self.ledger.launch(&lease) {
-            Launch::Nothing => {}
-            Launch::Repeat(ended) => self.say(Word::Ended(ended)),
-            Launch::Begin if self.forgotten.contains(&lease.job) => self.cancel(&lease),
-            Launch::Begin => match self.refusal() {
-                Some(failure) => self.close(Finished {
-                    lease,
-                    end: AttemptEnd::Failed(failure),
-                    log: Vec::new(),
-                    output: None,
-                }),
-                None => self.start(lease),
-            },
-        }
-    }
-
-    fn start(&mut self, lease: Lease) {
-        tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt started");
-        let (cancel, share) = (Cancel::default(), Arc::<Share>::default());
-        self.ledger.begun(&lease, Running { cancel: cancel.clone(), share: share.clone() });
-        let (shop, finish) = (self.shop.clone(), self.finish.clone());
-        self.attempts.spawn(async move {
-            // At the end of a life nobody listens any more.
-            let _ = finish.send(attend(shop, lease, cancel, share).await).await;
-        });
-    }
-
-    /// Why nothing can begin now.
-    fn refusal(&self) -> Option<Failure> {
-        if !self.room.is_enough() {
-            let reason = format!(
-                "{} bytes are free, and {} stay free",
-                self.room.free_bytes(),
-                self.house.options.disk_reserve_bytes
-            );
-            return Some(Failure::Disk { path: self.dir.clone(), reason, full: true });
-        }
-        let waiting = self.attempts.len().saturating_sub(self.house.memory.slots);
-        (waiting >= WAITING_MAX)
-            .then(|| Failure::internal(format!("{waiting} attempts wait for a slot of this worker already")))
-    }
-
-    fn cancel(&mut self, lease: &Lease) {
-        if self.is_ours(lease)
-            && let Some(ended) = self.ledger.cancel(lease)
-        {
-            self.say(Word::Ended(ended));
-        }
-    }
-
-    fn is_ours(&self, lease: &Lease) -> bool {
-        self.ledger.is_ours(lease) && self.worker == Some(lease.worker)
-    }
-
-    /// Takes note of the end of an attempt that ran.
-    fn take(&mut self, finished: Finished) {
-        let job = finished.lease.job.clone();
-        self.close(finished);
-        if self.forgotten.contains(&job) && !self.ledger.is_running(&job) {
-            self.remove_job(&job);
-        }
-    }
-
-    fn close(&mut self, finished: Finished) {
-        let Finished { lease, end, log, output } = finished;
-        let end = if self.ledger.is_cancelled(&lease) { AttemptEnd::Cancelled } else { end };
-        match &end {
-            AttemptEnd::Failed(failure) => {
-                tracing::warn!(job = %lease.job, attempt = %lease.attempt, %failure, "attempt failed");
-            }
-            AttemptEnd::Cancelled => {
-                tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt cancelled")
-            }
-            AttemptEnd::Output { .. } | AttemptEnd::Part { .. } => {
-                tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt done");
-            }
-        }
-        if let (AttemptEnd::Output { .. }, Some(output)) = (&end, output) {
-            self.house.outputs.put(lease.job.clone(), lease.attempt, output);
-        }
-        let ended = self.ledger.ended(Ended { lease, end, log });
-        self.say(Word::Ended(ended));
-    }
-
-    /// Removes everything of a job, once its attempts have stopped.
-    fn forget(&mut self, job: &JobId) {
-        self.ledger.cancel_job(job);
-        self.ledger.forget(job);
-        self.shop.jobs.forget(job);
-        if self.ledger.is_running(job) {
-            self.forgotten.insert(job.clone());
-        } else {
-            self.remove_job(job);
-        }
-    }
-
-    fn remove_job(&mut self, job: &JobId) {
-        self.forgotten.remove(job);
-        self.shop.jobs.forget(job);
-        let removed = self.house.outputs.forget(job);
-        self.removals.spawn(clean(removed, job_dir(&self.dir, job)));
-        if self.shop.jobs.known().is_empty() {
-            self.house.fetcher.rest();
-        }
-        tracing::debug!(%job, "job forgotten");
     }
 
     /// Tells the coordinator that nothing is left here, if it hears it in time.
@@ -483,23 +367,4 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.ledger.cancel_all();
     }
-}
-
-/// Removes outputs and a folder.
-async fn clean(removed: Removed, dir: PathBuf) {
-    let path = dir.clone();
-    let cleaned = tokio::task::spawn_blocking(move || {
-        drop(removed);
-        remove(&path)
-    });
-    let reason = match cleaned.await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(dir = %dir.display(), reason, "data cannot be removed; it is tried again at the next start");
-}
-
-fn refused(error: ConnectError) -> WorkerError {
-    WorkerError::Refused(error)
 }

@@ -14,6 +14,7 @@ use mr_sandbox::{Sandbox, SandboxOptions};
 use mr_shuffle::MemoryPool;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::components::Components;
 use super::data::DataDir;
@@ -40,6 +41,8 @@ pub(super) struct House {
     pub memory: Memory,
     /// Free space of the data folder, in bytes, as last measured.
     pub disk: watch::Receiver<u64>,
+    /// Cancelled when the coordinator welcomed the worker for the first time.
+    pub joined: CancellationToken,
     measuring: JoinHandle<()>,
     instance: u64,
     address: String,
@@ -71,6 +74,7 @@ impl House {
         let house = Self {
             fetcher: Arc::new(Fetcher::new(dialer.clone())),
             components: Components::new(data.components(), sandbox),
+            joined: CancellationToken::new(),
             measuring: tokio::spawn(measure(data.path().to_owned(), measured)),
             instance: random(),
             outputs,
@@ -82,8 +86,13 @@ impl House {
             host,
             options,
         };
-        tracing::info!(worker = house.name(), address = %house.address, slots = house.options.slots, "worker ready");
+        tracing::info!(worker = house.name(), address = %house.address, slots = house.options.slots, "listening for other workers");
         Ok((house, server))
+    }
+
+    /// Where other workers reach it.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The worker's name.

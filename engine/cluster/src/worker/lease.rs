@@ -1,8 +1,11 @@
-//! A worker's own count of its lease: how long it may believe that the coordinator counts on it.
+//! A worker's side of its lease: how often it has to say that it lives, and how long it holds on to what
+//! it runs and has while the coordinator is silent.
 //!
-//! Counts from the sending of the last heartbeat that was answered, thus never past the coordinator's
-//! own count, which begins when that heartbeat arrives. Must not read a clock: times are handed in. They
-//! come from the monotonic clock, which goes on while the process is stopped.
+//! Whether the lease has lapsed is the coordinator's word alone: it refuses what a fenced life says, and
+//! only it commits parts, so that a worker that goes on does no harm. Giving up at the end of the lease
+//! would: a coordinator that is back after a minute would find none of the map outputs it counts on. So
+//! a worker goes on for [`AWAY_MAX`]. Must not read a clock: times are handed in. They come from the
+//! monotonic clock, which goes on while the process is stopped.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,6 +14,9 @@ use std::time::{Duration, Instant};
 const LEASE_MIN: Duration = Duration::from_millis(50);
 /// Longest lease that is believed: a worker that was lost for a day serves nobody.
 const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Silence of the coordinator after which a life is given up: time for an operator to start it again,
+/// and a bound on how long a lost cluster fills the disk.
+const AWAY_MAX: Duration = Duration::from_secs(600);
 /// Heartbeats in a lease: some may be lost before it lapses.
 const HEARTBEATS_IN_LEASE: u32 = 5;
 /// Heartbeats that may go unanswered before the connection counts as dead: there is time to make
@@ -61,12 +67,12 @@ impl OwnLease {
         }
     }
 
-    /// When it lapses.
+    /// When the life is given up if nothing is heard.
     pub fn end(&self) -> Instant {
-        self.renewed + self.term
+        self.renewed + self.term.max(AWAY_MAX)
     }
 
-    /// Whether it is over.
+    /// Whether that is now.
     pub fn has_lapsed(&self, now: Instant) -> bool {
         now >= self.end()
     }
@@ -100,16 +106,16 @@ mod tests {
         assert_eq!(lease.interval(), 2 * SECOND);
         let first = lease.beat(start + 2 * SECOND);
         let second = lease.beat(start + 4 * SECOND);
-        assert_eq!(lease.end(), start + 10 * SECOND);
+        assert_eq!(lease.end(), start + AWAY_MAX);
         lease.heard(second);
-        assert_eq!(lease.end(), start + 14 * SECOND);
+        assert_eq!(lease.end(), start + 4 * SECOND + AWAY_MAX);
         // Late, double and invented answers change nothing.
         lease.heard(first);
         lease.heard(second);
         lease.heard(99);
-        assert_eq!(lease.end(), start + 14 * SECOND);
-        assert!(!lease.has_lapsed(start + 13 * SECOND));
-        assert!(lease.has_lapsed(start + 14 * SECOND));
+        assert_eq!(lease.end(), start + 4 * SECOND + AWAY_MAX);
+        assert!(!lease.has_lapsed(start + 3 * SECOND + AWAY_MAX));
+        assert!(lease.has_lapsed(start + 4 * SECOND + AWAY_MAX));
     }
 
     #[test]
@@ -122,14 +128,14 @@ mod tests {
         lease.welcomed(start + 3 * SECOND, 20_000);
         assert!(!lease.is_unanswered(start + 60 * SECOND));
         lease.heard(lost);
-        assert_eq!(lease.end(), start + 23 * SECOND);
+        assert_eq!(lease.end(), start + 3 * SECOND + AWAY_MAX);
         assert_eq!(lease.beat(start + 4 * SECOND), lost + 1);
     }
 
     #[test]
     fn absurd_terms_are_bounded() {
         let start = Instant::now();
-        assert_eq!(OwnLease::new(start, 0).end(), start + LEASE_MIN);
+        assert_eq!(OwnLease::new(start, 0).interval(), LEASE_MIN / HEARTBEATS_IN_LEASE);
         assert_eq!(OwnLease::new(start, u64::MAX).end(), start + LEASE_MAX);
     }
 }

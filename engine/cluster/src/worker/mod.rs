@@ -8,8 +8,8 @@
 //! lease lapses; then everything of it is stopped and removed, and the next one begins. A connection that
 //! breaks ends no life: attempts go on, and what was said and not noted is said again.
 //!
-//! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` (one
-//! life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
+//! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` and
+//! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
 //! coordinator), `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
 //! `spool` (its input), `outputs`, `serve` (what others fetch), `data`, `disk`.
 
@@ -33,6 +33,7 @@ mod share;
 mod source;
 mod spool;
 mod thread;
+mod work;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -158,19 +159,30 @@ pub enum WorkerError {
     },
 }
 
-/// Works for a coordinator until that drains it or `shutdown` is cancelled; both are orderly ends. Needs
+/// Works for a coordinator until that drains it or `shutdown` is cancelled; both are orderly ends.
+/// `ready` is told where other workers reach it once the coordinator has welcomed it. Needs
 /// a tokio runtime with several threads or one, and leaves no data behind.
 ///
 /// # Errors
 /// What cannot work is refused at once. Later a worker ends with an error only if it may not join any
 /// more, or can no longer keep its promises: all else is tried again.
-pub async fn run(options: WorkerOptions, shutdown: CancellationToken) -> Result<(), WorkerError> {
+pub async fn run(
+    options: WorkerOptions,
+    ready: impl FnOnce(&str),
+    shutdown: CancellationToken,
+) -> Result<(), WorkerError> {
     let (house, server) = House::open(options).await?;
     let house = Arc::new(house);
+    let announced = async {
+        house.joined.cancelled().await;
+        ready(house.address());
+        std::future::pending::<()>().await;
+    };
     let stop = CancellationToken::new();
     let mut serving = tokio::spawn(Server::run(server, stop.clone()));
     let ended = tokio::select! {
         ended = lives(&house, &shutdown) => ended,
+        () = announced => Ok(()),
         served = &mut serving => return Err(unserved(served.map_err(|error| error.to_string()))),
     };
     stop.cancel();

@@ -104,7 +104,9 @@ async fn a_stranger_in_its_place_is_not_asked() {
     let address = coordinator.stop().await;
     let _stranger = strangers.start_again(address);
     match soon("the error", client.workers()).await {
-        Err(ClientError::Connect(ConnectError::Refused { refusal: Refusal::ForeignAuthority, by, .. })) => {
+        Err(ClientError::Connect(ConnectError::Refused {
+            refusal: Refusal::ForeignAuthority, by, ..
+        })) => {
             assert_eq!(by, Side::Us);
         }
         other => panic!("{other:?}"),

@@ -31,14 +31,8 @@ async fn an_end_is_said_again_until_it_is_noted() {
     coordinator.ended(&second, &last, false).await;
 
     second.cut();
-    coordinator.registered("w1").await.welcome(600_000, &[&job]);
-    let (said, heartbeat) = loop {
-        // Words of the connection before may still be on their way.
-        let (said, heartbeat) = coordinator.words_until_heartbeat("w1").await;
-        if !said.is_empty() {
-            break (said, heartbeat);
-        }
-    };
+    let third = coordinator.joined("w1", &[&job]).await;
+    let (said, heartbeat) = coordinator.words_until_heartbeat(&third).await;
     let ended: Vec<_> = said
         .iter()
         .filter_map(|word| match word {
@@ -60,7 +54,6 @@ async fn attempts_go_on_while_the_coordinator_is_away() {
     job.describe(&coordinator);
     coordinator.hold_tasks();
     let first = coordinator.joined("w1", &[&job]).await;
-    coordinator.words_until_heartbeat("w1").await;
     let lease = first.launch(&job, map(0));
     // One that is unknown is cancelled by the next order, in order: so the launch was heard.
     let unknown = first.lease(&job, map(9));
@@ -70,7 +63,7 @@ async fn attempts_go_on_while_the_coordinator_is_away() {
     first.cut();
     let second = coordinator.joined("w1", &[&job]).await;
     assert_eq!(second.registration.incarnation, first.registration.incarnation);
-    let (_, heartbeat) = coordinator.words_until_heartbeat("w1").await;
+    let (_, heartbeat) = coordinator.words_until_heartbeat(&second).await;
     let WorkerWord::Heartbeat { running, .. } = heartbeat else { unreachable!() };
     assert_eq!(running.iter().map(|progress| progress.attempt).collect::<Vec<_>>(), [map(0)]);
     second.launch(&job, map(0));
@@ -174,7 +167,7 @@ async fn a_worker_leaves_in_order() {
     let joined = coordinator.joined("w1", &[&job]).await;
     job.run_maps(&mut coordinator, &[&joined]).await;
     joined.order(Order::Leave);
-    while !matches!(coordinator.word("w1").await, WorkerWord::Leaving) {}
+    while !matches!(coordinator.word(&joined).await, WorkerWord::Leaving) {}
     let data_dir = drained.data_dir.clone();
     drained.ended().await.unwrap();
     assert_eq!(crate::support::names(&data_dir.join("lives")), [] as [String; 0]);
@@ -184,8 +177,11 @@ async fn a_worker_leaves_in_order() {
     let stopped = cluster.worker("w2", &coordinator);
     let joined = coordinator.joined("w2", &[&job]).await;
     joined.launch(&job, map(1));
+    let unknown = joined.lease(&job, map(9));
+    joined.order(Order::Cancel { lease: unknown.clone() });
+    coordinator.ended(&joined, &unknown, true).await;
     let lives = stopped.data_dir.join("lives");
     stopped.stop().await.unwrap();
-    while !matches!(coordinator.word("w2").await, WorkerWord::Leaving) {}
+    while !matches!(coordinator.word(&joined).await, WorkerWord::Leaving) {}
     assert_eq!(crate::support::names(&lives), [] as [String; 0]);
 }

@@ -95,7 +95,7 @@ async fn a_full_disk_takes_nothing() {
     job.describe(&coordinator);
     let joined = coordinator.joined("w1", &[&job]).await;
     assert_eq!(joined.registration.slots, 0);
-    let (said, _) = coordinator.words_until_heartbeat("w1").await;
+    let (said, _) = coordinator.words_until_heartbeat(&joined).await;
     assert!(matches!(said[..], [WorkerWord::Resized { slots: 0 }]), "{said:?}");
     let full = failure(&mut coordinator, &joined, &job, 0).await;
     assert!(matches!(full, Failure::Disk { full: true, .. }), "{full}");

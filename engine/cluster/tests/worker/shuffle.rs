@@ -1,10 +1,12 @@
 //! Map output from worker to worker: all of it, or a failure that names the map task.
 
 use mr_cluster::protocol::{AttemptEnd, LOST_OUTPUT, Order, Source, TaskOrder};
-use mr_model::{Failure, Incarnation, TaskId};
+use mr_model::{Failure, Incarnation, TaskId, WorkerId};
+use mr_net::NodeRole;
 
 use crate::support::job::{MAPS, map, reduce};
-use crate::support::{Cluster, Coordinator, Joined, SmallJob, Worker, names, until};
+use crate::support::silent::{Seen, Silent};
+use crate::support::{Cluster, Coordinator, Joined, SmallJob, Worker, names, soon, until};
 
 struct Pair {
     cluster: Cluster,
@@ -139,4 +141,34 @@ async fn sources_that_cannot_be_had_name_the_map_task() {
     let again = pair.joined[0].launch(&pair.job, map(0));
     let end = pair.coordinator.ended(&pair.joined[0].clone(), &again, true).await;
     assert!(matches!(end, AttemptEnd::Output { .. }), "an attempt that ended says so again: {end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_stops_at_once_when_it_is_cancelled() {
+    let mut pair = Pair::with_maps(1_000).await;
+    let mut silent = Silent::start(&pair.cluster.identity(NodeRole::Worker, "silent"));
+    let source = Source {
+        worker: WorkerId(9),
+        name: "silent".to_owned(),
+        incarnation: Incarnation(1),
+        address: silent.address.clone(),
+    };
+    let order = TaskOrder::Reduce { sources: vec![source], outputs: vec![(0, 0); MAPS as usize] };
+    pair.job.order(&pair.coordinator, reduce(0, 0), &order);
+    let on = pair.joined[0].clone();
+    let lease = on.launch(&pair.job, reduce(0, 0));
+    for _ in 0..MAPS {
+        assert_eq!(soon("a segment to be asked for", silent.seen.recv()).await, Some(Seen::Asked));
+    }
+    let dir = pair.workers[0].job_dir(&on, &pair.job);
+    assert!(dir.join("spool-reduce-000000-0").exists());
+    on.order(Order::Cancel { lease: lease.clone() });
+    let end = pair.coordinator.ended(&on, &lease, true).await;
+    assert!(matches!(end, AttemptEnd::Cancelled), "{end:?}");
+    for _ in 0..MAPS {
+        assert_eq!(soon("a segment to be given up", silent.seen.recv()).await, Some(Seen::GivenUp));
+    }
+    until("the removal of what was fetched", || !dir.join("spool-reduce-000000-0").exists()).await;
+    let end = pair.reduce(0, 0, 1, None).await;
+    pair.job.check_part(&end, 0);
 }

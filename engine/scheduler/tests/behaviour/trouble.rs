@@ -124,6 +124,21 @@ fn failures_count_against_whom_they_belong_to_and_for_a_while() {
 }
 
 #[test]
+fn a_worker_that_comes_back_begins_with_a_clean_slate() {
+    let mut bench = Bench::new(&[(0, 1), (1, 1)]);
+    bench.submit("a", JobPlan { attempts_max: 1_000, ..maps(100_000, 0) });
+    fail_on(&mut bench, 0, 5, &disk());
+    bench.leave(0);
+    bench.take();
+    bench.join(0, 2, 1);
+    assert!(!is_aside(&bench, 0));
+    assert_eq!(bench.take()[0].worker, WorkerId(0));
+    assert!(bench.wait(60_000, &[]).is_empty());
+    let told = |(_, event, _): &_| matches!(event, Event::WorkerReinstated { .. });
+    assert!(!bench.history.iter().any(told), "nobody is aside");
+}
+
+#[test]
 fn complaints_count_against_the_worker_that_has_the_output() {
     let mut bench = Bench::new(&[(0, 5), (1, 0)]);
     bench.submit("a", maps(5, 5));

@@ -346,37 +346,4 @@ impl Observer {
     fn holds(&self, lease: &Lease) -> bool {
         self.leases.get(lease) == Some(&Standing::Running)
     }
-
-    fn check_launch(&mut self, event: &Event, lease: &Lease) {
-        let node = &self.nodes[&lease.worker];
-        assert!(node.is_open() && node.incarnation == lease.incarnation, "{lease:?} {node:?}");
-        assert!(self.has_free(lease.worker), "worker {:?} is full", lease.worker);
-        let is_backup = matches!(event, Event::BackupDue { .. });
-        if !is_backup {
-            self.check_turn(lease);
-            self.check_place(lease);
-        }
-        let task = lease.attempt.task;
-        let siblings: Vec<Lease> =
-            self.running().filter(|l| l.job == lease.job && l.attempt.task == task).cloned().collect();
-        assert!(self.has_room(&lease.job), "over a cap");
-        let job = self.jobs.get_mut(&lease.job).unwrap();
-        assert!(job.ended.is_none() && !job.done.contains_key(&task));
-        assert!(job.launched.insert(lease.attempt, self.step).is_none(), "{:?} used twice", lease.attempt);
-        let failures = job.failures.get(&task).copied().unwrap_or(0);
-        assert!(failures < job.attempts_max(), "{task} had its attempts");
-        if task.stage == Stage::Reduce {
-            assert_eq!(job.done_in(Stage::Map), job.maps(), "reduce before its maps");
-        }
-        match (siblings.as_slice(), event) {
-            ([], _) => {}
-            ([other], Event::BackupDue { job: named, task: straggler }) => {
-                assert_eq!((named, straggler), (&lease.job, &task));
-                assert_ne!(other.worker, lease.worker, "backup beside the straggler");
-                assert!(job.backups.insert(task) && job.plan.speculation, "second backup");
-            }
-            _ => panic!("{lease:?} beside {siblings:?}"),
-        }
-        self.leases.insert(lease.clone(), Standing::Running);
-    }
 }

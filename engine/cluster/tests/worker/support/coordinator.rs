@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mr_cluster::protocol::{AttemptEnd, CoordinatorKey, Down, Opening, Order, Registration, Up, WorkerWord};
@@ -25,12 +25,15 @@ pub const LONG_LEASE_MILLIS: u64 = 600_000;
 
 pub enum Event {
     Registered(Joined),
-    Said(String, WorkerWord),
+    /// A word, with the number of the connection.
+    Said(u64, WorkerWord),
 }
 
 /// A worker's connection.
 #[derive(Clone)]
 pub struct Joined {
+    /// Number of the connection.
+    number: u64,
     pub name: String,
     pub id: WorkerId,
     pub registration: Registration,
@@ -71,6 +74,7 @@ struct Script {
     /// Tasks are described only while this has permits.
     tasks: Semaphore,
     answers_heartbeats: AtomicBool,
+    connections: AtomicU64,
     events: UnboundedSender<Event>,
 }
 
@@ -94,6 +98,7 @@ impl Coordinator {
             segments: Mutex::default(),
             tasks: Semaphore::new(Semaphore::MAX_PERMITS),
             answers_heartbeats: AtomicBool::new(true),
+            connections: AtomicU64::new(0),
             events: event,
         });
         let shutdown = CancellationToken::new();
@@ -140,22 +145,21 @@ impl Coordinator {
         joined
     }
 
-    /// The next word of a worker, of whatever kind.
-    pub async fn word(&mut self, name: &str) -> WorkerWord {
-        let event = self.find(format!("a word of {name}"), |event| match event {
-            Event::Registered(_) => false,
-            Event::Said(who, _) => who == name,
-        });
-        match event.await {
+    /// The next word on a connection, of whatever kind.
+    pub async fn word(&mut self, on: &Joined) -> WorkerWord {
+        let is_it = |event: &Event| matches!(event, Event::Said(number, _) if *number == on.number);
+        match self.find(format!("a word of {}", on.name), is_it).await {
             Event::Said(_, word) => word,
             Event::Registered(_) => unreachable!(),
         }
     }
 
-    /// How an attempt ended; it is noted if that is wanted.
+    /// How an attempt ended, as said on a connection; it is noted if that is wanted.
     pub async fn ended(&mut self, on: &Joined, lease: &Lease, note: bool) -> AttemptEnd {
         let is_it = |event: &Event| match event {
-            Event::Said(who, WorkerWord::Ended { lease: ended, .. }) => who == &on.name && ended == lease,
+            Event::Said(number, WorkerWord::Ended { lease: ended, .. }) => {
+                *number == on.number && ended == lease
+            }
             _ => false,
         };
         let event = self.find(format!("the end of {} on {}", lease.attempt, on.name), is_it).await;
@@ -166,11 +170,11 @@ impl Coordinator {
         *end
     }
 
-    /// Words of a worker up to its next heartbeat.
-    pub async fn words_until_heartbeat(&mut self, name: &str) -> (Vec<WorkerWord>, WorkerWord) {
+    /// Words on a connection up to its next heartbeat.
+    pub async fn words_until_heartbeat(&mut self, on: &Joined) -> (Vec<WorkerWord>, WorkerWord) {
         let mut words = Vec::new();
         loop {
-            match self.word(name).await {
+            match self.word(on).await {
                 heartbeat @ WorkerWord::Heartbeat { .. } => return (words, heartbeat),
                 word => words.push(word),
             }
@@ -216,8 +220,8 @@ impl Handler for Script {
         let name = remote.node().name().to_owned();
         let (orders, mut ordered) = unbounded_channel();
         let heard = orders.clone();
-        let joined =
-            Joined { name: name.clone(), id: id(&name), registration, orders, remote: remote.clone() };
+        let number = self.connections.fetch_add(1, Ordering::SeqCst);
+        let joined = Joined { number, id: id(&name), name, registration, orders, remote: remote.clone() };
         let _ = self.events.send(Event::Registered(joined));
         let (mut sender, mut receiver) = channel.split();
         let listen = async {
@@ -227,7 +231,7 @@ impl Handler for Script {
                 {
                     let _ = heard.send(Order::Heard { sequence: *sequence });
                 }
-                let _ = self.events.send(Event::Said(name.clone(), word));
+                let _ = self.events.send(Event::Said(number, word));
             }
         };
         let speak = async {

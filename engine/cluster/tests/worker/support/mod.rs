@@ -2,6 +2,7 @@
 
 pub mod coordinator;
 pub mod job;
+pub mod silent;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ pub struct Worker {
 impl Worker {
     pub fn start(options: WorkerOptions) -> Self {
         let (data_dir, shutdown) = (options.data_dir.clone(), CancellationToken::new());
-        let task = tokio::spawn(run(options, shutdown.clone()));
+        let task = tokio::spawn(run(options, |_: &str| {}, shutdown.clone()));
         Self { data_dir, shutdown, task }
     }
 

@@ -100,6 +100,10 @@ impl Cluster {
                 let word = machine.end(&key, Event::AttemptFinished { lease, report });
                 self.say(index, Word::Plain(word));
             }
+            // It was frozen, and what it missed comes in another order.
+            (Phase::Running, _) if task.stage == Stage::Reduce && attempt.read.is_none() => {
+                self.at(self.now + 1, Happening::Step { machine: index, incarnation, key });
+            }
             (Phase::Running | Phase::AwaitsCommit, _) => {
                 if matches!(attempt.phase, Phase::Running) {
                     let read = || data::map(&key.0, task.index, 1).remove(0);

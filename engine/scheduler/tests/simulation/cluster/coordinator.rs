@@ -81,20 +81,17 @@ impl Coordinator {
         prefix::check(&self.journal, rng);
     }
 
-    /// What the disk holds, as a scheduler, and the jobs whose end is in the part that was replayed.
-    fn restore(&self) -> (Scheduler, Vec<Action>) {
+    /// The scheduler that the disk holds.
+    fn restore(&self) -> Scheduler {
         let (from, mut scheduler) = match &self.snapshot {
             Some((from, bytes)) => (*from, thaw(bytes)),
             None => (0, Scheduler::new(self.config.clone())),
         };
         scheduler.set_config(self.config.clone());
-        let mut replayed = Vec::new();
         for (now, event, actions) in &self.journal[from..] {
-            let again = scheduler.handle(*now, event.clone());
-            assert_eq!(&again, actions, "replay of {event:?}");
-            replayed.extend(again);
+            assert_eq!(&scheduler.handle(*now, event.clone()), actions, "replay of {event:?}");
         }
-        (scheduler, replayed)
+        scheduler
     }
 }
 
@@ -314,8 +311,8 @@ impl Cluster {
         if self.rng.percent(30) {
             self.coordinator.config = draw_config(&mut self.rng);
         }
-        let (scheduler, replayed) = self.coordinator.restore();
-        self.trace(|| format!("the coordinator is back, {} actions replayed", replayed.len()));
+        let scheduler = self.coordinator.restore();
+        self.trace(|| "the coordinator is back".to_owned());
         self.coordinator.born = scheduler.clone();
         self.coordinator.scheduler = scheduler;
         self.coordinator.steps.clear();

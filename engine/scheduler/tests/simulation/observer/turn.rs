@@ -1,19 +1,52 @@
-//! Whose turn a launch is, and where it belongs, worked out naively.
+//! Launches: whether one may be, whose turn it is, and where it belongs, worked out naively.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use mr_model::{JobId, Stage, TaskId, WorkerId};
-use mr_scheduler::Lease;
 use mr_scheduler::config::NEAR_BYTES_PERCENT_MIN;
+use mr_scheduler::{Event, Lease};
 
-use super::{ObservedJob, Observer};
+use super::{ObservedJob, Observer, Standing};
 
 /// Where a job stands: what is least goes first.
 type Rank = (Reverse<i32>, usize, usize, usize);
 
 impl Observer {
-    pub(super) fn has_free(&self, worker: WorkerId) -> bool {
+    pub(super) fn check_launch(&mut self, event: &Event, lease: &Lease) {
+        let node = &self.nodes[&lease.worker];
+        assert!(node.is_open() && node.incarnation == lease.incarnation, "{lease:?} {node:?}");
+        assert!(self.has_free(lease.worker), "worker {:?} is full", lease.worker);
+        let is_backup = matches!(event, Event::BackupDue { .. });
+        if !is_backup {
+            self.check_turn(lease);
+            self.check_place(lease);
+        }
+        let task = lease.attempt.task;
+        let siblings: Vec<Lease> =
+            self.running().filter(|l| l.job == lease.job && l.attempt.task == task).cloned().collect();
+        assert!(self.has_room(&lease.job), "over a cap");
+        let job = self.jobs.get_mut(&lease.job).unwrap();
+        assert!(job.ended.is_none() && !job.done.contains_key(&task));
+        assert!(job.launched.insert(lease.attempt, self.step).is_none(), "{:?} used twice", lease.attempt);
+        let failures = job.failures.get(&task).copied().unwrap_or(0);
+        assert!(failures < job.attempts_max(), "{task} had its attempts");
+        if task.stage == Stage::Reduce {
+            assert_eq!(job.done_in(Stage::Map), job.maps(), "reduce before its maps");
+        }
+        match (siblings.as_slice(), event) {
+            ([], _) => {}
+            ([other], Event::BackupDue { job: named, task: straggler }) => {
+                assert_eq!((named, straggler), (&lease.job, &task));
+                assert_ne!(other.worker, lease.worker, "backup beside the straggler");
+                assert!(job.backups.insert(task) && job.plan.speculation, "second backup");
+            }
+            _ => panic!("{lease:?} beside {siblings:?}"),
+        }
+        self.leases.insert(lease.clone(), Standing::Running);
+    }
+
+    fn has_free(&self, worker: WorkerId) -> bool {
         let held = self.leases.keys().filter(|held| held.worker == worker).count();
         self.nodes[&worker].is_open() && held < self.nodes[&worker].slots as usize
     }
@@ -58,7 +91,7 @@ impl Observer {
     }
 
     /// No other job that could use the slot has more of a right to it.
-    pub(super) fn check_turn(&self, lease: &Lease) {
+    fn check_turn(&self, lease: &Lease) {
         let rank = self.rank(&lease.job);
         for (id, job) in self.jobs.iter().filter(|(id, job)| job.ended.is_none() && **id != lease.job) {
             if self.rank(id) < rank && self.has_room(id) {
@@ -68,7 +101,7 @@ impl Observer {
     }
 
     /// The task runs near its input if it can.
-    pub(super) fn check_place(&self, lease: &Lease) {
+    fn check_place(&self, lease: &Lease) {
         let job = &self.jobs[&lease.job];
         let task = lease.attempt.task;
         let failed_on = |task: TaskId| job.failed_on.get(&task);
