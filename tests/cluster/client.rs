@@ -38,7 +38,7 @@ fn the_same_job_runs_once() {
     assert_eq!(again["number"], 1);
     let other = Work::toil(11, 10);
     let refused = cluster.submit(&other, "job").end();
-    assert_eq!(refused.code(), Some(9), "{}", refused.stderr);
+    assert_eq!(refused.code(), Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("choose another --job-id"), "{}", refused.stderr);
     // The output of another job is in the way.
     let mut taken = cluster.command(&["submit", "--job-id", "other"]);
@@ -81,9 +81,9 @@ fn who_does_not_wait_finds_the_job_later() {
 fn what_is_not_there_is_named() {
     let mut cluster = Cluster::steady(1);
     for command in ["status", "wait", "cancel", "logs"] {
-        cluster.says(&["job", command, "nothing"], 9, &["job nothing is not known", "mr-engine jobs"]);
+        cluster.says(&["job", command, "nothing"], 2, &["job nothing is not known", "mr-engine jobs"]);
     }
-    cluster.says(&["worker", "drain", "nobody"], 9, &["worker nobody is not known", "mr-engine workers"]);
+    cluster.says(&["worker", "drain", "nobody"], 2, &["worker nobody is not known", "mr-engine workers"]);
     cluster.coordinator.kill();
     cluster.says(&["jobs", "--away-max", "1s"], 9, &[&cluster.address]);
 }

@@ -54,7 +54,8 @@ fn it_dies_five_times_in_a_job() {
 #[ignore = "make chaos"]
 fn it_dies_at_many_moments() {
     for (seed, work) in (2..8).zip([Work::toil(100, 300), Work::count(), Work::sort()].iter().cycle()) {
-        let mut cluster = Cluster::start(Setup { workers: 3, memory: "128M", lease: "30s", ..Setup::default() });
+        let mut cluster =
+            Cluster::start(Setup { workers: 3, memory: "128M", lease: "30s", ..Setup::default() });
         deaths(&mut cluster, work, "job", &moments(seed, tasks(work), 7));
         cluster.assert_idle(&["job"]);
     }

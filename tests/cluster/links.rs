@@ -16,13 +16,18 @@ fn linked(lease: &'static str) -> (Cluster, Link, Link) {
     let mut cluster = Cluster::without_workers(Setup { lease, ..Setup::default() });
     let (up, across) = (Link::new(1), Link::new(2));
     up.lead_to(&cluster.address);
-    let options = ["--coordinator", &up.address, "--advertise", &across.address];
-    let number = cluster.add_worker(&options);
-    let address = cluster.workers[number].ready();
+    let address = free_address();
     across.lead_to(&address);
+    cluster.add_worker(&["--coordinator", &up.address, "--listen", &address, "--advertise", &across.address]);
     cluster.add_worker(&[]);
     cluster.wait_until_live(2);
     (cluster, up, across)
+}
+
+/// An address that nobody listens at.
+fn free_address() -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
 }
 
 #[test]

@@ -55,11 +55,11 @@ fn certificates_are_needed_and_must_be_good() {
         for (shown, alpn, reason) in [
             // Alerts of TLS: certificate required, expired, unknown authority, no protocol in common.
             (None, bare::protocol(), "alert 116".to_owned()),
-            (Some((ids.as_path(), "client-late")), bare::protocol(), "alert 45".to_owned()),
-            (Some((other.as_path(), "client")), bare::protocol(), "alert 48".to_owned()),
-            (Some((ids.as_path(), "client")), "h3".to_owned(), "alert 120".to_owned()),
+            (Some((ids.as_path(), NodeRole::Client, "late")), bare::protocol(), "alert 45".to_owned()),
+            (Some((other.as_path(), NodeRole::Client, "client")), bare::protocol(), "alert 48".to_owned()),
+            (Some((ids.as_path(), NodeRole::Client, "client")), "h3".to_owned(), "alert 120".to_owned()),
             (
-                Some((ids.as_path(), "client")),
+                Some((ids.as_path(), NodeRole::Client, "client")),
                 "mr-engine/42".to_owned(),
                 format!("Refused(Version {{ dialer: 42, listener: {} }})", mr_net::PROTOCOL_VERSION),
             ),
@@ -68,18 +68,18 @@ fn certificates_are_needed_and_must_be_good() {
             assert_eq!(closed, reason, "{shown:?} {alpn}");
         }
     });
-    let says = |identity: &str, words: &str| {
+    let says = |identity: &str, code: i32, words: &str| {
         let ended = crate::support::process::run({
             let mut command = crate::support::process::command(&cluster.path(""));
             command.args(["jobs", "--cluster", &address, "--identity", identity]);
             command
         });
-        assert_eq!(ended.code(), Some(9), "{}", ended.stderr);
+        assert_eq!(ended.code(), Some(code), "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{words:?} is not in {:?}", ended.stderr);
     };
-    says("other", "authority");
-    says("ids/client-late.pem", "has expired");
-    says("nowhere", "nowhere");
+    says("other", 9, "authority");
+    says("ids/client-late.pem", 2, "has expired");
+    says("nowhere", 2, "nowhere");
     assert!(cluster.json(&["jobs"]).is_empty());
 }
 
@@ -155,14 +155,15 @@ fn nonsense_harms_nobody() {
         (frame(77, b"hello"), "UnknownStream"),
     ];
     block_on(async {
-        for (address, stem) in [(&address, "client"), (&address, "worker-2"), (&worker, "worker-2")] {
+        let (client, other) = ((NodeRole::Client, "client"), (NodeRole::Worker, "worker-2"));
+        for (address, (role, name)) in [(&address, client), (&address, other), (&worker, other)] {
             for (bytes, fault) in &nonsense {
-                let connection = bare::greet(address, &ids, stem).await;
+                let connection = bare::greet(address, (&ids, role, name)).await;
                 let (mut send, _receive) = connection.open_bi().await.unwrap();
                 send.write_all(bytes).await.unwrap();
                 send.finish().unwrap();
                 let reason = bare::reason_of_close(Ok(connection)).await;
-                assert!(reason.starts_with(&format!("Fault({fault}")), "{stem} {bytes:?}: {reason}");
+                assert!(reason.starts_with(&format!("Fault({fault}")), "{name} {bytes:?}: {reason}");
             }
         }
     });
@@ -180,7 +181,7 @@ fn silence_harms_nobody() {
         let mut held = Vec::new();
         // All connections that one may have, and streams that begin and do not go on.
         for _ in 0..CONNECTIONS_MAX {
-            let connection = bare::greet(&address, &ids, "worker-3").await;
+            let connection = bare::greet(&address, (&ids, NodeRole::Worker, "worker-3")).await;
             for _ in 0..8 {
                 let (mut send, receive) = connection.open_bi().await.unwrap();
                 send.write_all(&[2, 0, 0, 16, 0]).await.unwrap();
@@ -191,7 +192,9 @@ fn silence_harms_nobody() {
         // And those that do not even greet.
         let mut mute = Vec::new();
         for _ in 0..40 {
-            mute.push(bare::connect(&address, Some((&ids, "worker-2")), &bare::protocol()).await);
+            mute.push(
+                bare::connect(&address, Some((&ids, NodeRole::Worker, "worker-2")), &bare::protocol()).await,
+            );
         }
         job.done();
     });
@@ -207,8 +210,7 @@ fn of_two_workers_with_one_name_one_stays() {
     let job = cluster.submit(&Work::toil(150, 150), "job");
     job.maps(3);
     // The same name with another data folder: the coordinator cannot tell it from a restart.
-    let mut twin = cluster.worker_command(0);
-    twin.args(["--data-dir", "twin"]);
+    let twin = cluster.worker_command(0, &["--data-dir", "twin"]);
     let mut node = crate::support::cluster::node::Node::new("twin", &cluster.path("logs"));
     node.start(twin);
     node.ready();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use mr_net::CloseReason;
+use mr_net::{CloseReason, IdentityFiles, NodeRole};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError, Endpoint};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -18,11 +18,13 @@ pub fn protocol() -> String {
     format!("mr-engine/{}", mr_net::PROTOCOL_VERSION)
 }
 
-/// Connects to a node without looking at its certificate, showing the one in `dir` that begins with
-/// `stem`, and waits until the node has let it in or closed.
+/// A certificate to show: its folder, and whose it is.
+pub type Shown<'a> = (&'a Path, NodeRole, &'a str);
+
+/// Connects to a node without looking at its certificate.
 pub async fn connect(
     address: &str,
-    shown: Option<(&Path, &str)>,
+    shown: Option<Shown<'_>>,
     alpn: &str,
 ) -> Result<Connection, ConnectionError> {
     let tls = rustls::ClientConfig::builder_with_provider(provider())
@@ -31,9 +33,10 @@ pub async fn connect(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Credulous));
     let mut tls = match shown {
-        Some((dir, stem)) => {
-            let certificate = CertificateDer::from_pem_file(dir.join(format!("{stem}.pem"))).unwrap();
-            let key = PrivateKeyDer::from_pem_file(dir.join(format!("{stem}.key"))).unwrap();
+        Some((dir, role, name)) => {
+            let files = IdentityFiles::named(dir, role, name);
+            let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
+            let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
             tls.with_client_auth_cert(vec![certificate], key).unwrap()
         }
         None => tls.with_no_client_auth(),
@@ -46,8 +49,8 @@ pub async fn connect(
 }
 
 /// Connects and gets through the greeting.
-pub async fn greet(address: &str, dir: &Path, stem: &str) -> Connection {
-    let connection = connect(address, Some((dir, stem)), &protocol()).await.unwrap();
+pub async fn greet(address: &str, shown: Shown<'_>) -> Connection {
+    let connection = connect(address, Some(shown), &protocol()).await.unwrap();
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     // Kind 0, a frame of one byte: the verdict is ok.
     send.write_all(&[0, 1, 0, 0, 0, 0]).await.unwrap();

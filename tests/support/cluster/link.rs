@@ -107,6 +107,7 @@ async fn carry(near: Arc<UdpSocket>, state: Arc<State>) {
             Some(far) => Arc::clone(far),
             None => {
                 let far = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap());
+                far.writable().await.unwrap();
                 tokio::spawn(carry_back(Arc::clone(&far), Arc::clone(&near), from, Arc::clone(&state)));
                 ways.insert(from, Arc::clone(&far));
                 far

@@ -158,14 +158,15 @@ impl Cluster {
     /// Starts a worker as it was started first and waits until it is ready; its address.
     #[track_caller]
     pub fn start_worker(&mut self, number: usize) -> String {
-        let command = self.worker_command(number);
+        let options: Vec<&str> = self.options[number].iter().map(String::as_str).collect();
+        let command = self.worker_command(number, &options);
         self.workers[number].start(command);
         self.workers[number].ready()
     }
 
-    /// The command of a worker: what was asked for, and what all have.
-    pub fn worker_command(&self, number: usize) -> Command {
-        let (name, options) = (&self.workers[number].name, &self.options[number]);
+    /// The command of a worker: these options, and what all have.
+    pub fn worker_command(&self, number: usize, options: &[&str]) -> Command {
+        let name = &self.workers[number].name;
         let mut command = self.node_command("worker");
         command.args(["--name", name]).args(options).arg("--cache-dir").arg(shared_cache());
         for (option, value) in [
@@ -176,7 +177,7 @@ impl Cluster {
             ("--memory", self.setup.memory),
             ("--disk-reserve", "1M"),
         ] {
-            if !options.iter().any(|given| given == option) {
+            if !options.contains(&option) {
                 command.args([option, value]);
             }
         }
