@@ -1,6 +1,7 @@
 //! Those who must not get in, or not do what they ask for, and those who break the protocol: each is told
 //! why, and nobody else notices.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -36,12 +37,17 @@ async fn dial(
     dialer.dial(address, expected).await.map_err(|error| error.to_string())
 }
 
-/// Mints a certificate that has expired.
-fn mint_expired(ids: &Path, role: NodeRole, name: &str) {
+/// Mints a client's certificate that has expired, into a folder of its own.
+fn mint_expired(ids: &Path, dir: &Path) {
+    fs::create_dir(dir).unwrap();
+    for name in ["ca.pem", "ca.key"] {
+        fs::copy(ids.join(name), dir.join(name)).unwrap();
+    }
     let hour = Duration::from_secs(3600);
     let from = SystemTime::now() - 3 * hour;
-    let wanted = Certificate { from, lifetime: 2 * hour, ..Certificate::new(role, name, &[]) };
-    Authority::open(ids).unwrap().issue(&wanted).unwrap();
+    let wanted =
+        Certificate { from, lifetime: 2 * hour, ..Certificate::new(NodeRole::Client, "client", &[]) };
+    Authority::open(dir).unwrap().issue(&wanted).unwrap();
 }
 
 #[test]
@@ -49,13 +55,14 @@ fn certificates_are_needed_and_must_be_good() {
     let cluster = Cluster::steady(0);
     let (ids, other) = (cluster.path("ids"), cluster.path("other"));
     Authority::create(&other).unwrap().issue(&Certificate::new(NodeRole::Client, "client", &[])).unwrap();
-    mint_expired(&ids, NodeRole::Client, "late");
+    let late = cluster.path("late");
+    mint_expired(&ids, &late);
     let address = cluster.address.clone();
     block_on(async {
         for (shown, alpn, reason) in [
             // Alerts of TLS: certificate required, expired, unknown authority, no protocol in common.
             (None, bare::protocol(), "alert 116".to_owned()),
-            (Some((ids.as_path(), NodeRole::Client, "late")), bare::protocol(), "alert 45".to_owned()),
+            (Some((late.as_path(), NodeRole::Client, "client")), bare::protocol(), "alert 45".to_owned()),
             (Some((other.as_path(), NodeRole::Client, "client")), bare::protocol(), "alert 48".to_owned()),
             (Some((ids.as_path(), NodeRole::Client, "client")), "h3".to_owned(), "alert 120".to_owned()),
             (
@@ -78,7 +85,7 @@ fn certificates_are_needed_and_must_be_good() {
         assert!(ended.stderr.contains(words), "{words:?} is not in {:?}", ended.stderr);
     };
     says("other", 9, "authority");
-    says("ids/client-late.pem", 2, "has expired");
+    says("late", 2, "has expired");
     says("nowhere", 2, "nowhere");
     assert!(cluster.json(&["jobs"]).is_empty());
 }
