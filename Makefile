@@ -5,10 +5,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
 PLUGINS := wordcount grep inverted-index sort
-GUESTS := remap sum gather place unruly rogue
+GUESTS := remap sum gather place unruly rogue toil
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins guests demo test check fmt clippy docs wit audit bench sim clean
+.PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench sim clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ audit: ## Check licences, sources and known faults of the dependencies
 
 bench: build plugins ## Measure against native references; keeps the run under benches/runs
 	$(CARGO) run --release -p mr-bench -- all
+
+chaos: build guests ## Kill, stop, cut off and flood real clusters; takes a quarter of an hour
+	$(CARGO) test --release -p mr-tests --test integration -- cluster:: --include-ignored --test-threads=1
 
 sim: ## Simulate clusters, SEEDS=n histories
 	MR_SIM_SEEDS=$(or $(SEEDS),1000) $(CARGO) test --release -p mr-scheduler --test simulation

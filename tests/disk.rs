@@ -1,40 +1,12 @@
 //! Disks that are full, while map output is spilled and while the output is written: the job says so,
 //! with its exit code, and leaves nothing there.
 
-use std::fs::{self, OpenOptions};
-use std::path::{Path, PathBuf};
-
-use rustix::mount::{MountFlags, UnmountFlags};
+use std::fs::OpenOptions;
 
 use crate::support::Job;
+use crate::support::disk::SmallDisk;
 use crate::support::job::names;
 use crate::support::process::{Running, run};
-
-/// A small file system, as long as it is held.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// Mounts a disk of `bytes` bytes at `path`; none where the system does not let us.
-    fn mount(path: &Path, bytes: usize) -> Option<Self> {
-        fs::create_dir(path).unwrap();
-        let options = std::ffi::CString::new(format!("size={bytes},mode=700")).unwrap();
-        match rustix::mount::mount("tmpfs", path, "tmpfs", MountFlags::empty(), Some(options.as_c_str())) {
-            Ok(()) => Some(Self(path.to_owned())),
-            Err(error) => {
-                eprintln!("skipped: a small disk cannot be mounted: {error}");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a test that failed may have left a process there.
-        let unmounted = rustix::mount::unmount(&self.0, UnmountFlags::DETACH);
-        assert!(unmounted.is_ok() || std::thread::panicking(), "the disk is mounted");
-    }
-}
 
 /// A job with some 30 MiB to shuffle and to write, more than its memory.
 fn job() -> Job {

@@ -1,6 +1,9 @@
 //! How a job is run and judged: [`process`] (the binary), [`job`] (a job in a folder of its own),
-//! [`naive`] (what the result must be), [`random`] (what it is made from).
+//! [`naive`] (what the result must be), [`random`] (what it is made from), [`disk`] (small ones),
+//! [`cluster`] (clusters of processes).
 
+pub mod cluster;
+pub mod disk;
 pub mod job;
 pub mod naive;
 pub mod process;

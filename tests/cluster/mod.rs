@@ -1,0 +1,18 @@
+//! Clusters of real processes, and all that befalls them: whatever dies, stops, is cut off or lies, a job
+//! yields the very files that it yields without a cluster, or fails with the right words; and when it
+//! has ended nothing of it is left anywhere.
+//!
+//! In reading order: [`workers`] (that die, stop, come late and leave), [`coordinator`] (that dies), [`links`]
+//! (that are bad or cut), [`disks`], [`jobs`] (that fail, and are cancelled), [`strangers`] (who must not get
+//! in, or break the protocol), [`client`] (the command line), [`up`] (a cluster in one command).
+//!
+//! What takes long is ignored here and run by `make chaos`.
+
+mod client;
+mod coordinator;
+mod disks;
+mod jobs;
+mod links;
+mod strangers;
+mod up;
+mod workers;
