@@ -56,7 +56,7 @@ const FULL: Sizes = Sizes {
     memory_input_bytes: 640 << 20,
     slow_bytes: 64 << 20,
     slow_split_bytes: 1 << 20,
-    slow_rounds: 3_000,
+    slow_rounds: 5_000,
     restart_bytes: 64 << 20,
     restart_tasks: 2_000,
     transfer_mib: 256,
