@@ -140,10 +140,7 @@ fn deaths_while_spilling() {
     for seed in 1..=2 {
         let view = deaths(seed, &work, "30M", 4);
         let (files, maps) = (&view["end"]["report"]["spill_files"], number(&view, "map_tasks"));
-        assert!(
-            files.as_u64() > Some(2 * maps),
-            "{maps} map tasks wrote {files} files: next to nothing spilled"
-        );
+        assert!(files.as_u64() > Some(maps * 3 / 2), "{maps} map tasks wrote {files} files: few spilled");
     }
 }
 
