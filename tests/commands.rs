@@ -55,7 +55,8 @@ Exit codes:
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)
 ";
     assert!(help.ends_with(codes), "{help}");
-    let commands = ["submit", "explain", "inspect", "jobs", "job", "workers", "cluster", "coordinator", "worker"];
+    let commands =
+        ["submit", "explain", "inspect", "jobs", "job", "workers", "cluster", "coordinator", "worker"];
     for command in commands.into_iter().chain(["completions"]) {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = stdout(engine(&[command, "--help"]));

@@ -34,6 +34,11 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Parses a number of bytes that may be 0.
+pub fn parse_reserve(text: &str) -> Result<u64, String> {
+    if text.trim() == "0" { Ok(0) } else { parse_size(text) }
+}
+
 /// Parses a time: `30s`, `500ms`, `10m`, `2h`; a bare number is in seconds.
 pub fn parse_millis(text: &str) -> Result<Duration, String> {
     let usage = || format!("{text:?} is no time: use one such as 500ms, 30s, 10m or 2h");

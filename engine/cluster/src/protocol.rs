@@ -467,6 +467,13 @@ pub enum Order {
         /// The job.
         job: JobId,
     },
+    /// A life of another worker is over: what is fetched from it is given up at once.
+    Lost {
+        /// The worker.
+        worker: WorkerId,
+        /// Its life that is over.
+        incarnation: Incarnation,
+    },
     /// This life is over or unknown: end everything, remove all data, and come back with a higher
     /// incarnation.
     Fenced {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::size::{parse_millis, parse_size};
+use crate::size::{parse_millis, parse_reserve, parse_size};
 
 /// Which cluster is meant.
 #[derive(Debug, Clone, Args)]
@@ -256,7 +256,7 @@ pub struct WorkerRunArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
     /// Free space of --data-dir below which the worker takes no tasks
-    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_reserve)]
     pub disk_reserve: u64,
     /// How map output is stored and sent; auto is none where the coordinator is on this machine, else lz4
     #[arg(long, value_name = "CODEC", default_value = "auto")]

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mr_net::{CloseReason, Closed, ConnectError, Dialer, ExchangeError, NodeRole, Peer, Refusal};
+use mr_net::{CloseReason, Closed, ConnectError, Dialer, ExchangeError, Limits, NodeRole, Peer, Refusal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -66,7 +66,8 @@ pub(super) struct Link {
 impl Link {
     /// Dials the coordinator, once.
     pub async fn connect(options: ClientOptions) -> Result<Self, ClientError> {
-        let dialer = Dialer::new(&options.identity, options.limits)?;
+        let handshake = options.limits.handshake.min(options.away_max);
+        let dialer = Dialer::new(&options.identity, Limits { handshake, ..options.limits })?;
         let dialled = dialer.dial(&options.coordinator, NodeRole::Coordinator).await;
         let peer = dialled.map_err(ClientError::Connect)?;
         Ok(Self {

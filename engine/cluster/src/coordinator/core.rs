@@ -291,8 +291,15 @@ impl Core {
             if event.is_durable() {
                 self.batch.events.push((self.now, event.clone()));
             }
+            let lost = match event {
+                Event::WorkerLost { worker, incarnation, .. } => Some((worker, incarnation)),
+                _ => None,
+            };
             for action in self.scheduler.handle(self.now, event) {
                 self.act(action);
+            }
+            if let Some((worker, incarnation)) = lost {
+                self.tell_lost(worker, incarnation);
             }
         }
     }
@@ -313,6 +320,11 @@ impl Core {
         }
         let record =
             WorkerRecord { name, incarnation: *incarnation, instance: *instance, address: address.clone() };
+        if let Some(former) = self.workers.get(&worker).map(|entry| entry.record.incarnation)
+            && former < *incarnation
+        {
+            self.tell_lost(worker, former);
+        }
         let disk_free_bytes = self.workers.get(&worker).map_or(0, |entry| entry.disk_free_bytes);
         let entry = WorkerEntry { record: record.clone(), connected: true, disk_free_bytes, leaving: false };
         let changed = self.workers.get(&worker).is_none_or(|former| former.record != record);
@@ -331,6 +343,14 @@ impl Core {
     /// Whether a later life of the worker is known.
     pub fn is_outdated(&self, worker: WorkerId, incarnation: Incarnation) -> bool {
         self.workers.get(&worker).is_some_and(|entry| entry.record.incarnation > incarnation)
+    }
+
+    /// Tells the other workers that a life of one is over, so that none waits for its map output.
+    fn tell_lost(&mut self, worker: WorkerId, incarnation: Incarnation) {
+        let others = self.workers.iter().filter(|(other, entry)| **other != worker && entry.connected);
+        for other in others.map(|(other, _)| *other).collect::<Vec<_>>() {
+            self.order(other, Order::Lost { worker, incarnation });
+        }
     }
 
     fn submit(

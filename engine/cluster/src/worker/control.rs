@@ -302,6 +302,7 @@ impl Life {
             }
             Order::Noted { lease } => self.ledger.noted(&lease),
             Order::Forget { job } => self.forget(&job),
+            Order::Lost { worker, incarnation } => self.house.fetcher.lose(worker, incarnation),
             Order::Fenced { incarnation, replaced } if incarnation == self.incarnation => {
                 if replaced {
                     return Err(WorkerError::Replaced { name: self.house.name().to_owned() });

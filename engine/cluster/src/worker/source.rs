@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mr_model::{Failure, Incarnation, TaskId};
+use mr_model::{Failure, Incarnation, TaskId, WorkerId};
 use mr_net::limits::SEGMENT_CHUNK_BYTES;
 use mr_net::{
     CloseReason, ConnectError, Dialer, ExchangeError, Expected, NodeRole, Peer, Pool, Refusal, SegmentAnswer,
@@ -16,6 +16,7 @@ use mr_net::{
 };
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::link::jittered;
 use super::share::Share;
@@ -41,6 +42,8 @@ const BACKOFF: Duration = Duration::from_millis(250);
 pub(super) struct Fetcher {
     dialer: Dialer,
     pools: Mutex<BTreeMap<(String, String), Pool>>,
+    /// Lives of workers that are or were talked to; cancelled where they are over.
+    lives: Mutex<BTreeMap<(WorkerId, Incarnation), CancellationToken>>,
     streams: Arc<Semaphore>,
 }
 
@@ -49,6 +52,8 @@ pub(super) struct Fetcher {
 pub(super) struct Reach {
     source: Arc<Source>,
     pool: Pool,
+    /// Cancelled when the life is over.
+    over: CancellationToken,
     streams: Arc<Semaphore>,
 }
 
@@ -65,7 +70,8 @@ enum Trouble {
 impl Fetcher {
     /// Dials nobody yet.
     pub fn new(dialer: Dialer) -> Self {
-        Self { dialer, pools: Mutex::default(), streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { dialer, pools: Mutex::default(), lives: Mutex::default(), streams }
     }
 
     /// A worker that holds map output.
@@ -79,12 +85,28 @@ impl Fetcher {
             let expected = Expected::named(NodeRole::Worker, &source.name);
             Pool::new(self.dialer.clone(), &source.address, expected, LANES)
         });
-        Reach { source: Arc::new(source.clone()), pool: pool.clone(), streams: self.streams.clone() }
+        let over = self.life(source.worker, source.incarnation);
+        Reach { source: Arc::new(source.clone()), pool: pool.clone(), over, streams: self.streams.clone() }
+    }
+
+    /// A life of a worker is over: whoever fetches from it, now or later, gives up at once.
+    pub fn lose(&self, worker: WorkerId, incarnation: Incarnation) {
+        self.life(worker, incarnation).cancel();
+    }
+
+    fn life(&self, worker: WorkerId, incarnation: Incarnation) -> CancellationToken {
+        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        if lives.len() >= SOURCES_MAX {
+            // Those that are talked to have their own hold on it.
+            lives.clear();
+        }
+        lives.entry((worker, incarnation)).or_default().clone()
     }
 
     /// Lets go of connections that nobody uses.
     pub fn rest(&self) {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -135,8 +157,16 @@ impl Reach {
         .await
     }
 
-    /// Tries as often as is worth it.
+    /// Tries as often as is worth it, as long as the worker is not known to be lost.
     async fn try_hard<T, Try>(&self, map_task: TaskId, attempt: impl Fn() -> Try) -> Result<T, Failure>
+    where
+        Try: Future<Output = Result<T, Trouble>>,
+    {
+        let tried = self.over.run_until_cancelled(self.try_often(map_task, attempt));
+        tried.await.unwrap_or_else(|| Err(self.failure(map_task, "the worker is lost")))
+    }
+
+    async fn try_often<T, Try>(&self, map_task: TaskId, attempt: impl Fn() -> Try) -> Result<T, Failure>
     where
         Try: Future<Output = Result<T, Trouble>>,
     {

@@ -202,7 +202,7 @@ impl Scene {
                 self.state(name).unnoted.retain(|(known, _)| *known != lease);
                 self.save();
             }
-            Order::Welcome { .. } | Order::Heard { .. } | Order::Forget { .. } => {}
+            Order::Welcome { .. } | Order::Heard { .. } | Order::Forget { .. } | Order::Lost { .. } => {}
             order => panic!("{name} was told {order:?}"),
         }
     }
