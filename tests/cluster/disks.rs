@@ -53,7 +53,7 @@ fn a_disk_that_fills_up_in_a_job_does_not_fail_it() {
     let path = cluster.path("small");
     let Some(_disk) = SmallDisk::mount(&path, 12 << 20) else { return };
     let data = path.join("worker-1");
-    let small = cluster.add_worker(&["--data-dir", data.to_str().unwrap(), "--disk-reserve", "0"]);
+    let small = cluster.add_worker(&["--data-dir", data.to_str().unwrap(), "--disk-reserve", "1K"]);
     cluster.add_worker(&[]);
     cluster.add_worker(&[]);
     cluster.wait_until_live(3);
