@@ -33,7 +33,7 @@ pub const OUTPUTS_ASKED_MAX: usize = 1_000;
 /// What the coordinator is asked. Clients ask; of workers nothing here is taken.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Request {
-    /// The jobs in the history, newest first.
+    /// The jobs in the history, newest first, with reports without parts, counters and log lines.
     Jobs {
         /// Only those submitted before this one ([`JobView::number`]); the first page has none.
         before: Option<u64>,

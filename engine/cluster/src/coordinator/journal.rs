@@ -24,6 +24,8 @@ use crate::protocol::AttemptRecord;
 
 /// Events after which a snapshot is due: replaying them takes well under a second.
 const SNAPSHOT_EVENTS: u64 = 100_000;
+/// Stored bytes of attempts that make one answer; one attempt has far less.
+const PAGE_BYTES: usize = 2 << 20;
 /// Memory of the database's page cache, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
 /// Version of what is stored. Another one is refused.
@@ -289,7 +291,7 @@ impl Journal {
             .collect()
     }
 
-    /// Ended attempts of a job, maps first.
+    /// Ended attempts of a job, maps first: at most `limit`, and no more than fit in an answer.
     pub fn attempts(
         &self,
         number: u64,
@@ -298,7 +300,16 @@ impl Journal {
     ) -> Result<Vec<AttemptRecord>, JournalError> {
         let attempts = self.read()?.open_table(ATTEMPTS)?;
         let range = attempts.range((number, 0, 0, 0)..=(number, u32::MAX, u32::MAX, u32::MAX))?;
-        range.skip(skip).take(limit).map(|entry| decode("an attempt", entry?.1.value())).collect()
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for entry in range.skip(skip).take(limit) {
+            let (_, stored) = entry?;
+            bytes += stored.value().len();
+            if bytes > PAGE_BYTES && !records.is_empty() {
+                break;
+            }
+            records.push(decode("an attempt", stored.value())?);
+        }
+        Ok(records)
     }
 
     /// All workers that were seen.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mr_model::{AttemptId, Incarnation, JobId, Stage, WorkerId};
-use mr_scheduler::StageStatus;
+use mr_model::{AttemptId, Failure, Incarnation, JobId, Stage, WorkerId};
+use mr_scheduler::{Outcome, StageStatus};
 
 use super::core::Core;
 use super::journal::JournalError;
@@ -12,6 +12,10 @@ use crate::protocol::{AttemptRecord, JobEnd, JobState, JobView, LOST_OUTPUT, Sou
 
 /// Revision of a job that changes no more.
 const LAST_REVISION: u64 = u64::MAX;
+/// Most jobs in one answer, each of some KiB at most.
+const JOBS_SHOWN_MAX: usize = 256;
+/// Most parts that are listed in the report of one job: what fits in an answer. All are in the manifest.
+const PARTS_SHOWN_MAX: usize = 20_000;
 
 impl Core {
     /// A job as it is now; none where it is not known.
@@ -29,14 +33,12 @@ impl Core {
 
     /// Jobs with numbers below `before`, newest first.
     pub fn job_views(&self, before: Option<u64>, limit: usize) -> Result<Vec<JobView>, JournalError> {
-        let records = self.journal.jobs(before, limit)?;
-        Ok(records
-            .iter()
-            .map(|record| match self.jobs.get(&record.job) {
-                Some(live) => self.live_view(&live.record),
-                None => ended_view(record),
-            })
-            .collect())
+        let records = self.journal.jobs(before, limit.min(JOBS_SHOWN_MAX))?;
+        let views = records.iter().map(|record| match self.jobs.get(&record.job) {
+            Some(live) => self.live_view(&live.record),
+            None => without_details(ended_view(record)),
+        });
+        Ok(views.collect())
     }
 
     /// Ended attempts of a job; none where it is not known.
@@ -134,7 +136,7 @@ impl Core {
         let done = |total| StageStatus { total, pending: 0, running: 0, done: total };
         match self.scheduler.job(&record.job) {
             Some(status) => (view.maps, view.reduces) = (status.maps, status.reduces),
-            None if live.closing() == Some(&mr_scheduler::Outcome::Succeeded) => {
+            None if live.closing() == Some(&Outcome::Succeeded) => {
                 (view.maps, view.reduces) = (done(record.maps), done(record.reducers));
             }
             None => (view.maps, view.reduces) = (pending(record.maps), pending(record.reducers)),
@@ -176,9 +178,27 @@ fn base_view(record: &JobRecord) -> JobView {
     }
 }
 
+/// A view that is one of many in an answer.
+fn without_details(mut view: JobView) -> JobView {
+    match &mut view.end {
+        Some(JobEnd::Succeeded(report)) => {
+            report.parts = Vec::new();
+            report.counters = Default::default();
+        }
+        Some(JobEnd::Failed(Outcome::Failed { failure, .. } | Outcome::Aborted { failure })) => {
+            if let Failure::Plugin { log, .. } | Failure::Limit { log, .. } = failure {
+                *log = Vec::new();
+            }
+        }
+        Some(JobEnd::Failed(_) | JobEnd::Output(_)) | None => {}
+    }
+    view
+}
+
 fn ended_view(record: &JobRecord) -> JobView {
     let mut view = base_view(record);
-    if let Some(JobEnd::Succeeded(report)) = &view.end {
+    if let Some(JobEnd::Succeeded(report)) = &mut view.end {
+        report.parts.truncate(PARTS_SHOWN_MAX);
         (view.maps.done, view.reduces.done) = (view.maps.total, view.reduces.total);
         (view.maps_parts_per_million, view.reduces_parts_per_million) = (1_000_000, 1_000_000);
         (view.output_records, view.output_bytes) = (report.output_records, report.output_bytes);
