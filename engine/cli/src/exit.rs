@@ -18,7 +18,7 @@ pub const TABLE: &str = "\
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line, the configuration file or a certificate is wrong, or names what is not there
+    2  the command line, a setting or a certificate is wrong, or names what is not there
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
     5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit

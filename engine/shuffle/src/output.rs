@@ -18,6 +18,10 @@ use crate::writer::{RunFile, RunWriter};
 const COMBINE_SHARE_MEMORY: f64 = 0.35;
 /// A run that goes to disk is combined up to this share: it saves writing and reading, too.
 const COMBINE_SHARE_DISK: f64 = 0.9;
+/// All output goes to files, for others on the same machine, thus from page cache to page cache: bytes
+/// are cheaper there than the combiner (measured on words of source text: 4 % less time, a third more
+/// bytes).
+const COMBINE_SHARE_NEAR: f64 = 0.5;
 
 /// How a map task's output is made.
 pub struct OutputOptions {
@@ -238,7 +242,9 @@ impl MapOutputWriter {
     fn spill(&mut self, run: &MemoryRun) -> Result<(), Failure> {
         let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec)?;
         self.id.sequence += 1;
-        let combine = self.combine.as_mut().filter(|_| run.distinct_share() <= COMBINE_SHARE_DISK);
+        let is_near = self.retain.is_none() && self.codec == Codec::None;
+        let share_max = if is_near { COMBINE_SHARE_NEAR } else { COMBINE_SHARE_DISK };
+        let combine = self.combine.as_mut().filter(|_| run.distinct_share() <= share_max);
         let combined = combine.is_some();
         write_run(run, combine, &mut writer)?;
         let file = writer.finish()?;
