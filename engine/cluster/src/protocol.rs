@@ -547,6 +547,8 @@ pub enum OutputsRequest {
         partition: u32,
         /// Map attempts, at most [`OUTPUTS_ASKED_MAX`].
         attempts: Vec<AttemptId>,
+        /// The machine of the one who asks, if it would read files of its own machine where they lie.
+        machine: Option<String>,
     },
 }
 
@@ -562,6 +564,16 @@ pub struct SegmentMeta {
     pub codec: Codec,
     /// Where it lies, and what it holds, as counted and hashed when it was written.
     pub entry: IndexEntry,
+    /// The run file, where the one who asked is on the same machine.
+    pub near: Option<NearFile>,
+}
+
+/// A run file on the machine of the one who asked for its segments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearFile {
+    /// Where it is.
+    #[serde(with = "mr_model::path_serde")]
+    pub path: std::path::PathBuf,
 }
 
 /// Names a segment of map output on a worker.

@@ -261,6 +261,9 @@ pub struct WorkerRunArgs {
     /// How map output is stored and sent; auto is none where the coordinator is on this machine, else lz4
     #[arg(long, value_name = "CODEC", default_value = "auto")]
     pub shuffle_codec: CodecArg,
+    /// Fetch map output of other workers on this machine, too, instead of reading it where it lies
+    #[arg(long)]
+    pub no_near: bool,
     #[command(flatten)]
     pub log: LogArgs,
 }

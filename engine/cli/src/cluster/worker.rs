@@ -32,6 +32,7 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
         memory_bytes: args.memory.unwrap_or_else(machine::memory_bytes),
         disk_reserve_bytes: args.disk_reserve,
         codec: codec(args.shuffle_codec, coordinator),
+        read_near: !args.no_near,
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;

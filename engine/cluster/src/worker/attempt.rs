@@ -42,6 +42,8 @@ pub(super) struct Shop {
     pub slots: Semaphore,
     /// Space of the data folder's disk that stays free, in bytes.
     pub disk_reserve_bytes: u64,
+    /// This machine, if outputs of other workers on it are read where they lie.
+    pub machine: Option<String>,
 }
 
 /// What came of an attempt.
@@ -119,6 +121,7 @@ impl Shop {
                     outputs,
                     dir: ready.dir.clone(),
                     disk_reserve_bytes: self.disk_reserve_bytes,
+                    machine: self.machine.clone(),
                 };
                 let mut held = gather(&self.fetcher, &self.outputs, wanted, share).await?;
                 let segments = std::mem::take(&mut held.segments);

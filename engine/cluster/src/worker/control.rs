@@ -28,6 +28,7 @@ use super::jobs::Jobs;
 use super::lease::OwnLease;
 use super::ledger::Ledger;
 use super::link::{Link, LinkEvent, Word};
+use super::near::machine;
 use super::work::clean;
 use crate::protocol::{Order, WorkerWord};
 
@@ -111,6 +112,7 @@ impl Life {
             fetcher: house.fetcher.clone(),
             slots: Semaphore::new(house.memory.slots),
             disk_reserve_bytes: house.options.disk_reserve_bytes,
+            machine: house.options.read_near.then(machine).flatten(),
         };
         let registration = house.registration(incarnation, offered.clone());
         let link = Link::new(house.dialer.clone(), house.options.coordinator.clone(), registration);

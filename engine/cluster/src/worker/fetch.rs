@@ -14,6 +14,7 @@ use mr_shuffle::{RunId, StoredSegment};
 use tokio::task::JoinSet;
 
 use super::disk;
+use super::near::adopt;
 use super::outputs::{Held, Outputs};
 use super::share::Share;
 use super::source::{Fetcher, Reach};
@@ -45,6 +46,8 @@ pub(super) struct Wanted {
     pub dir: std::path::PathBuf,
     /// Space of the disk that stays free, in bytes.
     pub disk_reserve_bytes: u64,
+    /// This machine, if outputs of other workers on it are read where they lie.
+    pub machine: Option<String>,
 }
 
 /// The input of a reduce attempt, there as long as this is held.
@@ -91,6 +94,11 @@ pub(super) async fn gather(
             }
             Lies::There { source, segments } => {
                 for meta in segments {
+                    let id = wanted.run(attempt, &meta);
+                    if let Some(segment) = adopt(&wanted.dir, wanted.attempt, id, &meta).await {
+                        input.segments.push(segment);
+                        continue;
+                    }
                     let at = bytes;
                     bytes = bytes.checked_add(meta.entry.length).ok_or_else(|| {
                         reaches[source].failure(attempt.task, "it lists more bytes than there can be")
@@ -129,8 +137,13 @@ impl Wanted {
 
     /// A fetched segment; the path of the spool is filled in when there is one.
     fn stored(&self, attempt: AttemptId, meta: &SegmentMeta, at: u64) -> StoredSegment {
-        let id = RunId { job: self.job.clone(), attempt, sequence: meta.sequence };
+        let id = self.run(attempt, meta);
         StoredSegment { path: Default::default(), at, id, codec: meta.codec, entry: meta.entry }
+    }
+
+    /// The run that a segment is of.
+    fn run(&self, attempt: AttemptId, meta: &SegmentMeta) -> RunId {
+        RunId { job: self.job.clone(), attempt, sequence: meta.sequence }
     }
 }
 
@@ -197,6 +210,7 @@ async fn ask(
         incarnation: reach.incarnation(),
         partition: wanted.partition(),
         attempts: attempts.clone(),
+        machine: wanted.machine.clone(),
     };
     let answer = reach.outputs(&request, first).await?;
     if answer.len() != attempts.len() {

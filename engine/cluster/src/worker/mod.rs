@@ -27,6 +27,7 @@ mod lease;
 mod ledger;
 mod lines;
 mod link;
+mod near;
 mod outputs;
 mod serve;
 mod share;
@@ -76,6 +77,9 @@ pub struct WorkerOptions {
     pub disk_reserve_bytes: u64,
     /// How run files are stored.
     pub codec: Codec,
+    /// Whether map output of other workers on the same machine is read where it lies, where that can be
+    /// done; all else is fetched.
+    pub read_near: bool,
     /// Limits of the network.
     pub limits: Limits,
 }

@@ -10,7 +10,7 @@ use mr_model::{AttemptId, Incarnation, JobId};
 use mr_shuffle::writer::RunFile;
 use mr_shuffle::{MapOutput, Run, StoredSegment};
 
-use crate::protocol::SegmentMeta;
+use crate::protocol::{NearFile, SegmentMeta};
 
 type OfJob = HashMap<AttemptId, Arc<MapOutput>>;
 
@@ -73,18 +73,20 @@ impl Outputs {
         Some(files(&output).filter_map(|file| segment(file, partition)).map(held).collect())
     }
 
-    /// The same without where they lie, as they are told to others.
+    /// The same as it is told to others: without where they lie, unless it is to one on this machine.
     pub fn told(
         &self,
         life: Incarnation,
         job: &JobId,
         attempt: AttemptId,
         partition: u32,
+        is_near: bool,
     ) -> Option<Vec<SegmentMeta>> {
         let output = self.find(life, job, attempt)?;
         let told = |file: &RunFile| {
             let entry = *file.partition(partition)?;
-            Some(SegmentMeta { sequence: file.id().sequence, codec: file.codec(), entry })
+            let near = is_near.then(|| NearFile { path: file.path().to_owned() });
+            Some(SegmentMeta { sequence: file.id().sequence, codec: file.codec(), entry, near })
         };
         Some(files(&output).filter_map(told).collect())
     }

@@ -15,6 +15,7 @@ use mr_net::{
 };
 use tokio::sync::Semaphore;
 
+use super::near::machine;
 use super::outputs::{Held, Outputs};
 use crate::protocol::{OUTPUTS_ASKED_MAX, OutputsAnswer, OutputsRequest, SegmentKey};
 
@@ -24,13 +25,14 @@ const READING_MAX: usize = 128;
 /// Serves the outputs of one worker.
 pub(super) struct Serve {
     outputs: Outputs,
+    machine: Option<String>,
     reading: Arc<Semaphore>,
 }
 
 impl Serve {
     /// Serves these.
     pub fn new(outputs: Outputs) -> Self {
-        Self { outputs, reading: Arc::new(Semaphore::new(READING_MAX)) }
+        Self { outputs, machine: machine(), reading: Arc::new(Semaphore::new(READING_MAX)) }
     }
 
     async fn send(&self, held: Held, responder: SegmentResponder) -> Result<(), SegmentError> {
@@ -51,12 +53,13 @@ impl Handler for Serve {
     type Key = SegmentKey;
 
     async fn request(&self, remote: &Remote, request: OutputsRequest, responder: Responder<OutputsAnswer>) {
-        let OutputsRequest::Outputs { job, incarnation, partition, attempts } = request;
+        let OutputsRequest::Outputs { job, incarnation, partition, attempts, machine } = request;
         if attempts.len() > OUTPUTS_ASKED_MAX {
             tracing::warn!(from = %remote.node(), asked = attempts.len(), "a worker asks for too many outputs at once");
             return;
         }
-        let told = |attempt| self.outputs.told(incarnation, &job, attempt, partition);
+        let is_near = machine.is_some() && machine == self.machine;
+        let told = |attempt| self.outputs.told(incarnation, &job, attempt, partition, is_near);
         let answer: OutputsAnswer = attempts.into_iter().map(told).collect();
         if let Err(error) = responder.answer(&answer).await {
             tracing::debug!(to = %remote.node(), %error, "a list of segments was not taken");

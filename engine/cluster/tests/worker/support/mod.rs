@@ -67,6 +67,7 @@ impl Cluster {
             memory_bytes: 256 << 20,
             disk_reserve_bytes: 0,
             codec: Codec::Lz4,
+            read_near: false,
             limits: Limits::default(),
         }
     }

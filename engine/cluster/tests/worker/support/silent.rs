@@ -65,7 +65,7 @@ impl Handler for Service {
             cursor_bytes: 0,
             hash: 1,
         };
-        let segment = SegmentMeta { sequence: 0, codec: Codec::None, entry };
+        let segment = SegmentMeta { sequence: 0, codec: Codec::None, entry, near: None };
         let answer = attempts.iter().map(|_| Some(vec![segment.clone()])).collect();
         responder.answer(&answer).await.unwrap();
     }
