@@ -181,6 +181,10 @@ impl Cluster {
                 command.args([option, value]);
             }
         }
+        // Some read files of their neighbours where they lie, some fetch everything.
+        if number.is_multiple_of(2) {
+            command.arg("--no-near");
+        }
         command
     }
 

@@ -1,6 +1,9 @@
 //! Map output from worker to worker: all of it, or a failure that names the map task.
 
+use std::os::unix::fs::MetadataExt;
+
 use mr_cluster::protocol::{AttemptEnd, LOST_OUTPUT, Order, Source, TaskOrder};
+use mr_cluster::worker::WorkerOptions;
 use mr_model::{Failure, Incarnation, TaskId, WorkerId};
 use mr_net::NodeRole;
 
@@ -19,9 +22,15 @@ struct Pair {
 impl Pair {
     /// Two workers, with maps 0 and 2 done on the first and 1 on the second.
     async fn with_maps(lines: usize) -> Self {
+        Self::reading(false, lines).await
+    }
+
+    /// The same, where workers may read each other's files where they lie.
+    async fn reading(read_near: bool, lines: usize) -> Self {
         let cluster = Cluster::new();
         let mut coordinator = cluster.coordinator();
-        let workers = ["w1", "w2"].map(|name| cluster.worker(name, &coordinator));
+        let workers = ["w1", "w2"]
+            .map(|name| Worker::start(WorkerOptions { read_near, ..cluster.options(name, &coordinator) }));
         let job = SmallJob::new(cluster.dir.path(), "sort", lines);
         job.describe(&coordinator);
         let joined = [coordinator.joined("w1", &[&job]).await, coordinator.joined("w2", &[&job]).await];
@@ -73,6 +82,34 @@ async fn reduces_read_across_workers_and_give_the_naive_answer() {
     assert!(reason.starts_with("worker w2 at 127.0.0.1:") && reason.ends_with("it is gone"), "{reason}");
     assert!(dir.exists());
     drop(pair.cluster);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_of_one_machine_read_files_where_they_lie() {
+    let mut pair = Pair::reading(true, 50_000).await;
+    for (partition, attempt) in [(0, 0), (1, 0), (0, 1)] {
+        let end = pair.reduce(0, partition, attempt, None).await;
+        pair.job.check_part(&end, partition);
+    }
+    let dirs = [0, 1].map(|number| pair.workers[number].job_dir(&pair.joined[number], &pair.job));
+    let linked: Vec<_> = names(&dirs[0]).into_iter().filter(|name| name.starts_with("near")).collect();
+    assert_eq!(linked, ["near-000001-0-00000"], "one link for a run, whoever reads it");
+    let inode = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().ino();
+    let run = names(&dirs[1]).into_iter().find(|name| name.starts_with("run-map-000001")).unwrap();
+    assert_eq!(inode(dirs[0].join(&linked[0])), inode(dirs[1].join(run)));
+
+    // Damage is found here, too, and names the map task.
+    let path = dirs[0].join(&linked[0]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 4;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let end = pair.reduce(0, 0, 2, None).await;
+    let AttemptEnd::Failed(Failure::Corrupt { map_task, .. }) = end else { panic!("{end:?}") };
+    assert_eq!(map_task, Some(TaskId::map(1)));
+
+    pair.joined[0].order(Order::Forget { job: pair.job.id.clone() });
+    until("the removal", || !dirs[0].exists()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
