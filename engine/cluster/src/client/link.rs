@@ -12,6 +12,9 @@ use super::ClientOptions;
 use super::error::ClientError;
 use crate::protocol::{Answer, Refused, Request};
 
+/// Shortest time that the first contact is given, however impatient the user is: a handshake on a busy
+/// machine.
+const FIRST_CONTACT_MIN: Duration = Duration::from_secs(1);
 /// First pause before a coordinator that went away is dialled again; it doubles with every try.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between two tries: a coordinator that is back is noticed within it.
@@ -66,7 +69,7 @@ pub(super) struct Link {
 impl Link {
     /// Dials the coordinator, once.
     pub async fn connect(options: ClientOptions) -> Result<Self, ClientError> {
-        let handshake = options.limits.handshake.min(options.away_max);
+        let handshake = options.limits.handshake.min(options.away_max.max(FIRST_CONTACT_MIN));
         let dialer = Dialer::new(&options.identity, Limits { handshake, ..options.limits })?;
         let dialled = dialer.dial(&options.coordinator, NodeRole::Coordinator).await;
         let peer = dialled.map_err(ClientError::Connect)?;
