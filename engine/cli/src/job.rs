@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mr_model::limit::{BATCH_BYTES, RECORD_BYTES_MAX, REJECTS_MAX};
-use mr_model::{JobId, JobLimits, Partitioning, Role};
+use mr_model::{JobId, Partitioning, Permissions, Role};
 use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
@@ -133,14 +133,14 @@ fn request(args: &JobArgs, place: Place, stages: Stages) -> Result<JobRequest> {
             // Only samples run here.
             Place::Cluster => 1,
         },
-        limits: JobLimits {
+        attempts_max: args.max_attempts,
+        permissions: Permissions {
             record_bytes_max: args.max_record,
             idle_timeout: args.task_timeout,
             rejects_max: args.max_rejects,
-            attempts_max: args.max_attempts,
             shuffle_bytes_max: args.max_shuffle,
             output_bytes_max: args.max_output,
-            ..JobLimits::default()
+            ..Permissions::default()
         },
         work_dir: args.work_dir.clone().unwrap_or_else(machine::work_dir),
     })

@@ -39,6 +39,8 @@ pub enum PluginFault {
     Fatal,
     /// It broke the interface's contract: a malformed batch, a bad port, a bad partition.
     Contract,
+    /// It made other output from the same input than before.
+    Nondeterministic,
 }
 
 impl PluginFault {
@@ -50,7 +52,27 @@ impl PluginFault {
             PluginFault::Transient => "asked for another attempt",
             PluginFault::Fatal => "failed for good",
             PluginFault::Contract => "broke the plugin interface",
+            PluginFault::Nondeterministic => "is not deterministic",
         }
+    }
+}
+
+/// What is left of a plugin that failed, for whoever wrote it: all of it bounded and without control
+/// characters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastWords {
+    /// Its last log lines, oldest first.
+    pub log: Vec<String>,
+    /// Names of the functions that it was in, innermost first.
+    pub stack: Vec<String>,
+    /// The first bytes of the record (or the key of the group) that it failed on, escaped, if known.
+    pub record: Option<String>,
+}
+
+impl From<Vec<String>> for LastWords {
+    /// Log lines alone.
+    fn from(log: Vec<String>) -> Self {
+        Self { log, ..Self::default() }
     }
 }
 
@@ -68,8 +90,8 @@ pub enum Failure {
         message: String,
         /// Where its input came from, if known.
         place: Option<Place>,
-        /// Its last log lines, oldest first.
-        log: Vec<String>,
+        /// What it said and where it was.
+        words: LastWords,
     },
     /// The plugin passed a limit.
     Limit {
@@ -83,8 +105,8 @@ pub enum Failure {
         cap: String,
         /// The option that sets the cap, for example `--guest-memory`.
         option: String,
-        /// Its last log lines, oldest first.
-        log: Vec<String>,
+        /// What it said and where it was.
+        words: LastWords,
     },
     /// An input cannot be read.
     InputLost {
@@ -202,9 +224,14 @@ impl Failure {
 
     /// The plugin's last log lines, where the failure carries them.
     pub fn log(&self) -> &[String] {
+        self.words().map_or(&[], |words| &words.log)
+    }
+
+    /// What the plugin left, where the failure carries it.
+    pub fn words(&self) -> Option<&LastWords> {
         match self {
-            Failure::Plugin { log, .. } | Failure::Limit { log, .. } => log,
-            _ => &[],
+            Failure::Plugin { words, .. } | Failure::Limit { words, .. } => Some(words),
+            _ => None,
         }
     }
 }
@@ -271,7 +298,12 @@ mod tests {
     fn every_variant() -> Vec<Failure> {
         let path = PathBuf::from(OsString::from_vec(b"not \xff UTF-8".to_vec()));
         let place = Place { path: path.clone(), offset: 7 };
-        let (reason, log) = ("because".to_owned(), vec!["line".to_owned()]);
+        let reason = "because".to_owned();
+        let words = LastWords {
+            log: vec!["line".into()],
+            stack: vec!["function".into()],
+            record: Some("record".into()),
+        };
         let (message, role) = (reason.clone(), Role::Combiner);
         let map_task = TaskId::map(3);
         vec![
@@ -280,7 +312,7 @@ mod tests {
                 role,
                 message: message.clone(),
                 place: Some(place.clone()),
-                log: log.clone(),
+                words: words.clone(),
             },
             Failure::Limit {
                 role,
@@ -288,7 +320,7 @@ mod tests {
                 value: "b".into(),
                 cap: "c".into(),
                 option: "--d".into(),
-                log,
+                words,
             },
             Failure::InputLost { path: path.clone(), reason: reason.clone() },
             Failure::InputChanged { path: path.clone(), reason: reason.clone() },

@@ -128,36 +128,50 @@ pub struct StageTypes {
     pub value: Option<DataType>,
 }
 
-/// Limits that a job runs within.
+/// What the plugins of a job may use. Everything that is not listed here is denied: files, network,
+/// environment, arguments, clocks and randomness of the machine, threads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobLimits {
+pub struct Permissions {
     /// Largest record, in bytes of key and value.
     pub record_bytes_max: u64,
     /// Linear memory of one guest instance, in bytes.
     pub guest_memory_bytes_max: u64,
     /// Longest time a guest may run without returning, emitting or fetching.
     pub idle_timeout: Duration,
+    /// Longest time an attempt may take in all.
+    pub task_time_max: Duration,
     /// Rejects allowed in the whole job.
     pub rejects_max: u64,
-    /// Attempts of a task, for failures worth another one.
-    pub attempts_max: u32,
+    /// Bytes of keys and values that the guests of one attempt may emit together.
+    pub task_output_bytes_max: u64,
+    /// Records that the guests of one attempt may emit together.
+    pub task_output_records_max: u64,
     /// Bytes of keys and values that the map tasks together may hand to the reducers, after
     /// combining; none for no quota.
     pub shuffle_bytes_max: Option<u64>,
     /// Bytes of all parts together; none for no quota.
     pub output_bytes_max: Option<u64>,
+    /// Records of all parts together; none for no quota.
+    pub output_records_max: Option<u64>,
+    /// What the wall clock of the plugins shows first, in seconds since 1970: the time at which the job
+    /// was submitted, where the job is granted that; none for a fixed moment that tells nothing.
+    pub wall_clock: Option<u64>,
 }
 
-impl Default for JobLimits {
+impl Default for Permissions {
     fn default() -> Self {
         Self {
             record_bytes_max: limit::RECORD_BYTES_DEFAULT,
             guest_memory_bytes_max: limit::GUEST_MEMORY_BYTES_DEFAULT,
             idle_timeout: limit::IDLE_TIMEOUT_DEFAULT,
+            task_time_max: limit::TASK_TIME_DEFAULT,
             rejects_max: 0,
-            attempts_max: limit::ATTEMPTS_MAX,
+            task_output_bytes_max: limit::TASK_OUTPUT_BYTES_DEFAULT,
+            task_output_records_max: limit::TASK_OUTPUT_RECORDS_DEFAULT,
             shuffle_bytes_max: None,
             output_bytes_max: None,
+            output_records_max: None,
+            wall_clock: None,
         }
     }
 }
@@ -183,8 +197,10 @@ pub struct JobSpec {
     pub output_types: StageTypes,
     /// Size that batches aim for, in bytes.
     pub batch_bytes: u32,
-    /// Limits of the job.
-    pub limits: JobLimits,
+    /// Attempts of a task, for failures worth another one.
+    pub attempts_max: u32,
+    /// What its plugins may use.
+    pub permissions: Permissions,
 }
 
 /// What an attempt is told about itself (`types.task-context`).

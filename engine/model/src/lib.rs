@@ -21,8 +21,8 @@ pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf}
 pub use contract::{Contract, ContractError, Param, PluginInfo};
 pub use counter::Counters;
 pub use datatype::{BadCell, DataType};
-pub use failure::{Failure, Place, PluginFault, Retry};
+pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
 pub use job::{
-    InputFormat, InputKey, JobLimits, JobSpec, OutputFormat, Partitioning, StageTypes, TaskContext,
+    InputFormat, InputKey, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes, TaskContext,
 };

@@ -39,6 +39,15 @@ pub const COMPONENT_BYTES_MAX: u64 = 256 * MIB;
 /// Longest time a guest may run without returning, emitting or fetching, unless the job says
 /// otherwise. Hadoop's task timeout is the same ten minutes.
 pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+/// Longest time that an attempt may take in all, unless the job says otherwise: a day, far beyond any
+/// split of the usual size, so that a plugin that creeps on still ends.
+pub const TASK_TIME_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of keys and values that the guests of one attempt may emit, unless the job says otherwise:
+/// 256 GiB, thousands of times a split of the usual size and still less than common disks.
+pub const TASK_OUTPUT_BYTES_DEFAULT: u64 = 256 << 30;
+/// Records that the guests of one attempt may emit, unless the job says otherwise: hundreds of records
+/// for each byte of a split of the usual size. Empty records have no bytes, but take time.
+pub const TASK_OUTPUT_RECORDS_DEFAULT: u64 = 10_000_000_000;
 /// Attempts of a task before its job fails, for failures worth another attempt.
 pub const ATTEMPTS_MAX: u32 = 4;
 

@@ -55,11 +55,13 @@ impl JobDescription {
     /// Checks what a peer may have sent: limits within those of the engine, boundaries in order, and
     /// components as described. Answers what is wrong.
     pub(crate) fn check(&self, stages: &Stages) -> Result<(), String> {
-        let JobSpec { limits, params, reducers, .. } = &self.spec;
+        let JobSpec { permissions, params, reducers, .. } = &self.spec;
         if self.spec.batch_bytes == 0 || u64::from(self.spec.batch_bytes) > limit::BATCH_BYTES_MAX {
             return Err(format!("its batches are of {} bytes", self.spec.batch_bytes));
         }
-        if limits.record_bytes_max > limit::RECORD_BYTES_MAX || limits.rejects_max > limit::REJECTS_MAX {
+        if permissions.record_bytes_max > limit::RECORD_BYTES_MAX
+            || permissions.rejects_max > limit::REJECTS_MAX
+        {
             return Err("its limits are over the engine's".into());
         }
         if params.len() > limit::PARAMS_MAX || *reducers > limit::REDUCERS_MAX {

@@ -107,6 +107,6 @@ fn contract(message: &str) -> Failure {
         role: Role::Combiner,
         message: message.into(),
         place: None,
-        log: Vec::new(),
+        words: mr_model::LastWords::default(),
     }
 }

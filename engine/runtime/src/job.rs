@@ -105,7 +105,7 @@ impl Job {
             format: self.spec.input_format,
             key: self.spec.input_key,
             chunks: self.chunks && self.stages.role(Role::Mapper).is_some(),
-            record_bytes_max: self.spec.limits.record_bytes_max,
+            record_bytes_max: self.spec.permissions.record_bytes_max,
             batch_bytes: self.spec.batch_bytes,
         }
     }
@@ -114,7 +114,7 @@ impl Job {
     #[inline]
     pub(crate) fn check_record(&self, role: Role, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         let bytes = (key.len() + value.len()) as u64;
-        if bytes <= self.spec.limits.record_bytes_max {
+        if bytes <= self.spec.permissions.record_bytes_max {
             Ok(())
         } else {
             Err(self.record_too_long(role, bytes))
@@ -127,9 +127,9 @@ impl Job {
             role,
             limit: "record size".into(),
             value: format!("a record of {bytes} bytes"),
-            cap: format!("{} bytes", self.spec.limits.record_bytes_max),
+            cap: format!("{} bytes", self.spec.permissions.record_bytes_max),
             option: "--max-record".into(),
-            log: Vec::new(),
+            words: mr_model::LastWords::default(),
         }
     }
 }
@@ -170,7 +170,7 @@ impl Attempt {
             params: self.job.params.clone(),
             memory: self.memory.clone(),
             memory_bytes_max: self.job.resources.memory.guests,
-            idle_timeout: spec.limits.idle_timeout,
+            idle_timeout: spec.permissions.idle_timeout,
             cancel: self.cancel.clone(),
             log: self.log.clone(),
         }

@@ -242,7 +242,7 @@ impl<'a> Driver<'a> {
         }
         let split_bytes = self.plan.splits.iter().map(|split| split.bytes).collect();
         let mut plan = JobPlan::new(split_bytes, self.plan.spec.reducers);
-        plan.attempts_max = self.plan.spec.limits.attempts_max;
+        plan.attempts_max = self.plan.spec.attempts_max;
         plan.speculation = false;
         self.handle(Event::JobSubmitted { job: self.plan.spec.id.clone(), plan });
     }

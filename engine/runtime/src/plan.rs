@@ -130,10 +130,10 @@ impl Plan {
             request.workers,
             request.guest_memory_bytes,
             any_guest,
-            request.limits.record_bytes_max,
+            request.permissions.record_bytes_max,
         )?;
-        let mut limits = request.limits;
-        limits.guest_memory_bytes_max = memory.guests;
+        let mut permissions = request.permissions;
+        permissions.guest_memory_bytes_max = memory.guests;
         let spec = JobSpec {
             id: request.id,
             params,
@@ -144,7 +144,8 @@ impl Plan {
             partitioning,
             output_types,
             batch_bytes: request.batch_bytes,
-            limits,
+            attempts_max: request.attempts_max,
+            permissions,
         };
         Ok(Self {
             chunks: mapper.chunks,

@@ -145,12 +145,12 @@ fn show(progress: &Progress, groups: u64, bytes: u64) {
 fn name_group(attempt: &Attempt, failure: Failure, row: Option<u32>, batch: &GroupedBatchBuf) -> Failure {
     let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
     match (failure, group) {
-        (Failure::Plugin { fault, role, message, place, log }, Some(group)) => {
+        (Failure::Plugin { fault, role, message, place, words }, Some(group)) => {
             let plugin = attempt.job.stages.role(role);
             let datatype = plugin.and_then(|plugin| plugin.contract().reduce_in.0.as_ref());
             let key = key_text(batch.keys.view().cell(group as usize), datatype);
             let message = format!("{message} (group of key \"{key}\")");
-            Failure::Plugin { fault, role, message, place, log }
+            Failure::Plugin { fault, role, message, place, words }
         }
         (failure, _) => failure,
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mr_model::{InputFormat, JobId, JobLimits, OutputFormat, Partitioning, Role};
+use mr_model::{InputFormat, JobId, OutputFormat, Partitioning, Permissions, Role};
 use mr_sandbox::Plugin;
 use mr_storage::Durability;
 
@@ -97,8 +97,10 @@ pub struct JobRequest {
     pub guest_memory_bytes: Option<u64>,
     /// Tasks that run at once.
     pub workers: usize,
-    /// Limits of the job; its guest memory is set by the memory plan.
-    pub limits: JobLimits,
+    /// What the plugins of the job may use; its guest memory is set by the memory plan.
+    pub permissions: Permissions,
+    /// Attempts of a task, for failures worth another one.
+    pub attempts_max: u32,
     /// Folder for run files and parts that go to standard output.
     pub work_dir: PathBuf,
 }

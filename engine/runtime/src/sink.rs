@@ -86,14 +86,14 @@ pub(crate) struct ShuffleSink {
 
 impl ShuffleSink {
     pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
-        let rejects = Rejects::new(job.spec.limits.rejects_max);
+        let rejects = Rejects::new(job.spec.permissions.rejects_max);
         Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
     }
 
     /// The output, and the partitioner to be closed.
     pub fn finish(self) -> Result<(MapOutput, Option<Partitioner>), Failure> {
         let output = self.writer.finish()?;
-        check_shuffle(&self.job.spec.limits, output.bytes.iter().sum())?;
+        check_shuffle(&self.job.spec.permissions, output.bytes.iter().sum())?;
         Ok((output, self.partitioner))
     }
 
@@ -101,7 +101,7 @@ impl ShuffleSink {
     fn begin(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
-        check_shuffle(&self.job.spec.limits, self.writer.bytes())
+        check_shuffle(&self.job.spec.permissions, self.writer.bytes())
     }
 
     fn push_placed(
@@ -178,7 +178,7 @@ impl PartSink {
     pub fn new(attempt: &Attempt, part: PartWriter) -> Self {
         let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let role = stage_role(attempt.id.task.stage);
-        let rejects = Rejects::new(job.spec.limits.rejects_max);
+        let rejects = Rejects::new(job.spec.permissions.rejects_max);
         let encoded = Vec::with_capacity(PART_CHUNK_BYTES * 2);
         Self { job, progress, role, part, encoded, rows: 0, rejects, records: 0, bytes: 0 }
     }
@@ -205,7 +205,7 @@ impl PartSink {
 
     fn write(&mut self) -> Result<(), Failure> {
         let bytes = self.encoded.len() as u64;
-        check_output(&self.job.spec.limits, self.role, self.bytes + bytes)?;
+        check_output(&self.job.spec.permissions, self.role, self.bytes + bytes)?;
         self.part.write(&self.encoded, self.rows)?;
         self.records += self.rows;
         self.bytes += bytes;
@@ -265,8 +265,8 @@ impl Sink for SampleSink {
 /// Adds where it happened to a failure that a plugin caused on a row of `batch`.
 pub(crate) fn locate(failure: Failure, place: Option<Place>) -> Failure {
     match failure {
-        Failure::Plugin { fault, role, message, place: None, log } => {
-            Failure::Plugin { fault, role, message, place, log }
+        Failure::Plugin { fault, role, message, place: None, words } => {
+            Failure::Plugin { fault, role, message, place, words }
         }
         Failure::Rejects { allowed, reason, place: None } => Failure::Rejects { allowed, reason, place },
         other => other,
@@ -291,5 +291,11 @@ pub(crate) fn row_sample(batch: &BatchBuf, row: u32) -> &[u8] {
 }
 
 fn contract(role: Role, message: String) -> Failure {
-    Failure::Plugin { fault: PluginFault::Contract, role, message, place: None, log: Vec::new() }
+    Failure::Plugin {
+        fault: PluginFault::Contract,
+        role,
+        message,
+        place: None,
+        words: mr_model::LastWords::default(),
+    }
 }

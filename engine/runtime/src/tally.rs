@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mr_model::{AttemptId, Counters, Failure, JobLimits, Stage, TaskId};
+use mr_model::{AttemptId, Counters, Failure, Permissions, Stage, TaskId};
 use mr_shuffle::SpillStats;
 use mr_storage::{Manifest, Part};
 
@@ -19,7 +19,7 @@ pub struct Tally {
     tasks: BTreeMap<TaskId, Won>,
     maps: u32,
     reducers: u32,
-    limits: JobLimits,
+    permissions: Permissions,
     attempts_failed: u64,
     maps_done: u32,
     sums: Sums,
@@ -48,7 +48,7 @@ impl Tally {
         Self {
             maps: record.map_tasks,
             reducers: record.spec.reducers,
-            limits: record.spec.limits.clone(),
+            permissions: record.spec.permissions.clone(),
             ..Self::default()
         }
     }
@@ -113,7 +113,7 @@ impl Tally {
     /// written.
     pub fn over_limit(&self) -> Option<Failure> {
         self.check_rejects()
-            .and_then(|()| check_shuffle(&self.limits, self.sums.shuffle_bytes))
+            .and_then(|()| check_shuffle(&self.permissions, self.sums.shuffle_bytes))
             .and_then(|()| self.check_output(0))
             .err()
     }
@@ -124,11 +124,11 @@ impl Tally {
     /// [`Failure::Limit`].
     pub fn check_output(&self, bytes: u64) -> Result<(), Failure> {
         let stage = if self.reducers == 0 { Stage::Map } else { Stage::Reduce };
-        check_output(&self.limits, stage_role(stage), self.sums.output_bytes.saturating_add(bytes))
+        check_output(&self.permissions, stage_role(stage), self.sums.output_bytes.saturating_add(bytes))
     }
 
     fn check_rejects(&self) -> Result<(), Failure> {
-        let allowed = self.limits.rejects_max;
+        let allowed = self.permissions.rejects_max;
         if self.sums.rejects <= allowed {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use mr_model::limit::{COUNTERS_MAX, MESSAGE_BYTES_MAX};
-use mr_model::{Failure, PluginFault, Role};
+use mr_model::{Failure, LastWords, PluginFault, Role};
 use wasmtime::{OutOfMemory, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -90,11 +90,11 @@ impl Cause {
 
     /// The failure of `role`, with its last log lines.
     pub(crate) fn into_failure(self, role: Role, state: &State) -> Failure {
-        let log = state.log().lines();
+        let words = LastWords::from(state.log().lines());
         match self {
-            Cause::Plugin { fault, message } => Failure::Plugin { fault, role, message, place: None, log },
+            Cause::Plugin { fault, message } => Failure::Plugin { fault, role, message, place: None, words },
             Cause::Limit { limit, value, cap, option } => {
-                Failure::Limit { role, limit: limit.into(), value, cap, option: option.into(), log }
+                Failure::Limit { role, limit: limit.into(), value, cap, option: option.into(), words }
             }
             Cause::Failure(failure) => failure,
         }

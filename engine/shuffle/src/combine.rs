@@ -93,7 +93,7 @@ fn foreign_key() -> Failure {
         role: Role::Combiner,
         message: "it emitted a key that it was not given, or keys out of order".into(),
         place: None,
-        log: Vec::new(),
+        words: mr_model::LastWords::default(),
     }
 }
 

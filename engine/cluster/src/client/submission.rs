@@ -101,7 +101,7 @@ fn digest(plan: &SubmittedPlan, inputs: &[String], split_bytes: u64) -> Result<[
     let description = &plan.description;
     let mut spec: JobSpec = description.spec.clone();
     // Follows from the memory of the machine that plans, unless it was asked for.
-    spec.limits.guest_memory_bytes_max = description.guest_memory_bytes.unwrap_or(0);
+    spec.permissions.guest_memory_bytes_max = description.guest_memory_bytes.unwrap_or(0);
     let said = (DIGEST_DOMAIN, &description.roles, &spec, inputs, split_bytes, &plan.output, &plan.share);
     Ok(*blake3::hash(&encode(&said)?).as_bytes())
 }

@@ -189,7 +189,7 @@ pub(super) fn schedule(plan: &SubmittedPlan) -> JobPlan {
     let spec = &plan.record.spec;
     let split_bytes = plan.splits.iter().map(|split| split.bytes).collect();
     let mut schedule = JobPlan::new(split_bytes, spec.reducers);
-    schedule.attempts_max = spec.limits.attempts_max;
+    schedule.attempts_max = spec.attempts_max;
     schedule.priority = share.priority;
     schedule.weight = share.weight;
     schedule.slots_max = share.slots_max;

@@ -186,8 +186,8 @@ fn without_details(mut view: JobView) -> JobView {
             report.counters = Default::default();
         }
         Some(JobEnd::Failed(Outcome::Failed { failure, .. } | Outcome::Aborted { failure })) => {
-            if let Failure::Plugin { log, .. } | Failure::Limit { log, .. } = failure {
-                *log = Vec::new();
+            if let Failure::Plugin { words, .. } | Failure::Limit { words, .. } = failure {
+                *words = mr_model::LastWords::default();
             }
         }
         Some(JobEnd::Failed(_) | JobEnd::Output(_)) | None => {}

@@ -134,7 +134,7 @@ impl Memory {
             self.slots,
             description.guest_memory_bytes,
             !description.roles.is_empty(),
-            description.spec.limits.record_bytes_max,
+            description.spec.permissions.record_bytes_max,
         );
         let plan = plan.map_err(|error| {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);

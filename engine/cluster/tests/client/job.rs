@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mr_cluster::client::{Component, Submission};
 use mr_cluster::protocol::{JobState, JobView, OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{JobId, JobLimits, Partitioning, Role};
+use mr_model::{JobId, Partitioning, Permissions, Role};
 use mr_runtime::{JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
 use mr_scheduler::StageStatus;
 
@@ -43,7 +43,8 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         memory_bytes: 64 << 20,
         guest_memory_bytes: None,
         workers: 1,
-        limits: JobLimits::default(),
+        attempts_max: mr_model::limit::ATTEMPTS_MAX,
+        permissions: Permissions::default(),
         work_dir: dir.to_owned(),
     })
     .unwrap();

@@ -189,7 +189,7 @@ fn the_digest_tells_jobs_apart_and_nothing_else() {
     let mut alike = same.clone();
     alike.splits.iter_mut().flat_map(|split| &mut split.pieces).for_each(|piece| piece.modified_ns += 1);
     alike.record.input_bytes += 1;
-    alike.description.spec.limits.guest_memory_bytes_max += 1;
+    alike.description.spec.permissions.guest_memory_bytes_max += 1;
     assert_eq!(digest(&alike, &patterns, SPLIT_BYTES), reference);
 
     type Change = fn(&mut SubmittedPlan);
@@ -198,7 +198,7 @@ fn the_digest_tells_jobs_apart_and_nothing_else() {
         ("component", |plan| plan.description.roles.clear()),
         ("parameters", |plan| plan.description.spec.params.push(("a".to_owned(), "b".to_owned()))),
         ("reducers", |plan| plan.description.spec.reducers += 1),
-        ("limits", |plan| plan.description.spec.limits.rejects_max += 1),
+        ("limits", |plan| plan.description.spec.permissions.rejects_max += 1),
         ("guest memory", |plan| plan.description.guest_memory_bytes = Some(1)),
         ("output", |plan| plan.output.path.push("x")),
         ("overwrite", |plan| plan.output.overwrite = true),

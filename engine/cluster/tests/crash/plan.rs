@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mr_cluster::protocol::{OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{JobLimits, Partitioning};
+use mr_model::{Partitioning, Permissions};
 use mr_runtime::{JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
 
 use crate::scene::job;
@@ -36,7 +36,8 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         memory_bytes: 64 << 20,
         guest_memory_bytes: None,
         workers: 1,
-        limits: JobLimits::default(),
+        attempts_max: mr_model::limit::ATTEMPTS_MAX,
+        permissions: Permissions::default(),
         work_dir: dir.to_owned(),
     })
     .unwrap();

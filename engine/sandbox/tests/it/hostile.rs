@@ -17,7 +17,10 @@ fn check(mode: &str, fault: PluginFault, message: &str) {
 
 fn plugin_error(fault: PluginFault, message: &str, log: &[String]) -> RoleError {
     let (message, log) = (message.to_owned(), log.to_vec());
-    RoleError { failure: Failure::Plugin { fault, role: Role::Mapper, message, place: None, log }, row: None }
+    RoleError {
+        failure: Failure::Plugin { fault, role: Role::Mapper, message, place: None, words: log.into() },
+        row: None,
+    }
 }
 
 fn map_with(options: InstanceOptions) -> Result<(), RoleError> {
@@ -106,12 +109,13 @@ fn errors_that_it_answers() {
 #[test]
 fn traps_name_the_place() {
     let error = map("panic", &[]).unwrap_err();
-    let Failure::Plugin { fault: PluginFault::Trap, message, log, .. } = &error.failure else {
+    let Failure::Plugin { fault: PluginFault::Trap, message, words, .. } = &error.failure else {
         panic!("{error:?}")
     };
     let trap = "wasm trap: wasm `unreachable` instruction executed, in ";
     assert!(message.starts_with(trap) && message.contains("hostile_guest::"), "{message}");
-    assert!(log.iter().any(|line| line == "stderr: a plain panic"), "{log:?}");
+    let said = |line: &String| line == "stderr: a plain panic";
+    assert!(words.log.iter().any(said), "{words:?}");
     check("panic-with-hook", PluginFault::Trap, &hook_message());
     check("exit", PluginFault::Trap, "it exited with status 1");
     let error = map("recurse", &[]).unwrap_err().failure.to_string();
@@ -207,7 +211,7 @@ fn counters_over_their_cap() {
         value: "1001".into(),
         cap: "1000".into(),
         option: String::new(),
-        log: vec![],
+        words: mr_model::LastWords::default(),
     };
     assert_eq!(error, expected);
 }

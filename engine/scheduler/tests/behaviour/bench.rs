@@ -123,7 +123,13 @@ pub fn disk() -> Failure {
 
 pub fn fatal() -> Failure {
     let fault = PluginFault::Fatal;
-    Failure::Plugin { fault, role: Role::Mapper, message: "no".into(), place: None, log: Vec::new() }
+    Failure::Plugin {
+        fault,
+        role: Role::Mapper,
+        message: "no".into(),
+        place: None,
+        words: mr_model::LastWords::default(),
+    }
 }
 
 pub fn outcome(actions: &[Action]) -> Option<&Outcome> {

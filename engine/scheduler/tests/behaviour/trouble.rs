@@ -105,8 +105,8 @@ fn failures_count_against_whom_they_belong_to_and_for_a_while() {
     fail_on(&mut bench, 0, 4, &disk());
     assert!(!is_aside(&bench, 0), "the first four are forgotten");
     let transient = match fatal() {
-        Failure::Plugin { role, message, place, log, .. } => {
-            Failure::Plugin { fault: mr_model::PluginFault::Transient, role, message, place, log }
+        Failure::Plugin { role, message, place, words, .. } => {
+            Failure::Plugin { fault: mr_model::PluginFault::Transient, role, message, place, words }
         }
         other => other,
     };

@@ -209,7 +209,7 @@ pub fn draw_fate(rng: &mut Rng, faults: bool, fatal: bool, machine: &Machine, le
         role,
         message: lease.attempt.to_string(),
         place: None,
-        log: Vec::new(),
+        words: mr_model::LastWords::default(),
     };
     let disk = |full| Failure::Disk { path: "work".into(), reason: "disk".into(), full };
     if faults && machine.disk_full {

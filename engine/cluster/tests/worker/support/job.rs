@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mr_cluster::protocol::{AttemptEnd, CoordinatorKey, Source, TaskOrder};
 use mr_model::{
-    AttemptId, InputFormat, InputKey, JobId, JobLimits, JobSpec, OutputFormat, Partitioning, StageTypes,
+    AttemptId, InputFormat, InputKey, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes,
     TaskId,
 };
 use mr_runtime::{JobDescription, SpreadDescription};
@@ -49,7 +49,8 @@ impl SmallJob {
             partitioning: Partitioning::Hash,
             output_types: StageTypes::default(),
             batch_bytes: mr_model::limit::BATCH_BYTES,
-            limits: JobLimits::default(),
+            attempts_max: mr_model::limit::ATTEMPTS_MAX,
+            permissions: Permissions::default(),
         };
         let description = JobDescription {
             spec,
