@@ -19,7 +19,8 @@ mod output;
 pub mod record;
 mod restore;
 mod service;
-mod submission;
+#[doc(hidden)]
+pub mod submission;
 mod view;
 mod words;
 
