@@ -6,7 +6,7 @@
 //! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
 //! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
 //! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
-//! `components`, `intake`, `service`.
+//! `components`, `stored`, `intake`, `service`.
 
 mod act;
 mod components;
@@ -20,6 +20,7 @@ mod output;
 pub mod record;
 mod restore;
 mod service;
+mod stored;
 #[doc(hidden)]
 pub mod submission;
 mod view;
