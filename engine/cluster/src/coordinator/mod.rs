@@ -50,6 +50,8 @@ pub use self::output::{Outputs, Task};
 
 /// Name of the journal in the data folder.
 const JOURNAL_FILE: &str = "journal.redb";
+/// Outputs that are worked on at once; more wait.
+const OUTPUT_THREADS_MAX: usize = 32;
 /// Folder of components in the data folder.
 const COMPONENTS_DIR: &str = "components";
 
@@ -177,7 +179,10 @@ fn start_driver(
     back: mpsc::Sender<self::driver::Message>,
     stop: CancellationToken,
 ) -> Result<tokio::sync::oneshot::Receiver<Result<(), JournalError>>, CoordinatorError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(OUTPUT_THREADS_MAX)
+        .build();
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {
