@@ -8,7 +8,7 @@ PLUGINS := wordcount grep inverted-index sort
 GUESTS := remap sum gather place unruly rogue toil
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench sim clean
+.PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench sim fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ chaos: build guests ## Kill, stop, cut off and flood real clusters; takes a quar
 
 sim: ## Simulate clusters, SEEDS=n histories
 	MR_SIM_SEEDS=$(or $(SEEDS),1000) $(CARGO) test --release -p mr-scheduler --test simulation
+
+fuzz: ## Look for inputs that break a decoder, SECONDS=n each, NAME=one of them
+	@sh tools/fuzz.sh "$(TARGET)" "$(or $(SECONDS),600)" $(NAME)
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
