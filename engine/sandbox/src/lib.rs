@@ -12,7 +12,7 @@
 //! scheduling or the network.
 //!
 //! In reading order: `engine` (the [`Sandbox`]), `load`, `cache` and `inspect` (from a file to a
-//! [`Plugin`]), `plugin`, `roles` (what a task calls), `role` (life of one instance),
+//! [`Plugin`]), [`mod@survey`] (all that is wrong with a file), `plugin`, `roles` (what a task calls), `role` (life of one instance),
 //! `host` and `abi` (what a plugin calls), `wasi`, `log`, `limits`, `ticker`, and
 //! `fault` (from an error to a [`Failure`](mr_model::Failure)).
 
@@ -29,6 +29,7 @@ mod plugin;
 mod role;
 mod roles;
 mod state;
+pub mod survey;
 mod ticker;
 mod wasi;
 

@@ -13,11 +13,11 @@ use wasmtime::ResourceLimiter;
 pub(crate) const HANDLES_MAX: usize = 1024;
 /// Elements of all tables of an instance together: a pointer each on the host; interpreters with
 /// many extension modules stay far below.
-const TABLE_ELEMENTS_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 4 * 1024 * 1024;
 /// Core instances of one component: Python with all its extension modules has some hundred.
-const INSTANCES_MAX: usize = 1000;
+pub(crate) const INSTANCES_MAX: usize = 1000;
 /// Linear memories of one component: one for each module that does not share.
-const MEMORIES_MAX: usize = 64;
+pub(crate) const MEMORIES_MAX: usize = 64;
 
 /// Cancels whoever holds a clone, at its next check.
 #[derive(Debug, Clone, Default)]

@@ -150,6 +150,17 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// What is wrong, without the file that it begins with: for lists of what is wrong with one file.
+    pub fn about(&self, path: &Path) -> String {
+        let text = self.to_string();
+        match text.strip_prefix(&format!("plugin {} ", path.display())) {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        }
+    }
+}
+
 /// Plugins in use, by hash, each behind a lock that is held while it is loaded.
 #[derive(Default)]
 pub(crate) struct Loaded(Mutex<HashMap<blake3::Hash, Arc<Mutex<Weak<Facts>>>>>);
@@ -210,7 +221,8 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+/// Whether a file begins as components do.
+pub(crate) fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.strip_prefix(WASM_MAGIC) {
         Some(rest) if rest.starts_with(COMPONENT_LAYER) => Ok(()),
         // A core module has its layer, 0, where a component has 1.

@@ -7,3 +7,4 @@ mod hostile;
 mod load;
 mod roles;
 mod support;
+mod survey;
