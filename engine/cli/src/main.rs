@@ -4,6 +4,7 @@
 //! In [`cluster`] are the processes of a cluster, in [`remote`] what is asked of one.
 
 mod args;
+mod check;
 mod cluster;
 mod completions;
 mod config;
@@ -14,8 +15,10 @@ mod inspect;
 mod interrupt;
 mod job;
 mod machine;
+mod policy;
 mod remote;
 mod show;
+mod sign;
 mod size;
 mod submit;
 mod summary;
@@ -39,6 +42,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => submit::run(&args)?,
         Command::Explain(args) => explain::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::Check(args) => check::run(&args)?,
+        Command::Keygen(args) => sign::keygen(&args)?,
+        Command::Sign(args) => sign::sign(&args)?,
+        Command::Verify(args) => sign::verify(&args)?,
         Command::Jobs(args) => remote::jobs::run(&args)?,
         Command::Job(command) => remote::job::run(&command)?,
         Command::Workers(args) => remote::workers::run(&args)?,

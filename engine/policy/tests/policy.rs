@@ -157,13 +157,13 @@ fn who_asks_for_more_is_refused_permission_by_permission() {
         over("guest memory to 65M", "64M", "--guest-memory"),
         over("time without progress to 10001ms", "10s", "--task-timeout"),
         over("time of a task to 2h", "1h", "--max-task-time"),
-        over("bytes of a record to 65537", "64K", "--max-record"),
+        over("record size to 65537", "64K", "--max-record"),
         over("rejects to 6", "5", "--max-rejects"),
-        over("bytes that a task emits to 2G", "1G", "--max-task-output"),
-        over("records that a task emits to 1000001", "1000000", "--max-task-records"),
-        over("bytes of map output to 11G", "10G", "--max-shuffle"),
-        over("bytes of output to 18446744073709551615", "1536M", "--max-output"),
-        over("records of output to 8", "7", "--max-output-records"),
+        over("task output bytes to 2G", "1G", "--max-task-output"),
+        over("task output records to 1000001", "1000000", "--max-task-records"),
+        over("shuffle bytes to 11G", "10G", "--max-shuffle"),
+        over("output bytes to 18446744073709551615", "1536M", "--max-output"),
+        over("output records to 8", "7", "--max-output-records"),
         "the job asks for the wall clock, and the policy FOLDER/p.toml does not grant it; leave --wall-clock out"
             .to_owned(),
     ];
@@ -171,7 +171,7 @@ fn who_asks_for_more_is_refused_permission_by_permission() {
     // A job that nobody granted anything, as a worker may meet it.
     let unbounded = office.policy("[permissions]\nmax-output = \"1G\"\nwall-clock = true\n");
     let said = office.excesses(&unbounded, &Permissions { wall_clock: Some(1), ..Permissions::default() });
-    let expected = "the job sets no limit of bytes of output, and the policy FOLDER/p.toml allows 1G; give \
+    let expected = "the job sets no limit of output bytes, and the policy FOLDER/p.toml allows 1G; give \
         --max-output 1G or less";
     assert_eq!(said, [expected]);
 }

@@ -39,7 +39,7 @@ pub use facts::{Facts, MapFacts, ReduceFacts, StageFacts};
 pub use job::{AttemptResources, Job};
 pub use local::{JobError, run_local};
 pub use memory::{MemoryError, MemoryPlan};
-pub use plan::{Plan, PlanError};
+pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
 pub use report::{JobReport, Spilled, Times};

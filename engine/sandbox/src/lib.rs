@@ -35,7 +35,7 @@ mod wasi;
 
 pub use engine::{Sandbox, SandboxError, SandboxOptions};
 pub use limits::{CancelToken, GuestMemory};
-pub use load::{LoadError, LoadProgress};
+pub use load::{LoadError, LoadProgress, read as read_component};
 pub use log::{LogForward, LogLevel};
 pub use plugin::{Compile, Plugin};
 pub use role::{InstanceOptions, RoleError, RoleReport};

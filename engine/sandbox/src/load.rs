@@ -207,7 +207,11 @@ impl Sandbox {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// Reads a component, as far as its size allows.
+///
+/// # Errors
+/// A file that is missing, cannot be read or is too large.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |reason: io::Error| match reason.kind() {
         io::ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
         _ => LoadError::Unreadable { path: path.to_owned(), reason },

@@ -42,6 +42,11 @@ impl Components {
         self.dir.join(file_name(hash))
     }
 
+    /// Forgets a component that no job may have. What cannot be removed now is at the next start.
+    pub fn forget(&self, hash: &ComponentHash) {
+        let _ = fs::remove_file(self.path(hash));
+    }
+
     /// Begins to take a component of `bytes` bytes. `number` tells those apart that come at once.
     pub fn receive(&self, hash: ComponentHash, bytes: u64, number: u64) -> io::Result<Receiving> {
         let partial = self.dir.join(format!("{}.{number}.{PARTIAL}", file_name(&hash)));
