@@ -22,12 +22,10 @@ pub const TABLE: &str = "\
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line, a setting, a key or a certificate is wrong, names what is not there, or asks for more
-       than a policy allows
+    2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be used: not a component, wrong version, not signed as it has to be, stages or
-       parameters that do not fit
+    5  a plugin cannot be used: not a component, wrong version, unsigned, stages that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk

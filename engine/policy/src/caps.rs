@@ -132,12 +132,7 @@ impl Caps {
                 time(self.idle_timeout),
             ),
             row("time of a task", "--max-task-time", time(Some(p.task_time_max)), time(self.task_time)),
-            row(
-                "record size",
-                "--max-record",
-                bytes(Some(p.record_bytes_max)),
-                bytes(self.record_bytes),
-            ),
+            row("record size", "--max-record", bytes(Some(p.record_bytes_max)), bytes(self.record_bytes)),
             row("rejects", "--max-rejects", count(Some(p.rejects_max)), count(self.rejects)),
             row(
                 "task output bytes",
@@ -151,12 +146,7 @@ impl Caps {
                 count(Some(p.task_output_records_max)),
                 count(self.task_output_records),
             ),
-            row(
-                "shuffle bytes",
-                "--max-shuffle",
-                bytes(p.shuffle_bytes_max),
-                bytes(self.shuffle_bytes),
-            ),
+            row("shuffle bytes", "--max-shuffle", bytes(p.shuffle_bytes_max), bytes(self.shuffle_bytes)),
             row("output bytes", "--max-output", bytes(p.output_bytes_max), bytes(self.output_bytes)),
             row(
                 "output records",

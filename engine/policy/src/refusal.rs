@@ -85,7 +85,10 @@ pub enum PermissionRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentRefusal {
     /// It is too large.
-    #[error("has {}, and the policy {policy} allows {}; strip its debug information", Amount::Bytes(*bytes), Amount::Bytes(*cap))]
+    #[error(
+        "has {bytes} bytes, and the policy {policy} allows {}; strip its debug information",
+        Amount::Bytes(*cap)
+    )]
     TooLarge {
         /// Its size, in bytes.
         bytes: u64,
@@ -139,6 +142,7 @@ pub enum ComponentRefusal {
 
 fn one_of(names: &[String]) -> String {
     match names {
+        [] => "nobody".to_owned(),
         [name] => name.clone(),
         names if names.len() <= KEYS_SHOWN_MAX => format!("one of {}", names.join(", ")),
         names => format!("one of its {} keys", names.len()),

@@ -14,7 +14,7 @@ use anyhow::Result;
 use mr_model::Role;
 use mr_policy::{Approval, Policy};
 use mr_runtime::{Plan, PlanError, Stages, misfits};
-use mr_sandbox::survey::{Aspect, Gravity, survey};
+use mr_sandbox::survey::{Aspect, Finding, Gravity, survey};
 use mr_sandbox::{LoadError, Plugin, Sandbox, read_component};
 
 use self::lines::{Line, Report};
@@ -72,30 +72,30 @@ impl Check<'_> {
         if self.loaded.contains_key(path) {
             return;
         }
-        let mut lines = Vec::new();
-        let plugin = match read_component(path) {
-            Ok(bytes) => {
-                let guest_memory = job::permissions(self.args, self.policy).guest_memory_bytes_max;
-                let found = survey(path, &bytes, guest_memory);
-                let refused = |aspect| {
-                    found
-                        .iter()
-                        .any(|finding| finding.gravity == Gravity::Refused && finding.aspect == aspect)
-                };
-                let loaded = self.sandbox.load(path, &mut |_| {});
-                lines.extend(found.iter().map(Line::of_finding));
-                lines.extend(load_line(path, &loaded, refused));
-                lines.extend(self.policy.map(|policy| policy_line(policy, &bytes)));
-                loaded.ok()
-            }
-            Err(error) => {
-                lines.push(Line::refused("file", error.about(path)));
-                None
-            }
+        let (lines, plugin) = match read_component(path) {
+            Ok(bytes) => self.component(path, &bytes),
+            Err(error) => (vec![Line::refused("file", error.about(path))], None),
         };
         let hash = plugin.as_ref().map(|plugin| plugin.hash().to_owned());
         self.report.plugin(path, hash, lines);
         self.loaded.insert(path.to_owned(), plugin);
+    }
+
+    fn component(&self, path: &Path, bytes: &[u8]) -> (Vec<Line>, Option<Plugin>) {
+        let guest_memory = job::permissions(self.args, self.policy).guest_memory_bytes_max;
+        let mut found = survey(path, bytes, guest_memory);
+        let loaded = self.sandbox.load(path, &mut |_| {});
+        let is_refused =
+            |finding: &Finding, aspect| finding.gravity == Gravity::Refused && finding.aspect == aspect;
+        if matches!(loaded, Err(LoadError::Compile { .. })) {
+            // The compiler says better what is malformed.
+            found.retain(|finding| !is_refused(finding, Aspect::File));
+        }
+        let mut lines: Vec<Line> = found.iter().map(Line::of_finding).collect();
+        let refused = |aspect| found.iter().any(|finding| is_refused(finding, aspect));
+        lines.extend(load_line(path, &loaded, refused));
+        lines.extend(self.policy.map(|policy| policy_line(policy, bytes)));
+        (lines, loaded.ok())
     }
 
     /// Checks what the job asks for.
