@@ -33,9 +33,9 @@ mod ticker;
 mod wasi;
 
 pub use engine::{Sandbox, SandboxError, SandboxOptions};
-pub use limits::{CancelToken, GuestMemory};
+pub use limits::{CancelToken, Deadline, GuestMemory, GuestOutput};
 pub use load::{LoadError, LoadProgress};
-pub use log::{LogForward, LogLevel};
+pub use log::{LogForward, LogGate, LogLevel};
 pub use plugin::{Compile, Plugin};
 pub use role::{InstanceOptions, RoleError, RoleReport};
 pub use roles::{Combiner, Mapper, Partitioner, Reducer};
