@@ -17,9 +17,6 @@ use crate::state::{Group, Purpose, Sink, State};
 
 /// Version of `mr:engine` that this engine speaks.
 pub(crate) const VERSION: &str = "0.1.0";
-/// Interfaces of `mr:engine` that a plugin may import.
-pub(crate) const IMPORTS: [&str; 7] =
-    ["types", "output", "group-values", "config", "counters", "logging", "side-input"];
 
 /// Name of an interface of `mr:engine` as components import and export it.
 pub(crate) fn interface(name: &str) -> String {

@@ -15,7 +15,8 @@ use wasmtime::component::{
 use crate::abi::{BatchArg, ColumnArg, ContextArg, ErrorIn, GroupedArg, InfoIn};
 use crate::engine::Core;
 use crate::fault::Cause;
-use crate::host::{IMPORTS, VERSION, interface};
+use crate::grants::granted;
+use crate::host::{VERSION, interface};
 use crate::limits::{CancelToken, Limits};
 use crate::load::LoadError;
 use crate::log::{Log, clean};
@@ -23,8 +24,6 @@ use crate::plugin::{Facts, RoleFunctions};
 use crate::state::{IdleLimit, Purpose, State};
 use crate::wasi::WasiOptions;
 
-/// WASI packages that are linked.
-const WASI_PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 /// Interface by which a plugin describes itself.
 const DESCRIPTION: &str = "plugin";
 
@@ -64,20 +63,16 @@ pub(crate) fn inspect(
 }
 
 fn check_import(path: &Path, import: &str) -> Result<(), LoadError> {
-    let (package, rest) = import.split_once('/').unwrap_or((import, ""));
-    let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
-    let offered = match package.split_once(':') {
-        Some(("mr", "engine")) if version != VERSION => {
-            return Err(LoadError::WrongVersion { path: path.to_owned(), interface: import.to_owned() });
-        }
-        Some(("mr", "engine")) => IMPORTS.contains(&name),
-        Some(("wasi", package)) => WASI_PACKAGES.contains(&package) && version.starts_with("0.2."),
-        _ => false,
-    };
-    if offered {
+    if granted(import).is_some() {
         return Ok(());
     }
-    Err(LoadError::UnknownImport { path: path.to_owned(), import: import.to_owned() })
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    let path = path.to_owned();
+    Err(if interface.starts_with("mr:engine/") && version != VERSION {
+        LoadError::WrongVersion { path, interface: clean(import) }
+    } else {
+        LoadError::UnknownImport { path, import: clean(import) }
+    })
 }
 
 /// The roles among the exports, and whether there is a description.

@@ -76,6 +76,12 @@ fn components_of_another_world() {
         );
         refused(&wat(&format!(r#"(component (import "{import}" (instance)))"#)), &message);
     }
+    // What is on offer is there to be linked.
+    for grant in mr_sandbox::GRANTS {
+        let version = if grant.interface.starts_with("mr:") { "0.1.0" } else { "0.2.6" };
+        let import = format!(r#"(import "{}@{version}" (instance))"#, grant.interface);
+        refused(&component(&import), NO_MAPPER);
+    }
     let version = |interface: &str| {
         format!(
             "plugin PATH is built for {interface}, and this engine speaks mr:engine@0.1.0; \
@@ -255,6 +261,10 @@ fn threads_that_load_the_same_file_compile_it_once() {
     assert_eq!(loads[1].0.path(), copy.path());
 }
 
+/// What is said of a component that fits but for the functions of its role.
+const NO_MAPPER: &str = "plugin PATH does not fit mr:engine/mapper@0.1.0: function `open`: it is missing; \
+                         build it against this engine's wit/engine.wit";
+
 /// A component whose core modules and instances are `inner`, and that is no plugin in any other way.
 fn component(inner: &str) -> Vec<u8> {
     wat(&format!(r#"(component {inner} (instance (export "mr:engine/mapper@0.1.0")))"#))
@@ -284,11 +294,7 @@ fn components_that_are_too_much() {
         )
     };
     over(&module(&grow("unreachable")), "memory at the start", "2049 MiB", "1024 MiB");
-    refused(
-        &module(&grow("")),
-        "plugin PATH does not fit mr:engine/mapper@0.1.0: function `open`: it is missing; \
-         build it against this engine's wit/engine.wit",
-    );
+    refused(&module(&grow("")), NO_MAPPER);
     let recurse = "(func $f (call $f)) (start $f)";
     over(&module(recurse), "call stack", "more than 1 MiB", "1 MiB");
 }
