@@ -4,16 +4,17 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use crate::bindings::mr::engine::logging::{Level, log};
-use crate::bindings::mr::engine::types::{Batch, Error};
+use crate::bindings::mr::engine::types::{Batch, Column, Error};
 use crate::bindings::mr::engine::{config, counters, group_values, output};
-use crate::packed::{Packed, column, even, numbers};
+use crate::bindings::wasi::random::random;
+use crate::packed::{Packed, even, numbers};
 
 /// Bytes in MiB.
-const MIB: usize = 1 << 20;
+const MIB: u32 = 1 << 20;
 /// Rows of a batch without bytes: as many as the engine takes at once.
 const EMPTY_ROWS: u32 = 4 << 20;
 /// Bytes of a batch of output: as many as the engine takes at once, but for the ends.
-const OUTPUT_BYTES: usize = 32 * MIB;
+const OUTPUT_BYTES: u32 = 32 * MIB;
 
 /// Does what `attack` says; false where it is none of these.
 pub fn attack(attack: &str) -> Result<bool, Error> {
@@ -34,6 +35,10 @@ pub fn attack(attack: &str) -> Result<bool, Error> {
         "allocate" => allocate(),
         "grow" => grow(),
         "handles" => (0..100_000).for_each(|_| drop_nothing()),
+        "random" => drop(random::get_random_bytes(1 << 40)),
+        "random-often" => loop {
+            black_box(random::get_random_bytes(MIB.into()));
+        },
         "counters" => (0..100_000).for_each(|i| counters::add(&[(format!("counter-{i}"), 1)])),
         "log-flood" => flood_log(),
         "stdout-flood" => flood_stdout(),
@@ -76,7 +81,7 @@ fn recurse(depth: u64) -> u64 {
 fn allocate() -> ! {
     let mut held = Vec::new();
     loop {
-        held.push(black_box(vec![1u8; MIB]));
+        held.push(black_box(vec![1u8; MIB as usize]));
     }
 }
 
@@ -111,7 +116,7 @@ fn flood_stdout() {
         println!("line {line} of a flood");
         eprintln!("line {line} of a flood");
     }
-    print!("{}", "x".repeat(10 * MIB));
+    print!("{}", "x".repeat(10 << 20));
     print!("{}", "no end ".repeat(1000));
 }
 
@@ -123,15 +128,11 @@ pub fn empty_records(rows: u32) -> Batch {
 /// As many bytes as a batch may have, in records of the size that is common.
 fn wide_records() -> Batch {
     let width = 1024;
-    let rows = (OUTPUT_BYTES / (width + 8)) as u32;
-    Batch { rows, keys: even(rows, width as u32, b'k'), values: even(rows, 8, 0) }
+    let rows = OUTPUT_BYTES / (width + 8);
+    Batch { rows, keys: even(rows, width, b'k'), values: even(rows, 8, 0) }
 }
 
-fn one_record(bytes: usize) -> Batch {
-    let data = vec![b'x'; bytes];
-    let ends = numbers([bytes as u32].into_iter());
-    let mut keys = column(&[], &[]);
-    keys.ends = ends;
-    keys.data = data;
+fn one_record(bytes: u32) -> Batch {
+    let keys = Column { width: 0, ends: numbers([bytes].into_iter()), data: vec![b'x'; bytes as usize] };
     Batch { rows: 1, keys, values: even(1, 8, 0) }
 }

@@ -7,7 +7,22 @@
 
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit", world: "mr:engine/job", generate_all, pub_export_macro: true,
+        inline: "
+        package mr:hostile;
+        world hostile {
+            include mr:engine/job@0.1.0;
+            import wasi:random/random@0.2.6;
+        }
+        package wasi:random@0.2.6 {
+            interface random {
+                get-random-bytes: func(len: u64) -> list<u8>;
+                get-random-u64: func() -> u64;
+            }
+        }
+    ",
+        path: "../../wit",
+        generate_all,
+        pub_export_macro: true,
     });
 }
 

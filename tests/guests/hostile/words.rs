@@ -4,23 +4,30 @@
 use std::cell::Cell;
 
 use crate::bindings::exports::mr::engine::plugin::Info;
-use crate::bindings::mr::engine::group_values;
-use crate::bindings::mr::engine::output;
 use crate::bindings::mr::engine::types::{Batch, Column, GroupedBatch, TaskContext};
+use crate::bindings::mr::engine::{counters, group_values, output};
 use crate::orders::{due, is_due};
 use crate::packed::{Packed, cells, numbers};
 use crate::rude::{ESCAPES, claimed_bytes, claimed_text, not_text};
 
+/// What it was told of its task.
+#[derive(Clone, Copy)]
+struct Task {
+    number: u32,
+    attempt: u32,
+    partitions: u32,
+}
+
 thread_local! {
-    /// Partitions of the task, and number of the attempt.
-    static TASK: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
+    static TASK: Cell<Task> = const { Cell::new(Task { number: 0, attempt: 0, partitions: 0 }) };
     /// Keys that were placed.
     static PLACED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Keeps what is needed of the context.
 pub fn remember(context: &TaskContext) {
-    TASK.set((context.partitions, context.attempt));
+    let &TaskContext { task: number, attempt, partitions, .. } = context;
+    TASK.set(Task { number, attempt, partitions });
 }
 
 /// Emits each word with a 1.
@@ -31,8 +38,13 @@ pub fn map(input: &Batch) {
             out.push(word, &1u64.to_be_bytes());
         }
     }
-    if is_due("map", "tells-attempt") {
-        out.push(format!("attempt-{}", TASK.get().1).as_bytes(), &1u64.to_be_bytes());
+    let task = TASK.get();
+    match due("map").as_str() {
+        "tells-attempt" => out.push(format!("attempt-{}", task.attempt).as_bytes(), &1u64.to_be_bytes()),
+        "counters-of-its-own" => {
+            (0..600).for_each(|i| counters::add(&[(format!("counter-{}-{i}", task.number), 1)]));
+        }
+        _ => {}
     }
     output::emit(0, &out.into_batch());
 }
@@ -58,9 +70,11 @@ pub fn combine(input: &GroupedBatch) {
 
 /// Emits the sum of each group.
 pub fn reduce(input: &GroupedBatch) {
-    let mut sums = sums(input);
-    if due("reduce") == "not-its-type" {
-        sums.iter_mut().for_each(|(key, _)| key.push(0xff));
+    let sums = sums(input);
+    if is_due("reduce", "not-its-type") {
+        let mut out = Packed::default();
+        sums.iter().for_each(|(key, _)| out.push(key, b"many"));
+        return output::emit(0, &out.into_batch());
     }
     emit(&sums);
 }
@@ -98,7 +112,7 @@ fn number(value: &[u8]) -> u64 {
 
 /// Places keys by their first byte.
 pub fn partition(rows: u32, keys: &Column) -> Vec<u8> {
-    let partitions = TASK.get().0.max(1);
+    let partitions = TASK.get().partitions.max(1);
     let honest = cells(keys, rows).map(|key| u32::from(key.first().copied().unwrap_or(0)) % partitions);
     match due("partition").as_str() {
         "few" => numbers(honest.skip(1)),
