@@ -37,7 +37,6 @@ const EMITTING: &[&str] =
 /// Where records may be emitted, and are checked one by one.
 const STAGES: &[&str] = &["map-open", "map", "map-close", "reduce-open", "reduce", "reduce-close"];
 const MAPPER: &[&str] = &["map-open", "map", "map-close"];
-const REDUCER: &[&str] = &["reduce-open", "reduce", "reduce-close"];
 const NO_MAPPER: &[&str] =
     &["combine-open", "combine", "combine-close", "reduce-open", "reduce", "reduce-close"];
 /// Where emitted records go nowhere.

@@ -58,7 +58,14 @@ pub fn instances(count: usize) -> Vec<u8> {
 
 /// Components in components, so many deep.
 pub fn nested(depth: usize) -> Vec<u8> {
-    component(&("(component ".repeat(depth) + &")".repeat(depth)))
+    let mut inner = nothing();
+    for _ in 0..depth {
+        let mut outer = nothing();
+        section(&mut outer, 4, &inner);
+        inner = outer;
+    }
+    inner.extend_from_slice(&component("")[8..]);
+    inner
 }
 
 /// Lists of lists, so many deep.
@@ -95,7 +102,7 @@ pub fn starting_with_a_call() -> Vec<u8> {
                 (export "reject" (func (param "row" u32) (param "reason" string)))))
            (core module $memory (memory (export "memory") 1))
            (core instance $memory (instantiate $memory))
-           (core func $reject (canon lower (func $output "reject") (memory $memory "memory")))
+           (core func $reject (canon lower (func $output "reject") (memory (core memory $memory "memory"))))
            (core module $m (import "host" "reject" (func $reject (param i32 i32 i32)))
                 (func $start (call $reject (i32.const 0) (i32.const 0) (i32.const 4)))
                 (start $start))
