@@ -41,6 +41,10 @@ pub fn attack(attack: &str) -> Result<bool, Error> {
         },
         "counters" => (0..100_000).for_each(|i| counters::add(&[(format!("counter-{i}"), 1)])),
         "log-flood" => flood_log(),
+        "log-endless" => loop {
+            log(Level::Debug, "a line of a flood that has no end");
+            counters::add(&[("lines".to_owned(), 1)]);
+        },
         "stdout-flood" => flood_stdout(),
         "records" => loop {
             output::emit(0, &empty_records(EMPTY_ROWS));
