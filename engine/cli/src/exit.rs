@@ -12,6 +12,7 @@ use mr_scheduler::Outcome;
 use mr_storage::OutputError;
 
 use crate::remote::end::{Cause, JobFailed, Left};
+use crate::words;
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
@@ -72,11 +73,11 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("mr-engine: {error:#}");
+    eprintln!("mr-engine: {}", words::indented(&format!("{error:#}")));
     let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
     let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
-    for line in here.or_else(there).map(Failure::log).unwrap_or_default() {
-        eprintln!("  plugin log: {line}");
+    if let Some(left) = here.or_else(there).and_then(Failure::words) {
+        words::place(left).into_iter().chain(words::log(left)).for_each(|line| eprintln!("  {line}"));
     }
     ExitCode::from(code(error) as u8)
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use mr_model::limit::{BATCH_BYTES, RECORD_BYTES_MAX, REJECTS_MAX};
+use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
 use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
@@ -40,21 +40,39 @@ pub fn sandbox(cache: &CacheArgs) -> Result<Sandbox> {
 
 /// Loads the components and plans the job.
 pub fn plan(args: &JobArgs, place: Place, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Plan> {
-    check_options(args)?;
+    let permissions = permissions(args)?;
     let sandbox = sandbox(&args.cache)?;
     let stages = load_stages(args, &sandbox, on_load)?;
-    Ok(Plan::new(request(args, place, stages)?)?)
+    Ok(Plan::new(request(args, place, stages, permissions)?)?)
 }
 
-fn check_options(args: &JobArgs) -> Result<()> {
-    let usage = |sentence: String| Err(UsageError(sentence).into());
-    if args.max_record > RECORD_BYTES_MAX {
-        return usage(format!("--max-record is at most {}", crate::size::bytes(RECORD_BYTES_MAX)));
+/// What the plugins of the job may use.
+///
+/// # Errors
+/// An option asks for more than the engine allows any job.
+fn permissions(args: &JobArgs) -> Result<Permissions> {
+    let wall_clock = if args.wall_clock { Some(since_1970()?.as_secs()) } else { None };
+    let mut permissions = Permissions {
+        record_bytes_max: args.max_record,
+        idle_timeout: args.task_timeout,
+        task_time_max: args.max_task_time,
+        rejects_max: args.max_rejects,
+        task_output_bytes_max: args.max_task_output,
+        task_output_records_max: args.max_task_records,
+        shuffle_bytes_max: args.max_shuffle,
+        output_bytes_max: args.max_output,
+        output_records_max: args.max_output_records,
+        wall_clock,
+        ..Permissions::default()
+    };
+    if let Some(bytes) = args.guest_memory {
+        permissions.guest_memory_bytes_max = bytes;
     }
-    if args.max_rejects > REJECTS_MAX {
-        return usage(format!("--max-rejects is at most {REJECTS_MAX}"));
+    if let Some((limit, _)) = permissions.over_engine() {
+        let max = crate::limits::show(limit, limit.max);
+        return Err(UsageError(format!("{} is at most {max}", limit.option)).into());
     }
-    Ok(())
+    Ok(permissions)
 }
 
 fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Stages> {
@@ -88,7 +106,7 @@ fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadPr
     })
 }
 
-fn request(args: &JobArgs, place: Place, stages: Stages) -> Result<JobRequest> {
+fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permissions) -> Result<JobRequest> {
     let id = match &args.job_id {
         Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
         None => fresh_job_id()?,
@@ -134,14 +152,7 @@ fn request(args: &JobArgs, place: Place, stages: Stages) -> Result<JobRequest> {
             Place::Cluster => 1,
         },
         attempts_max: args.max_attempts,
-        permissions: Permissions {
-            record_bytes_max: args.max_record,
-            idle_timeout: args.task_timeout,
-            rejects_max: args.max_rejects,
-            shuffle_bytes_max: args.max_shuffle,
-            output_bytes_max: args.max_output,
-            ..Permissions::default()
-        },
+        permissions,
         work_dir: args.work_dir.clone().unwrap_or_else(machine::work_dir),
     })
 }
@@ -187,8 +198,12 @@ fn join_pattern(folder: &str, pattern: &str) -> String {
 
 /// A name that is new on this machine: time and process.
 fn fresh_job_id() -> Result<JobId> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    Ok(JobId::new(format!("job-{}-{}", since.as_millis(), std::process::id()))?)
+    Ok(JobId::new(format!("job-{}-{}", since_1970()?.as_millis(), std::process::id()))?)
+}
+
+/// The time of the machine.
+fn since_1970() -> Result<Duration> {
+    SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }
 
 impl std::fmt::Display for RoleMissing {

@@ -13,12 +13,14 @@ mod identity;
 mod inspect;
 mod interrupt;
 mod job;
+mod limits;
 mod machine;
 mod remote;
 mod show;
 mod size;
 mod submit;
 mod summary;
+mod words;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => submit::run(&args)?,
         Command::Explain(args) => explain::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::Limits(args) => limits::run(&args)?,
         Command::Jobs(args) => remote::jobs::run(&args)?,
         Command::Job(command) => remote::job::run(&command)?,
         Command::Workers(args) => remote::workers::run(&args)?,

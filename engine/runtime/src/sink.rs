@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mr_model::limit::RECORD_SAMPLE_BYTES_MAX;
+use mr_model::limit::{RECORD_SAMPLE_BYTES_MAX, REJECT_REASON_BYTES_MAX};
 use mr_model::{Batch, BatchBuf, DataType, Failure, Place, PluginFault, Role};
 use mr_sandbox::{Partitioner, Sink};
 use mr_shuffle::{MapOutput, MapOutputWriter};
@@ -16,9 +16,6 @@ use crate::quota::{check_output, check_shuffle, stage_role};
 
 /// Encoded output that is handed to a part at a time, in bytes.
 const PART_CHUNK_BYTES: usize = 64 * 1024;
-
-/// Bytes kept of the reason of a reject: they are held until the job ends.
-const REASON_BYTES_MAX: usize = 512;
 
 /// A row that a plugin gave up on.
 #[derive(Debug, Clone)]
@@ -65,7 +62,7 @@ impl Rejects {
 
     fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
         self.count += 1;
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+        let reason = &reason[..reason.floor_char_boundary(REJECT_REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
@@ -224,7 +221,8 @@ impl PartSink {
 
     fn write(&mut self) -> Result<(), Failure> {
         let bytes = self.encoded.len() as u64;
-        check_output(&self.job.spec.permissions, self.role, self.bytes + bytes)?;
+        let (all_bytes, all_records) = (self.bytes + bytes, self.records + self.rows);
+        check_output(&self.job.spec.permissions, self.role, all_bytes, all_records)?;
         self.part.write(&self.encoded, self.rows)?;
         self.records += self.rows;
         self.bytes += bytes;
@@ -278,17 +276,6 @@ impl Sink for SampleSink {
 
     fn reject(&mut self, _row: u32, _reason: &str) -> Result<(), Failure> {
         Ok(())
-    }
-}
-
-/// Adds where it happened to a failure that a plugin caused on a row of `batch`.
-pub(crate) fn locate(failure: Failure, place: Option<Place>) -> Failure {
-    match failure {
-        Failure::Plugin { fault, role, message, place: None, words } => {
-            Failure::Plugin { fault, role, message, place, words }
-        }
-        Failure::Rejects { allowed, reason, place: None } => Failure::Rejects { allowed, reason, place },
-        other => other,
     }
 }
 
