@@ -10,6 +10,7 @@ use mr_shuffle::{MapOutput, MapOutputWriter};
 use mr_storage::PartWriter;
 
 use crate::job::{Attempt, Job, Spread};
+use crate::placed::PlacedKeys;
 use crate::progress::Progress;
 use crate::quota::{check_output, check_shuffle, stage_role};
 
@@ -76,6 +77,7 @@ pub(crate) struct ShuffleSink {
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
+    placed_keys: PlacedKeys,
     pub rejects: Rejects,
     pub records: u64,
     pub bytes: u64,
@@ -84,7 +86,8 @@ pub(crate) struct ShuffleSink {
 impl ShuffleSink {
     pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
+        let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
+        Self { job, writer, partitioner, placed, placed_keys, rejects, records: 0, bytes: 0 }
     }
 
     /// The output, and the partitioner to be closed.
@@ -99,6 +102,21 @@ impl ShuffleSink {
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
+    }
+
+    /// Refuses a partitioner that puts a key elsewhere than before.
+    fn check_placed(&mut self, batch: Batch<'_>, placed: &[u32]) -> Result<(), Failure> {
+        self.placed_keys.check(batch.keys, placed).map_err(|moved| {
+            let plugin = self.job.stages.role(Role::Partitioner);
+            let datatype = plugin.and_then(|plugin| plugin.contract().partition_key.as_ref());
+            let key = key_text(batch.keys.cell(moved.row as usize), datatype);
+            let (before, now) = (moved.before, moved.now);
+            let message = format!(
+                "it put the key \"{key}\" into partition {now}, and into {before} before; a partitioner must be a \
+                 function of the key alone"
+            );
+            contract(Role::Partitioner, message)
+        })
     }
 
     fn push_placed(
@@ -139,6 +157,7 @@ impl Sink for ShuffleSink {
                     return Err(Failure::internal("the job's partitioner was not opened"));
                 };
                 partitioner.partition_batch(batch.keys, &mut placed).map_err(|error| error.failure)?;
+                self.check_placed(batch, &placed)?;
                 let pushed = self.push_placed(batch, placed.iter().copied());
                 self.placed = placed;
                 pushed
