@@ -72,7 +72,7 @@ fn what_would_run_is_fine() {
     assert!(found.iter().all(|line| line.starts_with("ok ")), "{found:#?}");
     for words in [
         "ok file a component of ",
-        "ok import mr:engine/output@0.1.0: its records go on",
+        "ok import mr:engine/output@0.1.0: emits records",
         "ok import wasi:cli/environment@",
         "ok role mapper with open, map-batch, close",
         "ok role plugin with describe",

@@ -39,6 +39,8 @@ pub enum Command {
     Sign(SignArgs),
     /// Check the signatures of a plugin and tell who made them
     Verify(VerifyArgs),
+    /// Show every limit that bounds a plugin, and what plugins are given of the machine
+    Limits(LimitsArgs),
     /// Jobs of a cluster, newest first
     Jobs(JobsArgs),
     /// One job of a cluster: its state, its end, its log
@@ -127,6 +129,13 @@ pub struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct LimitsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell to complete in
     pub shell: clap_complete::Shell,
@@ -200,18 +209,35 @@ pub struct JobArgs {
     /// Longest time that a plugin may run without a sign of progress (returning, emitting)
     #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_millis, help_heading = "Resources")]
     pub task_timeout: std::time::Duration,
+    /// Longest time that one attempt at a task may take in all; at most 720h
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_millis, help_heading = "Resources")]
+    pub max_task_time: std::time::Duration,
     /// Longest record (line), key and value together; at most 16M
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = parse_size, help_heading = "Resources")]
     pub max_record: u64,
     /// Records that the plugins may reject before the job fails; they are kept in _rejects.jsonl
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
     pub max_rejects: u64,
+    /// Most bytes of keys and values that the plugins of one attempt at a task may emit
+    #[arg(long, value_name = "SIZE", default_value = "256G", value_parser = parse_size, help_heading = "Resources")]
+    pub max_task_output: u64,
+    /// Most records that the plugins of one attempt at a task may emit
+    #[arg(long, value_name = "N", default_value_t = mr_model::limit::TASK_OUTPUT_RECORDS_DEFAULT,
+        help_heading = "Resources")]
+    pub max_task_records: u64,
     /// Most bytes of map output, after combining, that the job may make
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub max_shuffle: Option<u64>,
     /// Most bytes of output that the job may write
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub max_output: Option<u64>,
+    /// Most records of output that the job may write
+    #[arg(long, value_name = "N", help_heading = "Resources")]
+    pub max_output_records: Option<u64>,
+    /// Let the plugins' clock start at the time of submission instead of a fixed moment: the output may
+    /// then depend on when the job ran
+    #[arg(long, help_heading = "Resources")]
+    pub wall_clock: bool,
     /// Attempts of a task before the job fails, for failures that another attempt may mend
     #[arg(long, value_name = "N", default_value_t = mr_model::limit::ATTEMPTS_MAX,
         value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Resources")]

@@ -16,6 +16,7 @@ use mr_storage::OutputError;
 use crate::check::lines::Found;
 use crate::policy::Unusable;
 use crate::remote::end::{Cause, JobFailed, Left};
+use crate::words;
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
@@ -76,11 +77,11 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("mr-engine: {error:#}");
+    eprintln!("mr-engine: {}", words::indented(&format!("{error:#}")));
     let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
     let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
-    for line in here.or_else(there).map(Failure::log).unwrap_or_default() {
-        eprintln!("  plugin log: {line}");
+    if let Some(left) = here.or_else(there).and_then(Failure::words) {
+        words::place(left).into_iter().chain(words::log(left)).for_each(|line| eprintln!("  {line}"));
     }
     ExitCode::from(code(error) as u8)
 }
@@ -184,6 +185,7 @@ fn refused_code(refused: &Refused) -> Code {
         | Refused::Job { .. }
         | Refused::Malformed { .. }
         | Refused::ShuttingDown
+        | Refused::Busy
         | Refused::Fault { .. } => Code::Cluster,
     }
 }

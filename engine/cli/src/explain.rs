@@ -129,6 +129,9 @@ fn as_text(plan: &Plan) -> Result<String> {
         bytes(memory.retain),
         memory.fan_in
     )?;
+    for (name, value) in crate::limits::permissions(&spec.permissions) {
+        writeln!(out, "permits  {name}: {value}")?;
+    }
     for (name, value) in &spec.params {
         writeln!(out, "param    {name} = {value}")?;
     }

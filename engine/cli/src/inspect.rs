@@ -105,7 +105,8 @@ fn as_text(plugin: &Plugin) -> Result<String> {
         writeln!(out, "param    {name}: {}{default}  {}", param.datatype, param.help)?;
     }
     for import in plugin.imports() {
-        writeln!(out, "imports  {import}")?;
+        let gives = mr_sandbox::granted(import).map_or("unknown", |grant| grant.gives);
+        writeln!(out, "imports  {import}: {gives}")?;
     }
     Ok(out)
 }

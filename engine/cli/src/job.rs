@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use mr_model::limit::{BATCH_BYTES, RECORD_BYTES_MAX, REJECTS_MAX};
+use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
 use mr_policy::Policy;
 use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
@@ -46,8 +46,7 @@ pub fn plan(
     policy: Option<&Policy>,
     on_load: &mut dyn FnMut(LoadProgress),
 ) -> Result<Plan> {
-    check_options(args)?;
-    let permissions = permissions(args, policy);
+    let permissions = permissions(args, policy)?;
     if let Some(policy) = policy {
         policy.check(&permissions)?;
     }
@@ -56,35 +55,37 @@ pub fn plan(
     Ok(Plan::new(request(args, place, stages, permissions)?)?)
 }
 
-/// What the job asks for, and where it does not ask, what the policy gives it.
-pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Permissions {
+/// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
+/// it.
+///
+/// # Errors
+/// An option asks for more than the engine allows any job.
+pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permissions> {
+    let wall_clock = if args.wall_clock { Some(since_1970()?.as_secs()) } else { None };
     let mut permissions = Permissions {
         record_bytes_max: args.max_record,
         idle_timeout: args.task_timeout,
+        task_time_max: args.max_task_time,
         rejects_max: args.max_rejects,
+        task_output_bytes_max: args.max_task_output,
+        task_output_records_max: args.max_task_records,
         shuffle_bytes_max: args.max_shuffle,
         output_bytes_max: args.max_output,
+        output_records_max: args.max_output_records,
+        wall_clock,
         ..Permissions::default()
     };
     if let Some(bytes) = args.guest_memory {
         permissions.guest_memory_bytes_max = bytes;
     }
+    if let Some((limit, _)) = permissions.over_engine() {
+        let max = crate::limits::show(limit, limit.max);
+        return Err(UsageError(format!("{} is at most {max}", limit.option)).into());
+    }
     if let Some(policy) = policy {
         policy.grant(&mut permissions, args.guest_memory);
     }
-    permissions
-}
-
-/// Options with values that no job can have.
-pub fn check_options(args: &JobArgs) -> Result<()> {
-    let usage = |sentence: String| Err(UsageError(sentence).into());
-    if args.max_record > RECORD_BYTES_MAX {
-        return usage(format!("--max-record is at most {}", crate::size::bytes(RECORD_BYTES_MAX)));
-    }
-    if args.max_rejects > REJECTS_MAX {
-        return usage(format!("--max-rejects is at most {REJECTS_MAX}"));
-    }
-    Ok(())
+    Ok(permissions)
 }
 
 fn load_stages(
@@ -226,8 +227,12 @@ fn join_pattern(folder: &str, pattern: &str) -> String {
 
 /// A name that is new on this machine: time and process.
 fn fresh_job_id() -> Result<JobId> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    Ok(JobId::new(format!("job-{}-{}", since.as_millis(), std::process::id()))?)
+    Ok(JobId::new(format!("job-{}-{}", since_1970()?.as_millis(), std::process::id()))?)
+}
+
+/// The time of the machine.
+fn since_1970() -> Result<Duration> {
+    SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }
 
 impl std::fmt::Display for RoleMissing {

@@ -14,6 +14,7 @@ mod identity;
 mod inspect;
 mod interrupt;
 mod job;
+mod limits;
 mod machine;
 mod policy;
 mod remote;
@@ -22,6 +23,7 @@ mod sign;
 mod size;
 mod submit;
 mod summary;
+mod words;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keygen(args) => sign::keygen(&args)?,
         Command::Sign(args) => sign::sign(&args)?,
         Command::Verify(args) => sign::verify(&args)?,
+        Command::Limits(args) => limits::run(&args)?,
         Command::Jobs(args) => remote::jobs::run(&args)?,
         Command::Job(command) => remote::job::run(&command)?,
         Command::Workers(args) => remote::workers::run(&args)?,

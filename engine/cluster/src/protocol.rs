@@ -147,6 +147,9 @@ pub enum Refused {
         /// How.
         reason: String,
     },
+    /// The coordinator takes no more at once.
+    #[error("too many jobs are being submitted at once; try again")]
+    Busy,
     /// The cluster's policy does not allow what the job asks for. The text says what.
     #[error("{sentence}")]
     Permissions {

@@ -368,7 +368,7 @@ impl<'a> Driver<'a> {
             let failure = Failure::internal(format!("{} has no part to commit", lease.attempt));
             return self.handle(Event::AttemptFailed { lease, failure });
         };
-        if let Err(failure) = self.tally.check_output(waiting.part.bytes()) {
+        if let Err(failure) = self.tally.check_output(waiting.part.bytes(), waiting.part.rows()) {
             return self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
         match self.target.commit(waiting.part) {

@@ -11,7 +11,7 @@ use crate::attempt::{Ended, Product};
 use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::job::{Attempt, Spread};
-use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, locate, row_sample};
+use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, row_sample};
 
 /// A stage's sink, as far as the loop over batches sees it.
 trait MapSink: Sink {
@@ -70,7 +70,7 @@ impl MapAttempt<'_> {
         let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {
             let report = partitioner.close().map_err(|error| error.failure)?;
-            self.add_report(&report)?;
+            self.add_report(Role::Partitioner, &report)?;
         }
         let facts = MapFacts {
             records_out,
@@ -107,7 +107,7 @@ impl MapAttempt<'_> {
         let mut rejected = Vec::new();
         let mut bytes_read = 0;
         while reader.next_batch(&mut batch)? {
-            self.attempt.check_cancelled()?;
+            self.attempt.check_stopped()?;
             match mapper.as_mut() {
                 Some(mapper) => {
                     let mapped = mapper.map_batch(batch.view());
@@ -121,7 +121,7 @@ impl MapAttempt<'_> {
                             Failure::Rejects { .. } => rejected.last().and_then(|last| last.place.clone()),
                             _ => reader.place(error.row.unwrap_or(0)),
                         };
-                        return Err(locate(error.failure, blamed));
+                        return Err(error.failure.at(blamed));
                     }
                 }
                 None => lock(&sink).emit(0, batch.view())?,
@@ -135,7 +135,7 @@ impl MapAttempt<'_> {
         }
         if let Some(mapper) = mapper {
             let report = mapper.close().map_err(|error| error.failure)?;
-            self.add_report(&report)?;
+            self.add_report(Role::Mapper, &report)?;
         }
         let sink =
             Arc::into_inner(sink).ok_or_else(|| Failure::internal("a closed mapper still holds its sink"))?;
@@ -153,9 +153,9 @@ impl MapAttempt<'_> {
         newlines + unended as u64
     }
 
-    fn add_report(&mut self, report: &RoleReport) -> Result<(), Failure> {
+    fn add_report(&mut self, role: Role, report: &RoleReport) -> Result<(), Failure> {
         self.guest_memory_bytes_peak = self.guest_memory_bytes_peak.max(report.memory_bytes_peak);
-        self.attempt.count(report)
+        self.attempt.count(role, report)
     }
 
     fn ended(

@@ -30,7 +30,6 @@ impl MoreValues for Groups {
 pub(crate) fn run_reduce(attempt: &Attempt, input: ReduceInput) -> Result<Ended, Failure> {
     let job = &attempt.job;
     let (records_in, bytes_in) = input.expected();
-    let stop = attempt.cancel.clone();
     let (merge, merged) = input.open(ReduceInputOptions {
         id: attempt.run_id(),
         dir: job.resources.run_dir.clone(),
@@ -38,7 +37,7 @@ pub(crate) fn run_reduce(attempt: &Attempt, input: ReduceInput) -> Result<Ended,
         codec: Codec::None,
         batch_bytes: job.spec.batch_bytes as usize,
         combine: PluginCombine::hook(attempt),
-        cancelled: Box::new(move || stop.is_cancelled()),
+        cancelled: Box::new(attempt.stop()),
         merged_bytes: attempt.progress.shuffle_bytes.clone(),
         merge_bytes: attempt.progress.shuffle_bytes_total.clone(),
     })?;
@@ -94,7 +93,7 @@ impl ReduceAttempt<'_> {
             if !lock(&groups).0.next_batch(&mut batch)? {
                 break;
             }
-            attempt.check_cancelled()?;
+            attempt.check_stopped()?;
             let reduced = reducer.reduce_batch(&batch);
             for row in lock(&sink).rejects.take() {
                 let key =
@@ -109,7 +108,7 @@ impl ReduceAttempt<'_> {
         }
         let report = reducer.close().map_err(|error| error.failure)?;
         self.guest_memory_bytes_peak = report.memory_bytes_peak;
-        attempt.count(&report)?;
+        attempt.count(Role::Reducer, &report)?;
         self.passed = lock(&groups).0.passed();
         let sink = Arc::into_inner(sink)
             .ok_or_else(|| Failure::internal("a closed reducer still holds its sink"))?;
@@ -124,7 +123,7 @@ impl ReduceAttempt<'_> {
             merge.advance()?;
             let passed = merge.passed();
             if passed.0.is_multiple_of(IDENTITY_STEP_RECORDS) {
-                self.attempt.check_cancelled()?;
+                self.attempt.check_stopped()?;
                 show(&self.attempt.progress, passed.0 - shown.0, passed.1 - shown.1);
                 shown = passed;
             }

@@ -3,21 +3,19 @@
 
 use std::sync::Arc;
 
-use mr_model::limit::RECORD_SAMPLE_BYTES_MAX;
+use mr_model::limit::{RECORD_SAMPLE_BYTES_MAX, REJECT_REASON_BYTES_MAX};
 use mr_model::{Batch, BatchBuf, DataType, Failure, Place, PluginFault, Role};
 use mr_sandbox::{Partitioner, Sink};
 use mr_shuffle::{MapOutput, MapOutputWriter};
 use mr_storage::PartWriter;
 
 use crate::job::{Attempt, Job, Spread};
+use crate::placed::PlacedKeys;
 use crate::progress::Progress;
 use crate::quota::{check_output, check_shuffle, stage_role};
 
 /// Encoded output that is handed to a part at a time, in bytes.
 const PART_CHUNK_BYTES: usize = 64 * 1024;
-
-/// Bytes kept of the reason of a reject: they are held until the job ends.
-const REASON_BYTES_MAX: usize = 512;
 
 /// A row that a plugin gave up on.
 #[derive(Debug, Clone)]
@@ -64,7 +62,7 @@ impl Rejects {
 
     fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
         self.count += 1;
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+        let reason = &reason[..reason.floor_char_boundary(REJECT_REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
@@ -79,6 +77,7 @@ pub(crate) struct ShuffleSink {
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
+    placed_keys: PlacedKeys,
     pub rejects: Rejects,
     pub records: u64,
     pub bytes: u64,
@@ -87,7 +86,8 @@ pub(crate) struct ShuffleSink {
 impl ShuffleSink {
     pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
+        let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
+        Self { job, writer, partitioner, placed, placed_keys, rejects, records: 0, bytes: 0 }
     }
 
     /// The output, and the partitioner to be closed.
@@ -102,6 +102,21 @@ impl ShuffleSink {
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
+    }
+
+    /// Refuses a partitioner that puts a key elsewhere than before.
+    fn check_placed(&mut self, batch: Batch<'_>, placed: &[u32]) -> Result<(), Failure> {
+        self.placed_keys.check(batch.keys, placed).map_err(|moved| {
+            let plugin = self.job.stages.role(Role::Partitioner);
+            let datatype = plugin.and_then(|plugin| plugin.contract().partition_key.as_ref());
+            let key = key_text(batch.keys.cell(moved.row as usize), datatype);
+            let (before, now) = (moved.before, moved.now);
+            let message = format!(
+                "it put the key \"{key}\" into partition {now}, and into {before} before; a partitioner must be a \
+                 function of the key alone"
+            );
+            contract(Role::Partitioner, message)
+        })
     }
 
     fn push_placed(
@@ -142,6 +157,7 @@ impl Sink for ShuffleSink {
                     return Err(Failure::internal("the job's partitioner was not opened"));
                 };
                 partitioner.partition_batch(batch.keys, &mut placed).map_err(|error| error.failure)?;
+                self.check_placed(batch, &placed)?;
                 let pushed = self.push_placed(batch, placed.iter().copied());
                 self.placed = placed;
                 pushed
@@ -205,7 +221,8 @@ impl PartSink {
 
     fn write(&mut self) -> Result<(), Failure> {
         let bytes = self.encoded.len() as u64;
-        check_output(&self.job.spec.permissions, self.role, self.bytes + bytes)?;
+        let (all_bytes, all_records) = (self.bytes + bytes, self.records + self.rows);
+        check_output(&self.job.spec.permissions, self.role, all_bytes, all_records)?;
         self.part.write(&self.encoded, self.rows)?;
         self.records += self.rows;
         self.bytes += bytes;
@@ -259,17 +276,6 @@ impl Sink for SampleSink {
 
     fn reject(&mut self, _row: u32, _reason: &str) -> Result<(), Failure> {
         Ok(())
-    }
-}
-
-/// Adds where it happened to a failure that a plugin caused on a row of `batch`.
-pub(crate) fn locate(failure: Failure, place: Option<Place>) -> Failure {
-    match failure {
-        Failure::Plugin { fault, role, message, place: None, words } => {
-            Failure::Plugin { fault, role, message, place, words }
-        }
-        Failure::Rejects { allowed, reason, place: None } => Failure::Rejects { allowed, reason, place },
-        other => other,
     }
 }
 

@@ -39,6 +39,7 @@ struct Sums {
     shuffle_records: u64,
     shuffle_bytes: u64,
     output_bytes: u64,
+    output_records: u64,
     rejects: u64,
 }
 
@@ -114,17 +115,20 @@ impl Tally {
     pub fn over_limit(&self) -> Option<Failure> {
         self.check_rejects()
             .and_then(|()| check_shuffle(&self.permissions, self.sums.shuffle_bytes))
-            .and_then(|()| self.check_output(0))
+            .and_then(|()| self.check_output(0, 0))
             .err()
     }
 
-    /// Refuses another part of `bytes` bytes if the job would write more than it may.
+    /// Refuses another part of `bytes` bytes and `records` records if the job would write more than it
+    /// may.
     ///
     /// # Errors
     /// [`Failure::Limit`].
-    pub fn check_output(&self, bytes: u64) -> Result<(), Failure> {
+    pub fn check_output(&self, bytes: u64, records: u64) -> Result<(), Failure> {
         let stage = if self.reducers == 0 { Stage::Map } else { Stage::Reduce };
-        check_output(&self.permissions, stage_role(stage), self.sums.output_bytes.saturating_add(bytes))
+        let Sums { output_bytes, output_records, .. } = self.sums;
+        let (bytes, records) = (output_bytes.saturating_add(bytes), output_records.saturating_add(records));
+        check_output(&self.permissions, stage_role(stage), bytes, records)
     }
 
     fn check_rejects(&self) -> Result<(), Failure> {
@@ -238,18 +242,25 @@ impl Sums {
         }
     }
 
-    fn fields(&mut self) -> [&mut u64; 4] {
-        [&mut self.shuffle_records, &mut self.shuffle_bytes, &mut self.output_bytes, &mut self.rejects]
+    fn fields(&mut self) -> [&mut u64; 5] {
+        [
+            &mut self.shuffle_records,
+            &mut self.shuffle_bytes,
+            &mut self.output_bytes,
+            &mut self.output_records,
+            &mut self.rejects,
+        ]
     }
 }
 
 impl Won {
-    fn amounts(&self) -> [u64; 4] {
+    fn amounts(&self) -> [u64; 5] {
         let (records, bytes) = match &self.facts.stage {
             StageFacts::Map(map) => (map.shuffle_records, map.shuffle_bytes),
             StageFacts::Reduce(_) => (0, 0),
         };
-        [records, bytes, self.part.as_ref().map_or(0, |part| part.bytes), self.facts.rejects]
+        let (part_bytes, part_records) = self.part.as_ref().map_or((0, 0), |part| (part.bytes, part.rows));
+        [records, bytes, part_bytes, part_records, self.facts.rejects]
     }
 }
 

@@ -5,25 +5,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mr_model::limit::{HANDLES_MAX, HOSTCALL_BYTES_MAX, STACK_BYTES_MAX};
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, Store, WasmBacktraceDetails};
 
 use crate::cache::Cache;
-use crate::limits::HANDLES_MAX;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::ticker::Ticker;
 use crate::{host, wasi};
 
-/// Stack of a guest, in bytes: language interpreters recurse deeply, and the host's own frames must
-/// still fit behind it in a thread of 2 MiB.
-const WASM_STACK_BYTES: usize = 1024 * 1024;
 /// Whether the bit patterns of NaNs are made the same on every kind of processor. Off: it slows
 /// down floating point code, and the machines of one cluster are of one kind.
 const NAN_CANONICAL: bool = false;
-/// Bytes that one host call may carry out of a guest: a batch of the greatest size, with the ends
-/// of its columns and its partitions, and some room for what is around them.
-const HOSTCALL_BYTES_MAX: usize = 96 * 1024 * 1024;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone, Default)]
@@ -81,7 +75,7 @@ impl Core {
         store.limiter(|state| &mut state.limits);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|cx| cx.data().check_time());
-        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_hostcall_fuel(usize::try_from(HOSTCALL_BYTES_MAX).unwrap_or(usize::MAX));
         store.set_max_component_handles(HANDLES_MAX);
         store
     }
@@ -93,7 +87,7 @@ fn config() -> Config {
         // Component-model async makes every call several times dearer, and nothing here uses it.
         .concurrency_support(false)
         .epoch_interruption(true)
-        .max_wasm_stack(WASM_STACK_BYTES)
+        .max_wasm_stack(STACK_BYTES_MAX)
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(NAN_CANONICAL)
         // Function names are enough to find a trap; the rest makes the cached code much larger.

@@ -12,14 +12,16 @@
 //! scheduling or the network.
 //!
 //! In reading order: `engine` (the [`Sandbox`]), `load`, `cache` and `inspect` (from a file to a
-//! [`Plugin`]), [`mod@survey`] (all that is wrong with a file), `plugin`, `roles` (what a task calls), `role` (life of one instance),
-//! `host` and `abi` (what a plugin calls), `wasi`, `log`, `limits`, `ticker`, and
+//! [`Plugin`]), [`mod@survey`] (all that is wrong with a file), `plugin`, `roles` (what a task calls),
+//! `role` (life of one instance), `host` and `abi` (what a plugin calls), `grants` (the list of it),
+//! `wasi`, `log`, `limits`, `ticker`, and
 //! `fault` (from an error to a [`Failure`](mr_model::Failure)).
 
 mod abi;
 mod cache;
 mod engine;
 mod fault;
+mod grants;
 mod host;
 mod inspect;
 mod limits;
@@ -34,9 +36,10 @@ mod ticker;
 mod wasi;
 
 pub use engine::{Sandbox, SandboxError, SandboxOptions};
-pub use limits::{CancelToken, GuestMemory};
+pub use grants::{GRANTS, Grant, granted};
+pub use limits::{CancelToken, Deadline, GuestMemory, GuestOutput};
 pub use load::{LoadError, LoadProgress, read as read_component};
-pub use log::{LogForward, LogLevel};
+pub use log::{LogForward, LogGate, LogLevel};
 pub use plugin::{Compile, Plugin};
 pub use role::{InstanceOptions, RoleError, RoleReport};
 pub use roles::{Combiner, Mapper, Partitioner, Reducer};

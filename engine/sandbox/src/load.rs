@@ -16,6 +16,7 @@ use wasmtime::component::Component;
 use crate::engine::{Core, Sandbox};
 use crate::host::VERSION;
 use crate::inspect::inspect;
+use crate::limits::Passed;
 use crate::plugin::{Compile, Facts, Plugin};
 
 /// First bytes of every WebAssembly binary.
@@ -124,6 +125,18 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// The component goes over a limit before it works on anything.
+    #[error("plugin {path} goes over the limit of {limit}: {value}, and {cap} are allowed")]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// What is limited.
+        limit: &'static str,
+        /// What it came to, with unit.
+        value: String,
+        /// The cap, with unit.
+        cap: String,
+    },
     /// The component fails before any of its functions is called.
     #[error("plugin {path} does not start: {reason}")]
     Start {
@@ -157,6 +170,16 @@ impl LoadError {
         match text.strip_prefix(&format!("plugin {} ", path.display())) {
             Some(rest) => rest.to_owned(),
             None => text,
+        }
+    }
+
+    /// A limit was passed while the plugin was looked at; no option raises these.
+    pub(crate) fn passed(path: &Path, passed: &Passed) -> Self {
+        LoadError::Limit {
+            path: path.to_owned(),
+            limit: passed.limit.name,
+            value: passed.value.clone(),
+            cap: passed.limit.show(passed.cap),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mr_model::Role;
+use mr_model::{Permissions, Role};
 use mr_policy::{Approval, Policy};
 use mr_runtime::{Plan, PlanError, Stages, misfits};
 use mr_sandbox::survey::{Aspect, Finding, Gravity, survey};
@@ -27,7 +27,6 @@ use crate::policy;
 /// Checks the plugins, and the job that they would make.
 pub fn run(args: &CheckArgs) -> Result<()> {
     let job = &args.job;
-    job::check_options(job)?;
     let stages = [&job.map, &job.combine, &job.reduce, &job.partitioner];
     if !args.more.is_empty() && stages.iter().any(|stage| stage.is_some()) {
         let sentence = "several plugins are checked one by one; give one at most beside --map, --combine, --reduce and \
@@ -38,6 +37,7 @@ pub fn run(args: &CheckArgs) -> Result<()> {
     let mut check = Check {
         args: job,
         policy: policy.as_ref(),
+        permissions: job::permissions(job, policy.as_ref())?,
         sandbox: job::sandbox(&job.cache)?,
         loaded: BTreeMap::new(),
         report: Report::default(),
@@ -60,6 +60,8 @@ pub fn run(args: &CheckArgs) -> Result<()> {
 struct Check<'a> {
     args: &'a JobArgs,
     policy: Option<&'a Policy>,
+    /// What the job asks for, and is given where it does not ask.
+    permissions: Permissions,
     sandbox: Sandbox,
     /// Plugins that were looked at; nothing for those that cannot be loaded.
     loaded: BTreeMap<PathBuf, Option<Plugin>>,
@@ -82,8 +84,7 @@ impl Check<'_> {
     }
 
     fn component(&self, path: &Path, bytes: &[u8]) -> (Vec<Line>, Option<Plugin>) {
-        let guest_memory = job::permissions(self.args, self.policy).guest_memory_bytes_max;
-        let mut found = survey(path, bytes, guest_memory);
+        let mut found = survey(path, bytes, self.permissions.guest_memory_bytes_max);
         let loaded = self.sandbox.load(path, &mut |_| {});
         let is_refused =
             |finding: &Finding, aspect| finding.gravity == Gravity::Refused && finding.aspect == aspect;
@@ -101,8 +102,7 @@ impl Check<'_> {
     /// Checks what the job asks for.
     fn permissions(&mut self) {
         let Some(policy) = self.policy else { return };
-        let asked = job::permissions(self.args, Some(policy));
-        let excesses = policy.excesses(&asked);
+        let excesses = policy.excesses(&self.permissions);
         if excesses.is_empty() {
             self.report
                 .job
@@ -119,8 +119,7 @@ impl Check<'_> {
             Ok(None) => return,
             Err(errors) => return self.report.job.extend(errors),
         };
-        let permissions = job::permissions(self.args, self.policy);
-        let request = match job::request(self.args, Place::Here, stages, permissions) {
+        let request = match job::request(self.args, Place::Here, stages, self.permissions.clone()) {
             Ok(request) => request,
             Err(error) => return self.report.job.push(Line::refused("options", format!("{error:#}"))),
         };
@@ -204,7 +203,7 @@ fn load_line(
         LoadError::WrongVersion { .. } | LoadError::WrongType { .. } | LoadError::NoRole { .. } => {
             refused(Aspect::Import) || refused(Aspect::Role)
         }
-        LoadError::Start { .. } => {
+        LoadError::Start { .. } | LoadError::Limit { .. } => {
             refused(Aspect::Memory) || refused(Aspect::Tables) || refused(Aspect::Instances)
         }
         _ => refused(Aspect::File),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::{Components, segment_info};
 use super::driver::{Message, worker_id};
 use super::gate::Gate;
+use super::intake::{Intake, time_max};
 use super::submission;
 use crate::protocol::{
     Answer, CoordinatorKey, Down, Opening, Order, PLAN_BYTES_MAX, Refused, Registration, Request, SubmitHead,
@@ -39,6 +40,7 @@ pub struct Service {
     components: Components,
     gate: Gate,
     stop: CancellationToken,
+    intake: Intake,
     uploads: AtomicU64,
 }
 
@@ -50,7 +52,7 @@ impl Service {
         gate: Gate,
         stop: CancellationToken,
     ) -> Self {
-        Self { messages, components, gate, stop, uploads: AtomicU64::new(0) }
+        Self { messages, components, gate, stop, intake: Intake::default(), uploads: AtomicU64::new(0) }
     }
 
     /// Asks the driver, and waits for its answer.
@@ -108,10 +110,15 @@ impl Service {
 
     async fn serve_submission(&self, head: SubmitHead, channel: Channel<Down, Up>) {
         let (mut sender, mut receiver) = channel.split();
-        let reply = match self.submission(head, &mut sender, &mut receiver).await {
-            Ok(reply) => reply,
-            Err(reason) => SubmitReply::Refused(reason),
+        let reply = match check_head(&head) {
+            Ok(()) => {
+                let late = malformed("it did not come in time");
+                let submitted = self.submission(&head, &mut sender, &mut receiver);
+                timeout(time_max(&head), submitted).await.unwrap_or(Err(late))
+            }
+            Err(reason) => Err(reason),
         };
+        let reply = reply.unwrap_or_else(SubmitReply::Refused);
         if sender.send(&Down::Submit(reply)).await.is_ok() {
             let _ = sender.finish().await;
         }
@@ -120,32 +127,30 @@ impl Service {
     /// Takes a submission up to its place in the journal.
     async fn submission(
         &self,
-        head: SubmitHead,
+        head: &SubmitHead,
         sender: &mut Sender<Down>,
         receiver: &mut Receiver<Up>,
     ) -> Result<SubmitReply, Refused> {
-        check_head(&head)?;
+        let _place = self.intake.place().await?;
+        // Until a job names them, nothing else keeps what is uploaded here.
+        let _claim = self.components.claim(head);
         let known = self.ask(|reply| Message::Known { head: head.clone(), reply }).await;
         if let Some(reply) = known.ok_or(Refused::ShuttingDown)? {
             return Ok(reply);
         }
-        self.gate.check_head(&head)?;
+        self.gate.check_head(head)?;
         let numbers = (0u32..).zip(&head.components);
         let missing: Vec<u32> =
             numbers.filter(|(_, (hash, _))| !self.components.has(hash)).map(|(number, _)| number).collect();
         let wants = Down::Submit(SubmitReply::Wants { components: missing.clone() });
         sender.send(&wants).await.map_err(|error| malformed(&error.to_string()))?;
         for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
-            let is_new = missing.contains(&number);
-            if is_new {
+            if missing.contains(&number) {
                 self.receive_component(*hash, *bytes, receiver).await?;
             }
-            let verdict = self.gate.check_component(*hash, &self.components).await;
-            if is_new && verdict.is_err() {
-                self.components.forget(hash);
-            }
-            verdict?;
+            self.gate.check_component(*hash, &self.components).await?;
         }
+        let _memory = self.intake.memory(head.plan_bytes).await?;
         let mut encoded = Vec::new();
         while (encoded.len() as u64) < head.plan_bytes {
             encoded.extend_from_slice(&next_chunk(receiver).await?);
@@ -159,6 +164,7 @@ impl Service {
         });
         let mut plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
         self.gate.admit(&mut plan)?;
+        let head = head.clone();
         let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
         submitted.ok_or(Refused::ShuttingDown)
     }

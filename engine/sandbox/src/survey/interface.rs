@@ -57,32 +57,6 @@ const FUNCTIONS: [(&str, &str, &str); 22] = [
     ("side-input", "read", "(string, u64, u32) -> list<u8>"),
 ];
 
-/// What an import that is on offer gives a plugin.
-const GIVES: [(&str, &str); 14] = [
-    ("mr:engine/output", "its records go on"),
-    ("mr:engine/group-values", "further values of the group that it has"),
-    ("mr:engine/config", "parameters of the job"),
-    ("mr:engine/counters", "counters of the job"),
-    ("mr:engine/logging", "lines of its log"),
-    ("mr:engine/side-input", "jobs have no side inputs yet, so every read fails"),
-    ("mr:engine/types", "types alone"),
-    ("wasi:cli/stdout", "lines of its log"),
-    ("wasi:cli/stderr", "lines of its log"),
-    ("wasi:cli", "no arguments, no environment, no input, no terminal"),
-    ("wasi:clocks", "a clock that is the same in every run"),
-    ("wasi:filesystem", "no folder and no file"),
-    ("wasi:random", "numbers that are the same in every run"),
-    ("wasi:sockets", "no network: every call is refused"),
-];
-
-/// What an import gives, for people.
-pub(super) fn what_import_gives(import: &str) -> &'static str {
-    let gives = GIVES.iter().find(|(prefix, _)| {
-        import.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['/', '@']) || rest.is_empty())
-    });
-    gives.map_or("streams of the others", |(_, gives)| gives)
-}
-
 /// Functions of an interface, with their types.
 pub(super) fn functions(interface: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     FUNCTIONS.iter().filter(move |(of, ..)| *of == interface).map(|(_, function, ty)| (*function, *ty))

@@ -13,12 +13,15 @@ mod interface;
 use std::path::Path;
 
 use mr_model::Role;
+use mr_model::limit::{
+    INSTANCES_MAX, MEMORIES_MAX, START_MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, table,
+};
 use wasmparser::types::Types;
 use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 use self::demand::{Demand, Tally};
+use crate::grants::granted;
 use crate::inspect::{DESCRIPTION, check_import, check_version};
-use crate::limits::{INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, show_bytes};
 use crate::load::{self, LoadError};
 use crate::log::clean;
 
@@ -89,7 +92,8 @@ pub fn survey(path: &Path, bytes: &[u8], guest_memory_bytes_max: u64) -> Vec<Fin
             return vec![refused(Aspect::File, path, &error)];
         }
     };
-    let mut findings = vec![fine(Aspect::File, format!("a component of {}", show_bytes(bytes.len() as u64)))];
+    let mut findings =
+        vec![fine(Aspect::File, format!("a component of {}", show_memory(bytes.len() as u64)))];
     findings.extend(outline.imports.iter().map(|import| judge_import(path, import, &outline.types)));
     findings.extend(judge_exports(path, &outline));
     findings.extend(judge_demand(outline.demand, guest_memory_bytes_max));
@@ -144,7 +148,7 @@ fn judge_import(path: &Path, import: &str, types: &Types) -> Finding {
     if let Some(misfit) = name.and_then(|name| interface::misfits_of_import(types, import, name)) {
         return wrong_type(path, import, misfit);
     }
-    let gives = interface::what_import_gives(import);
+    let gives = granted(import).map_or("nothing", |grant| grant.gives);
     let gravity = if name == Some("side-input") { Gravity::Warning } else { Gravity::Fine };
     Finding { aspect: Aspect::Import, gravity, sentence: format!("{}: {gives}", clean(import)) }
 }
@@ -183,6 +187,7 @@ fn judge_exports(path: &Path, outline: &Outline) -> Vec<Finding> {
 }
 
 /// Something that an instance begins with, beside what it may begin with.
+#[derive(Clone, Copy)]
 struct Bound {
     aspect: Aspect,
     value: u64,
@@ -221,17 +226,20 @@ fn judge_demand(demand: Demand, guest_memory_bytes_max: u64) -> Vec<Finding> {
         aspect: Aspect::Memory,
         value: memory_bytes,
         cap: guest_memory_bytes_max,
-        show: show_bytes,
+        show: show_memory,
         what: "of linear memory",
         mend: "raise --guest-memory, or build it with less",
         is_told: true,
     };
+    // Whatever the job allows: every component is started once before any job runs.
+    let start = Bound { cap: START_MEMORY_BYTES_MAX, mend: "build it with less", is_told: false, ..memory };
     let (smaller, fewer) = ("build it with smaller ones", "build it with fewer");
     let bounds = [
         memory,
+        start,
         number(Aspect::Memory, memories, MEMORIES_MAX, "linear memories", fewer, false),
         number(Aspect::Tables, table_elements, TABLE_ELEMENTS_MAX, "elements of tables", smaller, true),
-        number(Aspect::Tables, tables, INSTANCES_MAX, "tables", fewer, false),
+        number(Aspect::Tables, tables, TABLES_MAX, "tables", fewer, false),
         number(
             Aspect::Instances,
             instances,
@@ -242,6 +250,10 @@ fn judge_demand(demand: Demand, guest_memory_bytes_max: u64) -> Vec<Finding> {
         ),
     ];
     bounds.iter().filter_map(Bound::judge).collect()
+}
+
+fn show_memory(bytes: u64) -> String {
+    table::GUEST_MEMORY.show(bytes)
 }
 
 fn fine(aspect: Aspect, sentence: String) -> Finding {

@@ -28,8 +28,8 @@ fn a_plugin_that_loads_is_fine() {
     let has = |aspect, words: &str| fine.iter().any(|(of, said)| *of == aspect && said.contains(words));
     for (aspect, words) in [
         (Aspect::File, "a component of "),
-        (Aspect::Import, "mr:engine/output@0.1.0: its records go on"),
-        (Aspect::Import, "no arguments, no environment"),
+        (Aspect::Import, "mr:engine/output@0.1.0: emits records"),
+        (Aspect::Import, ": nothing: no variables, no arguments, no folder"),
         (Aspect::Role, "mapper with open, map-batch, close"),
         (Aspect::Role, "partitioner with open, partition-batch"),
         (Aspect::Role, "plugin with describe"),

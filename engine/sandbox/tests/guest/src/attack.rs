@@ -7,6 +7,7 @@ use crate::emit_one;
 use crate::mr::engine::types::{Batch, Column, Error, ErrorKind};
 use crate::mr::engine::{counters, group_values, logging, output, side_input};
 use crate::packed::pack;
+use crate::wasi::{leak_stdout, random_bytes};
 
 pub fn attack(mode: &str) -> Result<(), Error> {
     let fail = |kind, row| Err(Error { kind, message: format!("as told: {mode}"), row });
@@ -33,6 +34,10 @@ pub fn attack(mode: &str) -> Result<(), Error> {
         "exit" => std::process::exit(1),
         "flood-log" => flood_log(),
         "counters" => (0..2000).for_each(|i| counters::add(&[(format!("counter-{i}"), 1)])),
+        "counter-odd" => counters::add(&[("a\nb".into(), 1)]),
+        "random-large" => random_bytes(2 << 20),
+        // Nothing is dropped, so that every stream stays a handle.
+        "handles" => (0..2000).for_each(|_| leak_stdout()),
         "counter-name" => counters::add(&[("x".repeat(1000), 1)]),
         "bad-port" => output::emit(7, &batch(0, &[], b"", &[], b"")),
         "bad-row" => output::reject(9, "no such row"),
