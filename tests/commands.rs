@@ -159,7 +159,9 @@ fn explain_tells_what_would_run_and_runs_nothing() {
         "shuffle  by hash".to_owned(),
         format!("reduce   3 tasks: reducer of {whose}"),
     ];
-    assert_eq!(without(&text, &["memory ", "output "]), expected);
+    assert_eq!(without(&text, &["memory ", "output ", "permits "]), expected);
+    assert!(text.contains("\npermits  time without progress: 10 min\n"), "{text}");
+    assert!(text.contains("\npermits  wall clock: denied: it starts in the year 2000\n"), "{text}");
     assert!(text.contains("\noutput   out: "), "{text}");
     assert!(text.contains("\nmemory   64.00 MiB for 2 workers: "), "{text}");
     assert!(!job.path("out").exists() && !job.path("work").exists());
