@@ -4,7 +4,7 @@
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
-//! then trouble: [`refusals`] (before anything runs), [`faults`] (of plugins), [`disk`], [`interrupt`],
+//! then trouble: [`refusals`] (before anything runs), [`faults`] (of plugins), [`hostile`] (ones), [`disk`], [`interrupt`],
 //! [`memory`]; clusters of processes, and all that befalls them: [`cluster`]; then the rest: [`cache`],
 //! [`commands`].
 
@@ -15,6 +15,7 @@ mod cluster;
 mod commands;
 mod disk;
 mod faults;
+mod hostile;
 mod input;
 mod interrupt;
 mod jobs;

@@ -8,10 +8,10 @@
 //! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`fit`] (whether the
 //! stages fit together), [`plan`] (what would run), [`describe`] and [`record`] (a plan as plain data, for
 //! attempts and for reports), [`progress`], [`facts`] and [`report`] (what is told), [`job`] (what attempts
-//! share), `quota`, `emission`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one attempt),
-//! `map` and `reduce` (its two kinds), `isolate` (the record that a mapper failed on), `sample` (boundaries
-//! of range partitioning), [`workdir`] and [`tally`]
-//! (what a driver keeps), [`local`] (the driver of this process).
+//! share), `quota`, `emission`, `placed`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one
+//! attempt), `map` and `reduce` (its two kinds), `isolate` (the record that a mapper failed on), `sample`
+//! (boundaries of range partitioning), [`workdir`] and [`tally`] (what a driver keeps), [`local`] (the driver
+//! of this process).
 
 pub mod attempt;
 pub mod describe;
@@ -24,6 +24,7 @@ pub mod job;
 pub mod local;
 mod map;
 pub mod memory;
+mod placed;
 pub mod plan;
 pub mod progress;
 mod quota;

@@ -12,6 +12,7 @@ use mr_storage::PartWriter;
 
 use crate::emission::Emission;
 use crate::job::{Attempt, Job, Spread};
+use crate::placed::PlacedKeys;
 use crate::progress::Progress;
 use crate::quota::{check_output, check_shuffle, stage_role};
 
@@ -80,6 +81,7 @@ pub(crate) struct ShuffleSink {
     placed: Vec<u32>,
     /// Hash of what a mapper emits; none where there is none.
     emission: Option<Emission>,
+    placed_keys: PlacedKeys,
     pub rejects: Rejects,
     pub records: u64,
     pub bytes: u64,
@@ -89,7 +91,8 @@ impl ShuffleSink {
     pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
         let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
-        Self { job, writer, partitioner, placed: Vec::new(), emission, rejects, records: 0, bytes: 0 }
+        let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
+        Self { job, writer, partitioner, placed, placed_keys, emission, rejects, records: 0, bytes: 0 }
     }
 
     /// The output, and the partitioner to be closed.
@@ -112,6 +115,21 @@ impl ShuffleSink {
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
+    }
+
+    /// Refuses a partitioner that puts a key elsewhere than before.
+    fn check_placed(&mut self, batch: Batch<'_>, placed: &[u32]) -> Result<(), Failure> {
+        self.placed_keys.check(batch.keys, placed).map_err(|moved| {
+            let plugin = self.job.stages.role(Role::Partitioner);
+            let datatype = plugin.and_then(|plugin| plugin.contract().partition_key.as_ref());
+            let key = key_text(batch.keys.cell(moved.row as usize), datatype);
+            let (before, now) = (moved.before, moved.now);
+            let message = format!(
+                "it put the key \"{key}\" into partition {now}, and into {before} before; a partitioner must be a \
+                 function of the key alone"
+            );
+            contract(Role::Partitioner, message)
+        })
     }
 
     fn push_placed(
@@ -152,6 +170,7 @@ impl Sink for ShuffleSink {
                     return Err(Failure::internal("the job's partitioner was not opened"));
                 };
                 partitioner.partition_batch(batch.keys, &mut placed).map_err(|error| error.failure)?;
+                self.check_placed(batch, &placed)?;
                 let pushed = self.push_placed(batch, placed.iter().copied());
                 self.placed = placed;
                 pushed

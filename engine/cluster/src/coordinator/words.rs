@@ -134,6 +134,7 @@ impl Core {
         }
         self.compare(&lease, &facts, Some(&part.part));
         if let Some(live) = self.jobs.get_mut(&lease.job)
+            && live.started.contains_key(&lease.attempt)
             && !live.committing.contains(&lease.attempt)
         {
             let waiting = Waiting { report, facts, part, log };
