@@ -1,0 +1,111 @@
+//! From compiled code to a [`Plugin`] without compiling: how a process that runs a plugin gets it from
+//! one that does not. What was found out about a component once travels beside its code as
+//! [`PluginFacts`]; whoever takes code over trusts it with the whole process, so that is done where the
+//! process has nothing to lose.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mr_model::{Contract, PluginInfo, Role};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{Component, ComponentExportIndex};
+
+use crate::engine::Sandbox;
+use crate::host::interface;
+use crate::inspect::inspect;
+use crate::load::LoadError;
+use crate::log::clean;
+use crate::plugin::{Compile, Facts, Plugin, RoleFunctions};
+
+/// What was found out about a component, as plain data that can be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginFacts {
+    /// BLAKE3 of the component, in hexadecimal.
+    pub hash: String,
+    /// Size of the component, in bytes.
+    pub bytes: u64,
+    /// Roles that it serves, in the order of the record path.
+    pub roles: Vec<Role>,
+    /// What it says of itself, if anything.
+    pub info: Option<PluginInfo>,
+}
+
+impl Sandbox {
+    /// Tries out a component of which this is the code: checks its imports and functions and has it
+    /// describe itself. `name` stands for it in errors, `code` is a file that nobody can write to any
+    /// more.
+    ///
+    /// # Errors
+    /// Why it can be no plugin for this engine.
+    ///
+    /// # Safety
+    /// The code must be that which [`crate::Prepared::compile`] of this version of the crate made on this
+    /// machine from a component with this hash: it is executed.
+    pub unsafe fn try_out(
+        &self,
+        name: &Path,
+        code: &Path,
+        hash: blake3::Hash,
+        bytes: u64,
+    ) -> Result<PluginFacts, LoadError> {
+        // SAFETY: as the caller promises.
+        let component = unsafe { self.component(name, code) }?;
+        let facts = inspect(&self.0, name, &component, &hash, bytes)?;
+        Ok(PluginFacts { hash: facts.hash, bytes, roles: facts.roles, info: facts.info })
+    }
+
+    /// The plugin with this code and these facts, which [`Sandbox::try_out`] found: nothing of it runs.
+    /// Names of imports and exports are not known of it. `code` is a file that nobody can write to any more.
+    ///
+    /// # Errors
+    /// Code or facts that do not fit this engine or each other.
+    ///
+    /// # Safety
+    /// As for [`Sandbox::try_out`], and the facts must be of the same component: its functions are called
+    /// as it is said there.
+    pub unsafe fn revive(&self, name: &Path, code: &Path, facts: PluginFacts) -> Result<Plugin, LoadError> {
+        // SAFETY: as the caller promises.
+        let component = unsafe { self.component(name, code) }?;
+        let unfit = |reason: String| LoadError::Compiler { path: name.to_owned(), reason };
+        let PluginFacts { hash, bytes, roles, info } = facts;
+        let contract = info.as_ref().map(Contract::parse).transpose();
+        let contract = contract.map_err(|reason| LoadError::Contract { path: name.to_owned(), reason })?;
+        let functions = roles
+            .iter()
+            .map(|role| functions(&component, *role).ok_or_else(|| unfit(format!("its code has no {role}"))));
+        let functions = functions.collect::<Result<_, _>>()?;
+        let pre = self.0.linker.instantiate_pre(&component);
+        let pre = pre.map_err(|error| unfit(clean(&format!("{error:#}"))))?;
+        let (core, contract) = (Arc::clone(&self.0), contract.unwrap_or_default());
+        let (imports, exports) = (Vec::new(), Vec::new());
+        let facts = Facts { core, hash, bytes, pre, roles, functions, info, contract, imports, exports };
+        let compile = Compile { cached: true, time: Duration::ZERO };
+        Ok(Plugin { path: PathBuf::from(name), facts: Arc::new(facts), compile })
+    }
+
+    /// # Safety
+    /// As for [`Sandbox::try_out`].
+    unsafe fn component(&self, name: &Path, code: &Path) -> Result<Component, LoadError> {
+        // SAFETY: as the caller promises; the file does not change, so its mapping does not.
+        let component = unsafe { Component::deserialize_file(&self.0.engine, code) };
+        component.map_err(|error| LoadError::Compiler {
+            path: name.to_owned(),
+            reason: format!("the engine does not understand its code: {}", clean(&format!("{error:#}"))),
+        })
+    }
+}
+
+/// Where the functions of a role are found.
+fn functions(component: &Component, role: Role) -> Option<RoleFunctions> {
+    let within = component.get_export_index(None, &interface(role.name()))?;
+    let find = |name: &str| component.get_export_index(Some(&within), name);
+    let work: ComponentExportIndex = find(match role {
+        Role::Mapper => "map-batch",
+        Role::Combiner => "combine-batch",
+        Role::Reducer => "reduce-batch",
+        Role::Partitioner => "partition-batch",
+    })?;
+    let close = if role == Role::Partitioner { None } else { Some(find("close")?) };
+    Some(RoleFunctions { open: find("open")?, work, close })
+}
