@@ -65,7 +65,7 @@ impl MapAttempt<'_> {
             }
             _ => None,
         };
-        let (sink, rejected) = self.run(ShuffleSink::new(job.clone(), writer, partitioner))?;
+        let (sink, rejected) = self.run(ShuffleSink::new(attempt, writer, partitioner))?;
         let (records_out, bytes_out) = (sink.records, sink.bytes);
         let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {

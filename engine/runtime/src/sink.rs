@@ -76,6 +76,7 @@ impl Rejects {
 /// Takes map output into the shuffle.
 pub(crate) struct ShuffleSink {
     job: Arc<Job>,
+    progress: Arc<Progress>,
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
@@ -85,9 +86,10 @@ pub(crate) struct ShuffleSink {
 }
 
 impl ShuffleSink {
-    pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+    pub fn new(attempt: &Attempt, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+        let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
+        Self { job, progress, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
     }
 
     /// The output, and the partitioner to be closed.
@@ -101,6 +103,7 @@ impl ShuffleSink {
     fn begin(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
+        self.progress.add(&self.progress.emitted_batches, 1);
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
     }
 

@@ -98,7 +98,7 @@ impl Prepared {
         Ok(Sandbox(Arc::new(Core { engine, linker, ticker, cache, compiler, loaded: Loaded::default() })))
     }
 
-    /// Compiles a component to code that [`Sandbox::revive`] takes, and that this engine alone understands.
+    /// Compiles a component to code that [`Sandbox::load_code`] takes, and that this engine alone understands.
     ///
     /// # Errors
     /// The compiler's reason, for people.

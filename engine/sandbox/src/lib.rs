@@ -40,7 +40,7 @@ pub use limits::{CancelToken, GuestMemory};
 pub use load::{Code, LoadError, LoadProgress};
 pub use log::{LogForward, LogLevel};
 pub use plugin::{Compile, Plugin};
-pub use revive::PluginFacts;
+pub use revive::{LoadedCode, PluginFacts};
 pub use role::{InstanceOptions, RoleError, RoleReport};
 pub use roles::{Combiner, Mapper, Partitioner, Reducer};
 pub use state::{MoreValues, Sink};

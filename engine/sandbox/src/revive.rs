@@ -31,46 +31,64 @@ pub struct PluginFacts {
     pub info: Option<PluginInfo>,
 }
 
+/// The code of a component, at hand in this process.
+pub struct LoadedCode {
+    name: PathBuf,
+    component: Component,
+}
+
 impl Sandbox {
-    /// Tries out a component of which this is the code: checks its imports and functions and has it
-    /// describe itself. `name` stands for it in errors, `code` is a file that nobody can write to any
-    /// more.
+    /// Maps code from a file that nobody can write to any more. `name` stands for the component in errors.
+    /// No other code has to become executable for a plugin than this.
     ///
     /// # Errors
-    /// Why it can be no plugin for this engine.
+    /// [`LoadError::Compiler`] if the engine does not understand it.
     ///
     /// # Safety
     /// The code must be that which [`crate::Prepared::compile`] of this version of the crate made on this
-    /// machine from a component with this hash: it is executed.
-    pub unsafe fn try_out(
+    /// machine: it is executed.
+    pub unsafe fn load_code(&self, name: &Path, code: &Path) -> Result<LoadedCode, LoadError> {
+        // SAFETY: as the caller promises; the file does not change, so its mapping does not.
+        let component = unsafe { Component::deserialize_file(&self.0.engine, code) };
+        match component {
+            Ok(component) => Ok(LoadedCode { name: name.to_owned(), component }),
+            Err(error) => Err(LoadError::Compiler {
+                path: name.to_owned(),
+                reason: format!("the engine does not understand its code: {}", clean(&format!("{error:#}"))),
+            }),
+        }
+    }
+
+    /// Tries a component out: checks its imports and functions and has it describe itself. `hash` and
+    /// `bytes` are those of the component.
+    ///
+    /// # Errors
+    /// Why it can be no plugin for this engine.
+    pub fn try_out(
         &self,
-        name: &Path,
-        code: &Path,
+        code: &LoadedCode,
         hash: blake3::Hash,
         bytes: u64,
     ) -> Result<PluginFacts, LoadError> {
-        // SAFETY: as the caller promises.
-        let component = unsafe { self.component(name, code) }?;
-        let facts = inspect(&self.0, name, &component, &hash, bytes)?;
+        let facts = inspect(&self.0, &code.name, &code.component, &hash, bytes)?;
         Ok(PluginFacts { hash: facts.hash, bytes, roles: facts.roles, info: facts.info })
     }
 
-    /// The plugin with this code and these facts, which [`Sandbox::try_out`] found: nothing of it runs.
-    /// Names of imports and exports are not known of it. `code` is a file that nobody can write to any more.
+    /// The plugin with this code and these facts; nothing of it runs. Names of imports and exports are not
+    /// known of it.
     ///
     /// # Errors
     /// Code or facts that do not fit this engine or each other.
     ///
     /// # Safety
-    /// As for [`Sandbox::try_out`], and the facts must be of the same component: its functions are called
-    /// as it is said there.
-    pub unsafe fn revive(&self, name: &Path, code: &Path, facts: PluginFacts) -> Result<Plugin, LoadError> {
-        // SAFETY: as the caller promises.
-        let component = unsafe { self.component(name, code) }?;
-        let unfit = |reason: String| LoadError::Compiler { path: name.to_owned(), reason };
+    /// The facts must be those that [`Sandbox::try_out`] found of the same component: its functions are
+    /// called with the types that were checked there.
+    pub unsafe fn revive(&self, code: LoadedCode, facts: PluginFacts) -> Result<Plugin, LoadError> {
+        let LoadedCode { name, component } = code;
+        let unfit = |reason: String| LoadError::Compiler { path: name.clone(), reason };
         let PluginFacts { hash, bytes, roles, info } = facts;
         let contract = info.as_ref().map(Contract::parse).transpose();
-        let contract = contract.map_err(|reason| LoadError::Contract { path: name.to_owned(), reason })?;
+        let contract = contract.map_err(|reason| LoadError::Contract { path: name.clone(), reason })?;
         let functions = roles
             .iter()
             .map(|role| functions(&component, *role).ok_or_else(|| unfit(format!("its code has no {role}"))));
@@ -81,18 +99,7 @@ impl Sandbox {
         let (imports, exports) = (Vec::new(), Vec::new());
         let facts = Facts { core, hash, bytes, pre, roles, functions, info, contract, imports, exports };
         let compile = Compile { cached: true, time: Duration::ZERO };
-        Ok(Plugin { path: PathBuf::from(name), facts: Arc::new(facts), compile })
-    }
-
-    /// # Safety
-    /// As for [`Sandbox::try_out`].
-    unsafe fn component(&self, name: &Path, code: &Path) -> Result<Component, LoadError> {
-        // SAFETY: as the caller promises; the file does not change, so its mapping does not.
-        let component = unsafe { Component::deserialize_file(&self.0.engine, code) };
-        component.map_err(|error| LoadError::Compiler {
-            path: name.to_owned(),
-            reason: format!("the engine does not understand its code: {}", clean(&format!("{error:#}"))),
-        })
+        Ok(Plugin { path: name, facts: Arc::new(facts), compile })
     }
 }
 
