@@ -128,7 +128,7 @@ fn check_facts(facts: &mut Facts, work: &AttemptWork) -> Result<(), String> {
     }
     if let Some(last) = &mut facts.last_reject {
         last.reason = clean(&last.reason, TEXT_BYTES_MAX);
-        last.place = last.place.take().filter(|place| is_short(place));
+        last.place = last.place.take().filter(is_short);
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! How children are had: started, kept warm, given an order. A child is used once. Those that wait for
 //! an order are up already, so that an attempt does not wait for its process; how many there are is
-//! bounded, and none is started again before somebody needed one.
+//! bounded, and none is started again before somebody needed one. They are started by a thread of their
+//! own: where the machine is busy, that takes longer than a short attempt.
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::frame::send_order;
@@ -26,17 +28,26 @@ const LOOK_BYTES_MAX: u64 = 256 << 20;
 /// Longest text of a child that is passed on, in bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = mr_model::limit::MESSAGE_BYTES_MAX;
 
-/// Children of one program. Cheap to clone; those that wait end with the last clone.
+/// Children of one program. Cheap to clone; those that wait, and the thread that starts them, end with the
+/// last clone.
 #[derive(Debug, Clone)]
 pub struct Executors(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    program: Program,
+    spares: Arc<Spares>,
+    /// Wakes the thread that fills up what is missing.
+    wake: SyncSender<()>,
     required: bool,
-    spares_max: usize,
-    spares: Mutex<VecDeque<Executor>>,
     platform: Platform,
+}
+
+/// Children that wait for an order.
+#[derive(Debug)]
+struct Spares {
+    program: Program,
+    most: usize,
+    waiting: Mutex<VecDeque<Executor>>,
 }
 
 /// What the platform offers to keep children in their place.
@@ -84,15 +95,19 @@ impl Executors {
         if required && !(landlock && seccomp) {
             return Err(ExecutorsError::Missing { missing: missing.join("; ") });
         }
-        let shared = Shared {
-            program,
-            required,
-            spares_max: slots.clamp(1, SPARES_MAX),
-            spares: Mutex::default(),
-            platform: Platform { missing },
+        let spares =
+            Arc::new(Spares { program, most: slots.clamp(1, SPARES_MAX), waiting: Mutex::default() });
+        let (wake, woken) = sync_channel(1);
+        let filled = spares.clone();
+        let fill = move || {
+            while woken.recv().is_ok() {
+                filled.fill();
+            }
         };
-        let executors = Self(Arc::new(shared));
-        (0..executors.0.spares_max).for_each(|_| executors.keep_warm());
+        let thread = std::thread::Builder::new().name("executors".into()).spawn(fill);
+        thread.map_err(|error| failed(format!("the system gives no thread ({error})")))?;
+        let executors = Self(Arc::new(Shared { spares, wake, required, platform: Platform { missing } }));
+        executors.keep_warm();
         Ok(executors)
     }
 
@@ -109,29 +124,38 @@ impl Executors {
     /// A child that waits for its order. The error says what became of it, as a verb phrase.
     pub(crate) fn take(&self) -> Result<Executor, String> {
         // One that died while it waited is no reason to fail: another one is started, once.
-        while let Some(mut spare) = self.spares().pop_front() {
+        while let Some(mut spare) = self.0.spares.pop() {
             if spare.wait_until_up().is_ok() {
                 return Ok(spare);
             }
         }
-        let mut fresh = Executor::start(&self.0.program)?;
+        let mut fresh = Executor::start(&self.0.spares.program)?;
         fresh.wait_until_up()?;
         Ok(fresh)
     }
 
-    /// Starts a child for later, if not enough are waiting.
+    /// Has children started for later, if not enough are waiting.
     pub(crate) fn keep_warm(&self) {
-        if self.spares().len() >= self.0.spares_max {
-            return;
-        }
-        // Where none can be started, whoever needs one is told.
-        if let Ok(spare) = Executor::start(&self.0.program) {
-            self.spares().push_back(spare);
+        // Woken already, it looks anyway.
+        let _ = self.0.wake.try_send(());
+    }
+}
+
+impl Spares {
+    fn pop(&self) -> Option<Executor> {
+        self.waiting().pop_front()
+    }
+
+    /// Starts as many as are missing. Where one cannot be started, whoever needs it is told.
+    fn fill(&self) {
+        while self.waiting().len() < self.most {
+            let Ok(spare) = Executor::start(&self.program) else { return };
+            self.waiting().push_back(spare);
         }
     }
 
-    fn spares(&self) -> std::sync::MutexGuard<'_, VecDeque<Executor>> {
-        self.0.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Executor>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -25,6 +25,8 @@ mod frame;
 mod hear;
 pub mod message;
 mod process;
+#[cfg(test)]
+mod tests;
 
 pub use allocator::Allocator;
 pub use attempt::{AttemptOrder, Done, Made, Stop};

@@ -132,8 +132,8 @@ impl Process {
         // What cannot be read is not told.
         let _ = stderr.take(LAST_WORDS_BYTES as u64).read_to_end(&mut words);
         let words = String::from_utf8_lossy(&words);
-        let lines = words.lines().map(str::trim);
-        let line = lines.filter(|line| !line.is_empty() && !line.starts_with("note: ")).next_back();
+        let mut lines = words.lines().map(str::trim);
+        let line = lines.rfind(|line| !line.is_empty() && !line.starts_with("note: "));
         clean(line.unwrap_or_default(), TOLD_BYTES_MAX)
     }
 }

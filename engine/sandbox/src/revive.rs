@@ -105,7 +105,7 @@ impl Sandbox {
 
 /// Where the functions of a role are found.
 fn functions(component: &Component, role: Role) -> Option<RoleFunctions> {
-    let within = component.get_export_index(None, &interface(role.name()))?;
+    let within = component.get_export_index(None, interface(role.name()))?;
     let find = |name: &str| component.get_export_index(Some(&within), name);
     let work: ComponentExportIndex = find(match role {
         Role::Mapper => "map-batch",

@@ -167,6 +167,9 @@ pub struct UpArgs {
     /// See `worker --shuffle-codec`
     #[arg(long, value_name = "CODEC", default_value = "auto")]
     pub shuffle_codec: CodecArg,
+    /// See `worker --isolation`
+    #[arg(long, value_name = "HOW", default_value = "process")]
+    pub isolation: IsolationArg,
     /// Run this command with the cluster set (MR_ENGINE_CONFIG), then take the cluster down and end with
     /// the command's exit code
     #[arg(last = true, value_name = "COMMAND")]
@@ -284,6 +287,17 @@ pub enum IsolationArg {
     Require,
     /// In threads
     None,
+}
+
+impl IsolationArg {
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IsolationArg::Process => "process",
+            IsolationArg::Require => "require",
+            IsolationArg::None => "none",
+        }
+    }
 }
 
 /// How map output is stored and sent.

@@ -23,7 +23,7 @@ pub struct Probe {
     pub read: Vec<PathBuf>,
     /// Folders that it is granted to write to.
     pub write: Vec<PathBuf>,
-    /// Files that it is not granted, and tries to read; and folders that it tries to write to.
+    /// Files that it is not granted, and tries to read; and folders, which it tries to write to.
     pub forbidden: Vec<PathBuf>,
 }
 
@@ -42,6 +42,7 @@ pub fn run(probe: Probe) -> io::Result<()> {
         required: false,
     };
     let granted = Files { read: read.clone(), write: write.clone() };
+    let (folders, files): (Vec<_>, Vec<_>) = forbidden.into_iter().partition(|path| path.is_dir());
     let walls = rights::enter(&granted, &bounds)?;
     rights::seal(&walls, false)?;
     let mut out = io::stdout();
@@ -53,7 +54,7 @@ pub fn run(probe: Probe) -> io::Result<()> {
         Err(errno) => writeln!(out, "{what} {errno}"),
     };
     let number = |error: io::Error| error.raw_os_error().unwrap_or(-1);
-    let kinds = [("granted", read, write), ("forbidden", forbidden.clone(), forbidden)];
+    let kinds = [("granted", read, write), ("forbidden", files, folders)];
     for (kind, files, folders) in kinds {
         for path in files {
             tell(format!("{kind} read {}", path.display()), File::open(&path).map(drop).map_err(number))?;

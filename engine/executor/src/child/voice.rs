@@ -72,8 +72,8 @@ impl Voice {
 
     /// Waits for a period; false if the parent has ended. It says nothing after its order.
     fn has_parent(&self) -> bool {
-        match (&*self.socket).read(&mut [0]) {
-            Ok(_) => false,
+        match (&*self.socket).read_exact(&mut [0]) {
+            Ok(()) => false,
             Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
         }
     }
