@@ -63,6 +63,7 @@ Exit codes:
         "keygen",
         "sign",
         "verify",
+        "limits",
         "jobs",
         "job",
         "workers",
@@ -114,7 +115,7 @@ fn inspect_tells_what_a_plugin_is() {
     ];
     assert_eq!(without(&text, &["file ", "imports "]), expected);
     assert!(text.starts_with("file     PLUGIN ("), "{text}");
-    assert!(text.contains("\nimports  mr:engine/output@0.1.0\n"), "{text}");
+    assert!(text.contains("\nimports  mr:engine/output@0.1.0: emits records, "), "{text}");
 
     let roles = |name: &str| {
         inspect(name, &[]).lines().find_map(|line| line.strip_prefix("roles    ").map(str::to_owned))
@@ -163,7 +164,9 @@ fn explain_tells_what_would_run_and_runs_nothing() {
         "shuffle  by hash".to_owned(),
         format!("reduce   3 tasks: reducer of {whose}"),
     ];
-    assert_eq!(without(&text, &["memory ", "output "]), expected);
+    assert_eq!(without(&text, &["memory ", "output ", "permits "]), expected);
+    assert!(text.contains("\npermits  time without progress: 10 min\n"), "{text}");
+    assert!(text.contains("\npermits  wall clock: denied: it starts in the year 2000\n"), "{text}");
     assert!(text.contains("\noutput   out: "), "{text}");
     assert!(text.contains("\nmemory   64.00 MiB for 2 workers: "), "{text}");
     assert!(!job.path("out").exists() && !job.path("work").exists());

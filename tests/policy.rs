@@ -144,7 +144,8 @@ fn a_plugin_is_signed_verified_and_runs() {
 fn what_is_damaged_is_neither_signed_nor_verified() {
     let desk = Desk::new();
     desk.write("text", "no plugin");
-    desk.refuses("sign text --key alice.key", 5, "plugin text is not a WebAssembly component");
+    let sentence = "plugin text is not a WebAssembly file; a plugin is a compiled component (.wasm)";
+    desk.refuses("sign text --key alice.key", 5, sentence);
     desk.refuses("sign none --key alice.key", 5, "plugin none does not exist; check the path");
     desk.says("sign words.wasm --key alice.key");
     let signed = desk.read("words.wasm");

@@ -116,6 +116,9 @@ fn code(error: &anyhow::Error) -> Code {
         {
             return Code::Usage;
         }
+        if matches!(cause.downcast_ref(), Some(LoadError::CompileLimit { .. })) {
+            return Code::Limit;
+        }
         if cause.downcast_ref::<LoadError>().is_some()
             || cause.downcast_ref::<Unusable>().is_some()
             || cause.downcast_ref::<Found>().is_some()
