@@ -162,8 +162,8 @@ impl Service {
             let head = head.clone();
             move || submission::decode(&head, &encoded)
         });
-        let mut plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
-        self.gate.admit(&mut plan)?;
+        let plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
+        let plan = self.gate.admit(plan).await?;
         let head = head.clone();
         let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
         submitted.ok_or(Refused::ShuttingDown)
