@@ -72,6 +72,14 @@ pub const HANDLES_MAX: usize = 1024;
 pub const RANDOM_BYTES_MAX: u64 = MIB;
 /// Largest component, in bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 256 * MIB;
+/// Memory that compiling a component may take, in bytes, unless somebody says otherwise: several times what
+/// the largest language runtimes take.
+pub const COMPILE_MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
+/// Processor time that compiling a component may take, all threads together, unless somebody says otherwise:
+/// several times what the largest language runtimes take.
+pub const COMPILE_TIME_DEFAULT: Duration = Duration::from_secs(120);
+/// Largest code of a component, in bytes: what the cache takes.
+pub const CODE_BYTES_MAX: u64 = 1 << 30;
 /// Longest time that a plugin may take to start and to describe itself: it has nothing to compute, and
 /// even an interpreter on a busy machine is done in a second.
 pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -156,7 +164,8 @@ pub struct Limit {
     pub max: Option<u64>,
     /// The option that sets it for a job; empty where it is fixed.
     pub option: &'static str,
-    /// The name under which an operator's policy caps it; empty where it is fixed.
+    /// The name under which an operator's policy caps it; empty where it is fixed, or where the option is
+    /// that of a machine and not of a job.
     pub policy: &'static str,
     /// Why it is there.
     pub reason: &'static str,

@@ -76,6 +76,25 @@ pub const HANDLES: Limit = fixed(
 /// Size of a component.
 pub const COMPONENT_BYTES: Limit =
     fixed("component size", Unit::Memory, COMPONENT_BYTES_MAX, "an interpreter with its modules has 40 MiB");
+/// Memory of a compilation.
+pub const COMPILE_MEMORY: Limit = asked(
+    "memory for compiling",
+    Unit::Memory,
+    [Some(COMPILE_MEMORY_BYTES_DEFAULT), None],
+    ["--compile-memory", ""],
+    "of the process that compiles one component; set for a machine",
+);
+/// Time of a compilation.
+pub const COMPILE_TIME: Limit = asked(
+    "processor time for compiling",
+    Unit::Millis,
+    [Some(millis(COMPILE_TIME_DEFAULT)), None],
+    ["--compile-time", ""],
+    "of the process that compiles one component, all threads together; set for a machine",
+);
+/// Size of compiled code.
+pub const CODE_BYTES: Limit =
+    fixed("size of compiled code", Unit::Memory, CODE_BYTES_MAX, "what the cache on disk takes");
 /// Time to start and to describe.
 pub const DESCRIBE_TIME: Limit = fixed(
     "time to start and to describe itself",
@@ -268,6 +287,9 @@ pub const ATTRIBUTES: Limit = fixed(
 /// Every limit, in the order in which a plugin meets them.
 pub const TABLE: &[&Limit] = &[
     &COMPONENT_BYTES,
+    &COMPILE_MEMORY,
+    &COMPILE_TIME,
+    &CODE_BYTES,
     &INSTANCES,
     &MEMORIES,
     &TABLES,
@@ -317,7 +339,7 @@ mod tests {
         let names: BTreeSet<&str> = TABLE.iter().map(|limit| limit.name).collect();
         assert_eq!(names.len(), TABLE.len());
         for limit in TABLE {
-            assert!(!limit.reason.is_empty() && limit.is_fixed() == limit.policy.is_empty(), "{limit}");
+            assert!(!limit.reason.is_empty() && (!limit.is_fixed() || limit.policy.is_empty()), "{limit}");
             assert!(limit.default.is_none_or(|default| limit.allows(default)), "{limit}");
             assert!(!limit.is_fixed() || limit.default == limit.max, "{limit}");
         }
