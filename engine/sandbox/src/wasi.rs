@@ -4,6 +4,9 @@
 //! were asked, so that a task that runs again does the same, and a guest that sleeps waits for
 //! nothing.
 
+mod ready;
+mod sockets;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +16,9 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdout};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, tcp_create_socket};
+use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
+use wasmtime_wasi::p2::bindings::sync::sockets::udp_create_socket;
 use wasmtime_wasi::p2::{DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult, subscribe};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
@@ -72,7 +78,8 @@ impl Wasi {
 /// Defines WASI 0.2 for every plugin.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // What would tell one machine or one run from another is replaced, and output kept.
+    // What would tell one machine or one run from another is replaced, output kept, and what would start
+    // an async runtime or make a socket left out.
     linker.allow_shadowing(true);
     wall_clock::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     monotonic_clock::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
@@ -81,6 +88,11 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     insecure_seed::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     stdout::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     stderr::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    poll::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    streams::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    tcp_create_socket::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    udp_create_socket::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    ip_name_lookup::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     linker.allow_shadowing(false);
     Ok(())
 }
