@@ -22,9 +22,10 @@ const HOSTILE: &[(&str, &str, &str)] = &[
     ("endless loop", "-p attack=spin -p at=map", "--task-timeout 600s"),
     ("memory bomb", "-p attack=allocate -p at=map", "--guest-memory 300M"),
     ("log flood", "-p attack=log-endless -p at=map", "--task-timeout 600s"),
-    ("spill flood", "-p attack=bytes -p at=map", "--max-shuffle 3G"),
+    ("combine flood", "-p attack=bytes -p at=map", "--task-timeout 600s"),
+    ("spill flood", "-p attack=bytes-apart -p at=map", "--max-shuffle 3G"),
     ("output flood", "-p attack=bytes -p at=map --reducers 0", "--max-output 3G"),
-    ("flood of empty records", "-p attack=records -p at=map", "--max-shuffle 3G"),
+    ("flood of empty records", "-p attack=records -p at=map", "--task-timeout 600s"),
 ];
 
 fn next_id() -> String {

@@ -42,9 +42,7 @@ impl Scene {
         self.jobs += 1;
         let id = format!("attack-{}", self.jobs);
         let mut args = format!("-p attack={} -p at={place} --reducers 3 {}", attack.name, attack.options);
-        if place.starts_with("partition") {
-            args += " --partition plugin";
-        }
+        args += if place.starts_with("partition") { " --partition plugin" } else { " --partition hash" };
         let work = Work::of(hostile(), self.cluster.path("attacked.txt"), &args);
         let ended = self.cluster.submit(&work, &id).end();
         let output = self.cluster.output(&id);
