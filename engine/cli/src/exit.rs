@@ -171,6 +171,7 @@ fn refused_code(refused: &Refused) -> Code {
         | Refused::Job { .. }
         | Refused::Malformed { .. }
         | Refused::ShuttingDown
+        | Refused::Busy
         | Refused::Fault { .. } => Code::Cluster,
     }
 }

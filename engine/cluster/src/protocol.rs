@@ -147,6 +147,9 @@ pub enum Refused {
         /// How.
         reason: String,
     },
+    /// The coordinator takes no more at once.
+    #[error("too many jobs are being submitted at once; try again")]
+    Busy,
 }
 
 /// First message of a channel to the coordinator.

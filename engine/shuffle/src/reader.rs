@@ -1,6 +1,7 @@
 //! Reads one partition of a run file, block by block, and trusts nothing that it reads.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,7 +118,21 @@ fn read_index(file: &File, length: u64, seed: u64, header_bytes: u64) -> Result<
     if index_checksum(seed, offset, entries, &index) != checksum {
         return Err("its index is damaged".into());
     }
-    Ok(index.as_chunks::<INDEX_ENTRY_BYTES>().0.iter().map(IndexEntry::decode).collect())
+    let index: Vec<_> = index.as_chunks::<INDEX_ENTRY_BYTES>().0.iter().map(IndexEntry::decode).collect();
+    if !is_orderly(&index, header_bytes..offset) {
+        return Err("its index is out of order".into());
+    }
+    Ok(index)
+}
+
+/// Whether every partition is there once, in order, and lies within `blocks`. The checksum does not tell:
+/// anybody can make one.
+fn is_orderly(index: &[IndexEntry], blocks: Range<u64>) -> bool {
+    let lies_within = |entry: &IndexEntry| {
+        entry.offset >= blocks.start
+            && entry.offset.checked_add(entry.length).is_some_and(|end| end <= blocks.end)
+    };
+    index.is_sorted_by(|former, next| former.partition < next.partition) && index.iter().all(lies_within)
 }
 
 /// An open file, and the seed of the checksums in it.

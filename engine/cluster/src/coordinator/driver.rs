@@ -11,6 +11,7 @@ use mr_scheduler::Time;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::components::Components;
 use super::core::{Core, Effect, Input, OutputDone};
 use super::journal::JournalError;
 use super::output::{Outputs, Task};
@@ -146,6 +147,7 @@ struct Session {
 /// Owner of the core.
 pub struct Driver {
     core: Core,
+    components: Components,
     clock: Clock,
     messages: mpsc::Receiver<Message>,
     /// For those who do work on outputs.
@@ -161,6 +163,7 @@ impl Driver {
     /// Puts a core to work; `effects` is what it wants done first.
     pub fn new(
         core: Core,
+        components: Components,
         clock: Clock,
         effects: Vec<Effect>,
         messages: mpsc::Receiver<Message>,
@@ -168,6 +171,7 @@ impl Driver {
     ) -> Self {
         let mut driver = Self {
             core,
+            components,
             clock,
             messages,
             back,
@@ -211,6 +215,8 @@ impl Driver {
         }
         let effects = self.core.handle(self.clock.now(), inputs)?;
         self.carry_out(effects);
+        self.components.release(self.core.take_unneeded());
+        self.components.collect(|hash| self.core.needs(hash));
         for question in questions {
             self.reply(question)?;
         }

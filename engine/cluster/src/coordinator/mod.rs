@@ -6,20 +6,22 @@
 //! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
 //! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
 //! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
-//! `components`, `service`.
+//! `components`, `intake`, `service`.
 
 mod act;
 mod components;
 pub mod core;
 mod driver;
 mod finish;
+mod intake;
 mod job;
 pub mod journal;
 mod output;
 pub mod record;
 mod restore;
 mod service;
-mod submission;
+#[doc(hidden)]
+pub mod submission;
 mod view;
 mod words;
 
@@ -131,7 +133,8 @@ pub async fn run(
     let address = listener.address();
     let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
     let stop = CancellationToken::new();
-    let driver = start_driver(core, clock, effects, inbox, messages.clone(), stop.clone())?;
+    let driver =
+        start_driver(core, components.clone(), clock, effects, inbox, messages.clone(), stop.clone())?;
     let service = Service::new(messages, components, shutdown.clone());
     let server = Server::new(listener, Arc::new(service));
     ready(address);
@@ -166,6 +169,7 @@ fn ended(driven: Driven) -> Result<(), JournalError> {
 /// Starts the thread that has the core; what becomes of it comes back.
 fn start_driver(
     core: Core,
+    components: Components,
     clock: Clock,
     effects: Vec<self::core::Effect>,
     inbox: mpsc::Receiver<self::driver::Message>,
@@ -176,8 +180,9 @@ fn start_driver(
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {
-        let outcome =
-            runtime.block_on(async move { Driver::new(core, clock, effects, inbox, back).run(stop).await });
+        let outcome = runtime.block_on(async move {
+            Driver::new(core, components, clock, effects, inbox, back).run(stop).await
+        });
         let _ = done.send(outcome);
     };
     let thread = std::thread::Builder::new().name("coordinator".into());

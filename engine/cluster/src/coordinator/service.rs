@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::components::{Components, segment_info};
 use super::driver::{Message, worker_id};
+use super::intake::{Intake, time_max};
 use super::submission;
 use crate::protocol::{
     Answer, CoordinatorKey, Down, Opening, Order, PLAN_BYTES_MAX, Refused, Registration, Request, SubmitHead,
@@ -37,13 +38,14 @@ pub struct Service {
     messages: mpsc::Sender<Message>,
     components: Components,
     stop: CancellationToken,
+    intake: Intake,
     uploads: AtomicU64,
 }
 
 impl Service {
     /// A service that hands everything to `messages`, until `stop`.
     pub fn new(messages: mpsc::Sender<Message>, components: Components, stop: CancellationToken) -> Self {
-        Self { messages, components, stop, uploads: AtomicU64::new(0) }
+        Self { messages, components, stop, intake: Intake::default(), uploads: AtomicU64::new(0) }
     }
 
     /// Asks the driver, and waits for its answer.
@@ -101,10 +103,15 @@ impl Service {
 
     async fn serve_submission(&self, head: SubmitHead, channel: Channel<Down, Up>) {
         let (mut sender, mut receiver) = channel.split();
-        let reply = match self.submission(head, &mut sender, &mut receiver).await {
-            Ok(reply) => reply,
-            Err(reason) => SubmitReply::Refused(reason),
+        let reply = match check_head(&head) {
+            Ok(()) => {
+                let late = malformed("it did not come in time");
+                let submitted = self.submission(&head, &mut sender, &mut receiver);
+                timeout(time_max(&head), submitted).await.unwrap_or(Err(late))
+            }
+            Err(reason) => Err(reason),
         };
+        let reply = reply.unwrap_or_else(SubmitReply::Refused);
         if sender.send(&Down::Submit(reply)).await.is_ok() {
             let _ = sender.finish().await;
         }
@@ -113,11 +120,13 @@ impl Service {
     /// Takes a submission up to its place in the journal.
     async fn submission(
         &self,
-        head: SubmitHead,
+        head: &SubmitHead,
         sender: &mut Sender<Down>,
         receiver: &mut Receiver<Up>,
     ) -> Result<SubmitReply, Refused> {
-        check_head(&head)?;
+        let _place = self.intake.place().await?;
+        // Until a job names them, nothing else keeps what is uploaded here.
+        let _claim = self.components.claim(head);
         let known = self.ask(|reply| Message::Known { head: head.clone(), reply }).await;
         if let Some(reply) = known.ok_or(Refused::ShuttingDown)? {
             return Ok(reply);
@@ -131,6 +140,7 @@ impl Service {
             let Some((hash, bytes)) = head.components.get(number as usize) else { continue };
             self.receive_component(*hash, *bytes, receiver).await?;
         }
+        let _memory = self.intake.memory(head.plan_bytes).await?;
         let mut encoded = Vec::new();
         while (encoded.len() as u64) < head.plan_bytes {
             encoded.extend_from_slice(&next_chunk(receiver).await?);
@@ -143,6 +153,7 @@ impl Service {
             move || submission::decode(&head, &encoded)
         });
         let plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
+        let head = head.clone();
         let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
         submitted.ok_or(Refused::ShuttingDown)
     }

@@ -130,6 +130,7 @@ impl Core {
             return self.failed(lease, Failure::internal("it told of another attempt's work"), log);
         }
         if let Some(live) = self.jobs.get_mut(&lease.job)
+            && live.started.contains_key(&lease.attempt)
             && !live.committing.contains(&lease.attempt)
         {
             let waiting = Waiting { report, facts, part, log };
