@@ -55,8 +55,18 @@ Exit codes:
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)
 ";
     assert!(help.ends_with(codes), "{help}");
-    let commands =
-        ["submit", "explain", "inspect", "jobs", "job", "workers", "cluster", "coordinator", "worker"];
+    let commands = [
+        "submit",
+        "explain",
+        "inspect",
+        "limits",
+        "jobs",
+        "job",
+        "workers",
+        "cluster",
+        "coordinator",
+        "worker",
+    ];
     for command in commands.into_iter().chain(["completions"]) {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = stdout(engine(&[command, "--help"]));
@@ -100,7 +110,7 @@ fn inspect_tells_what_a_plugin_is() {
     ];
     assert_eq!(without(&text, &["file ", "imports "]), expected);
     assert!(text.starts_with("file     PLUGIN ("), "{text}");
-    assert!(text.contains("\nimports  mr:engine/output@0.1.0\n"), "{text}");
+    assert!(text.contains("\nimports  mr:engine/output@0.1.0: emits records, "), "{text}");
 
     let roles = |name: &str| {
         inspect(name, &[]).lines().find_map(|line| line.strip_prefix("roles    ").map(str::to_owned))
@@ -149,7 +159,9 @@ fn explain_tells_what_would_run_and_runs_nothing() {
         "shuffle  by hash".to_owned(),
         format!("reduce   3 tasks: reducer of {whose}"),
     ];
-    assert_eq!(without(&text, &["memory ", "output "]), expected);
+    assert_eq!(without(&text, &["memory ", "output ", "permits "]), expected);
+    assert!(text.contains("\npermits  time without progress: 10 min\n"), "{text}");
+    assert!(text.contains("\npermits  wall clock: denied: it starts in the year 2000\n"), "{text}");
     assert!(text.contains("\noutput   out: "), "{text}");
     assert!(text.contains("\nmemory   64.00 MiB for 2 workers: "), "{text}");
     assert!(!job.path("out").exists() && !job.path("work").exists());

@@ -10,7 +10,7 @@ pub fn indented(text: &str) -> String {
 
 /// The record and the functions that a plugin failed in.
 pub fn place(words: &LastWords) -> Vec<String> {
-    let record = words.record.iter().map(|record| format!("record: {}", indented(record)));
+    let record = words.record.iter().map(|record| format!("on: {}", indented(record)));
     let functions = words.stack.iter().enumerate().map(|(depth, function)| {
         let how = if depth == 0 { "in" } else { "called by" };
         format!("{how} {}", indented(function))
@@ -34,7 +34,7 @@ mod tests {
             stack: vec!["f".into(), "g".into()],
             record: Some("a\\tb".into()),
         };
-        assert_eq!(place(&words), ["record: a\\tb", "in f", "called by g"]);
+        assert_eq!(place(&words), ["on: a\\tb", "in f", "called by g"]);
         assert_eq!(log(&words).collect::<Vec<_>>(), ["plugin log: info: x\n    mr-engine: done"]);
     }
 }

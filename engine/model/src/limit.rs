@@ -49,8 +49,8 @@ pub const GUEST_MEMORY_BYTES_MIN: u64 = 4 * MIB;
 /// memories. What a machine has is checked by its memory plan.
 pub const GUEST_MEMORY_BYTES_MAX: u64 = 64 << 30;
 /// Linear memory that a component may have while it is looked at, before any job says how much it may
-/// use, in bytes: what it starts with counts.
-pub const START_MEMORY_BYTES_MAX: u64 = 1024 * MIB;
+/// use, in bytes: what it starts with counts. The machine of whoever submits pays for it, too.
+pub const START_MEMORY_BYTES_MAX: u64 = 256 * MIB;
 /// Stack of a guest, in bytes: language interpreters recurse deeply, and the host's own frames must
 /// still fit behind it in a thread of 2 MiB.
 pub const STACK_BYTES_MAX: usize = 1024 * 1024;
@@ -70,8 +70,9 @@ pub const HANDLES_MAX: usize = 1024;
 pub const RANDOM_BYTES_MAX: u64 = MIB;
 /// Largest component, in bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 256 * MIB;
-/// Longest time that a plugin may take to start and to describe itself: it has nothing to compute.
-pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest time that a plugin may take to start and to describe itself: it has nothing to compute, and
+/// even an interpreter on a busy machine is done in a second.
+pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Longest time a guest may run without returning, emitting or fetching, unless the job says
 /// otherwise. Hadoop's task timeout is the same ten minutes.
 pub const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);

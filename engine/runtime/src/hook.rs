@@ -9,6 +9,7 @@ use mr_sandbox::{Combiner, InstanceOptions, Plugin, Sink};
 use mr_shuffle::Combine;
 
 use crate::job::{Attempt, merge_counters};
+use crate::sink::name_group;
 
 /// A combiner component between batches.
 pub(crate) struct PluginCombine {
@@ -56,7 +57,10 @@ impl Combine for PluginCombine {
             emitted.bytes_max = Some(groups.size() * COMBINE_GROWTH_MAX + COMBINE_GROWTH_BYTES);
             emitted.batch.clear();
         }
-        combiner.combine_batch(groups).map_err(|error| error.failure)?;
+        combiner.combine_batch(groups).map_err(|error| {
+            let datatype = self.plugin.contract().combine.0.as_ref();
+            name_group(error.failure, error.row, groups, datatype)
+        })?;
         let mut emitted = self.emitted();
         emitted.bytes_max = None;
         std::mem::swap(&mut emitted.batch, out);

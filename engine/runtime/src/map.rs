@@ -10,6 +10,7 @@ use mr_storage::{Split, SplitReader};
 use crate::attempt::{Ended, Product};
 use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
+use crate::isolate::Suspects;
 use crate::job::{Attempt, Spread};
 use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, row_sample};
 
@@ -66,7 +67,7 @@ impl MapAttempt<'_> {
             _ => None,
         };
         let (sink, rejected) = self.run(ShuffleSink::new(job.clone(), writer, partitioner))?;
-        let (records_out, bytes_out) = (sink.records, sink.bytes);
+        let (records_out, bytes_out, emitted) = (sink.records, sink.bytes, sink.emitted());
         let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {
             let report = partitioner.close().map_err(|error| error.failure)?;
@@ -77,6 +78,7 @@ impl MapAttempt<'_> {
             bytes_out,
             shuffle_records: output.records.iter().sum(),
             shuffle_bytes: output.bytes.iter().sum(),
+            emitted,
             ..MapFacts::default()
         };
         let spilled = output.spilled;
@@ -109,19 +111,23 @@ impl MapAttempt<'_> {
         while reader.next_batch(&mut batch)? {
             self.attempt.check_stopped()?;
             match mapper.as_mut() {
-                Some(mapper) => {
-                    let mapped = mapper.map_batch(batch.view());
+                Some(open) => {
+                    let mapped = open.map_batch(batch.view());
                     for row in lock(&sink).rejects().take() {
                         let sample = row_sample(&batch, row.row);
                         let place = reader.place(row.row);
                         rejected.push(Rejected::new(row, place, sample));
                     }
                     if let Err(error) = mapped {
-                        let blamed = match &error.failure {
-                            Failure::Rejects { .. } => rejected.last().and_then(|last| last.place.clone()),
-                            _ => reader.place(error.row.unwrap_or(0)),
-                        };
-                        return Err(error.failure.at(blamed));
+                        // Its memory is needed to find out why.
+                        drop(mapper.take());
+                        let place = |row| reader.place(row);
+                        return Err(match error.failure {
+                            failure @ Failure::Rejects { .. } => {
+                                failure.at(rejected.last().and_then(|last| last.place.clone()))
+                            }
+                            _ => Suspects::new(self.attempt, &batch).explain(error, &place),
+                        });
                     }
                 }
                 None => lock(&sink).emit(0, batch.view())?,

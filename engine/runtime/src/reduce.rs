@@ -12,7 +12,7 @@ use crate::facts::{ReduceFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::job::Attempt;
 use crate::progress::Progress;
-use crate::sink::{PartSink, Rejected, key_text};
+use crate::sink::{PartSink, Rejected, name_group};
 
 /// Records between two looks at the cancel flag and two reports of progress, where no plugin runs.
 const IDENTITY_STEP_RECORDS: u64 = 8192;
@@ -100,7 +100,10 @@ impl ReduceAttempt<'_> {
                     if row.row < batch.groups() { batch.keys.view().cell(row.row as usize) } else { &[] };
                 self.rejected.push(Rejected::new(row, None, key));
             }
-            reduced.map_err(|error| name_group(attempt, error.failure, error.row, &batch))?;
+            reduced.map_err(|error| {
+                let datatype = plugin.contract().reduce_in.0.as_ref();
+                name_group(error.failure, error.row, &batch, datatype)
+            })?;
             self.groups += u64::from(batch.groups());
             let passed = lock(&groups).0.passed().1;
             show(&attempt.progress, u64::from(batch.groups()), passed - shown);
@@ -138,21 +141,6 @@ impl ReduceAttempt<'_> {
 fn show(progress: &Progress, groups: u64, bytes: u64) {
     progress.reduce_groups.fetch_add(groups, Ordering::Relaxed);
     progress.shuffle_bytes.fetch_add(bytes, Ordering::Relaxed);
-}
-
-/// Adds the key of the group at fault to what the reducer said.
-fn name_group(attempt: &Attempt, failure: Failure, row: Option<u32>, batch: &GroupedBatchBuf) -> Failure {
-    let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
-    match (failure, group) {
-        (Failure::Plugin { fault, role, message, place, words }, Some(group)) => {
-            let plugin = attempt.job.stages.role(role);
-            let datatype = plugin.and_then(|plugin| plugin.contract().reduce_in.0.as_ref());
-            let key = key_text(batch.keys.view().cell(group as usize), datatype);
-            let message = format!("{message} (group of key \"{key}\")");
-            Failure::Plugin { fault, role, message, place, words }
-        }
-        (failure, _) => failure,
-    }
 }
 
 fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

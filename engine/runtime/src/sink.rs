@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use mr_model::limit::{RECORD_SAMPLE_BYTES_MAX, REJECT_REASON_BYTES_MAX};
-use mr_model::{Batch, BatchBuf, DataType, Failure, Place, PluginFault, Role};
+use mr_model::text::escaped;
+use mr_model::{Batch, BatchBuf, DataType, Failure, GroupedBatchBuf, Place, PluginFault, Role};
 use mr_sandbox::{Partitioner, Sink};
 use mr_shuffle::{MapOutput, MapOutputWriter};
 use mr_storage::PartWriter;
 
+use crate::emission::Emission;
 use crate::job::{Attempt, Job, Spread};
 use crate::placed::PlacedKeys;
 use crate::progress::Progress;
@@ -77,6 +79,8 @@ pub(crate) struct ShuffleSink {
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
+    /// Hash of what a mapper emits; none where there is none.
+    emission: Option<Emission>,
     placed_keys: PlacedKeys,
     pub rejects: Rejects,
     pub records: u64,
@@ -86,8 +90,9 @@ pub(crate) struct ShuffleSink {
 impl ShuffleSink {
     pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
+        let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
         let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
-        Self { job, writer, partitioner, placed, placed_keys, rejects, records: 0, bytes: 0 }
+        Self { job, writer, partitioner, placed, placed_keys, emission, rejects, records: 0, bytes: 0 }
     }
 
     /// The output, and the partitioner to be closed.
@@ -97,8 +102,16 @@ impl ShuffleSink {
         Ok((output, self.partitioner))
     }
 
+    /// Hash of what the mapper emitted so far.
+    pub fn emitted(&self) -> Option<u128> {
+        self.emission.as_ref().map(Emission::hash)
+    }
+
     /// Counts a batch, and looks what the ones before it have become.
-    fn begin(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
+    fn begin(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
+        if let Some(emission) = &mut self.emission {
+            emission.add(batch, partitions);
+        }
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
@@ -134,7 +147,7 @@ impl ShuffleSink {
 
 impl Sink for ShuffleSink {
     fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
-        self.begin(batch)?;
+        self.begin(batch, &[])?;
         let job = self.job.clone();
         match &job.spread {
             Spread::Hash(hash) => {
@@ -166,7 +179,7 @@ impl Sink for ShuffleSink {
     }
 
     fn emit_partitioned(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
-        self.begin(batch)?;
+        self.begin(batch, partitions)?;
         // The sandbox has checked their number and range.
         let placed = partitions.as_chunks::<4>().0.iter().map(|place| u32::from_le_bytes(*place));
         self.push_placed(batch, placed)
@@ -279,12 +292,26 @@ impl Sink for SampleSink {
     }
 }
 
-/// The beginning of a key as text, for a failure that names its group.
-pub(crate) fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
+/// Adds the key of the group at fault to what a combiner or reducer left: of the one that it blames, or
+/// of the only one that it was given.
+pub(crate) fn name_group(
+    mut failure: Failure,
+    row: Option<u32>,
+    batch: &GroupedBatchBuf,
+    datatype: Option<&DataType>,
+) -> Failure {
+    let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
+    if let (Some(words), Some(group)) = (failure.words_mut(), group) {
+        words.record = Some(key_text(batch.keys.view().cell(group as usize), datatype));
+    }
+    failure
+}
+
+/// The beginning of a key as text.
+fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
     let mut text = Vec::new();
     let rendered = datatype.is_some_and(|datatype| datatype.render(key, &mut text).is_ok());
-    let shown = if rendered { &text } else { key };
-    shown[..shown.len().min(RECORD_SAMPLE_BYTES_MAX)].escape_ascii().to_string()
+    escaped(if rendered { &text } else { key }, RECORD_SAMPLE_BYTES_MAX)
 }
 
 /// The value (or key, where there is none) of a row, as a sample of the record.

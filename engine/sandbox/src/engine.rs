@@ -15,9 +15,9 @@ use crate::state::State;
 use crate::ticker::Ticker;
 use crate::{host, wasi};
 
-/// Whether the bit patterns of NaNs are made the same on every kind of processor. Off: it slows
-/// down floating point code, and the machines of one cluster are of one kind.
-const NAN_CANONICAL: bool = false;
+/// Whether the bit patterns of NaNs are made the same on every kind of processor, so that a plugin that
+/// writes one out makes the same bytes everywhere.
+const NAN_CANONICAL: bool = true;
 
 /// How a sandbox is set up.
 #[derive(Debug, Clone, Default)]

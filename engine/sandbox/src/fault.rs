@@ -75,7 +75,7 @@ impl Cause {
             }
             // What is left is the canonical ABI refusing what the guest passed.
             None => {
-                let message = clean(&error.root_cause().to_string());
+                let message = refused_by_abi(&clean(&error.root_cause().to_string()));
                 Cause::Plugin { fault: PluginFault::Contract, message, stack }
             }
         }
@@ -177,6 +177,20 @@ fn passed_in_words(words: &str) -> Option<Passed> {
         _ => return None,
     };
     Some(Passed::new(limit, count.parse().ok()?, limit.max?))
+}
+
+/// What is wrong with what the guest passed, from the words with which the canonical ABI refuses it.
+fn refused_by_abi(words: &str) -> String {
+    let meaning = [
+        ("utf-8", "it passed text that is not UTF-8"),
+        ("realloc return", "its allocator answered with memory that it does not have"),
+        ("out of bounds", "what it passed lies outside of its memory"),
+        ("not aligned", "what it passed does not lie where it has to"),
+    ];
+    match meaning.into_iter().find(|(part, _)| words.contains(part)) {
+        Some((_, meaning)) => format!("{meaning} ({words})"),
+        None => words.to_owned(),
+    }
 }
 
 /// The trap, and the innermost functions that are the plugin's own rather than its runtime's.

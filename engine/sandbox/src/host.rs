@@ -70,6 +70,7 @@ fn link_side_input(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn emit(mut cx: StoreContextMut<'_, State>, port: u32, records: &BatchIn) -> Result<(), Fault> {
+    cx.data().admit("output.emit")?;
     if port != 0 {
         return Err(Fault::Contract(format!("it emitted to port {port}; there is only port 0")));
     }

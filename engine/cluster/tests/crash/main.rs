@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mr_cluster::protocol::JobEnd;
 use mr_model::Stage;
+use mr_scheduler::Outcome;
 
 use crate::backend::Unsynced;
 use crate::plan::{MAPS, REDUCERS};
@@ -103,6 +104,31 @@ fn a_crash_in_the_middle_of_recovery_is_survived() {
             });
         }
     });
+}
+
+/// Coordinator and workers are started again in the middle of a job, and its map tasks run again. What
+/// they emitted in their first life is remembered.
+#[test]
+fn a_mapper_that_emits_something_else_when_it_runs_again_fails_the_job() {
+    for capricious in [false, true] {
+        let sandbox = Sandbox::new(MODES[1]);
+        let open = || {
+            let mut scene = Scene::open(sandbox.dir.path(), Unsynced::Kept, false);
+            scene.capricious = capricious;
+            scene
+        };
+        open().run_maps();
+        match open().run() {
+            JobEnd::Succeeded(_) => assert!(!capricious),
+            JobEnd::Failed(Outcome::Aborted { failure }) => {
+                assert!(capricious, "{failure}");
+                let said = failure.to_string();
+                assert!(said.starts_with("the mapper is not deterministic: map task "), "{said}");
+                assert!(said.contains(" made other output in attempt 1 than in attempt 0, "), "{said}");
+            }
+            end => panic!("{end:?}"),
+        }
+    }
 }
 
 fn crash_again(mode: Mode, at: u64, again: u64) {

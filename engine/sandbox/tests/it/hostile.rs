@@ -51,6 +51,7 @@ fn calls_that_break_the_interface() {
         ("side-input", "it read the side input \"dictionary\", which the job does not have"),
         ("partition-length", "its partitions have 3 bytes for 1 rows"),
         ("partition-range", "it chose partition 4; there are 4, from 0"),
+        ("odd-text", "it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
         ("counter-odd", "a counter's name is empty or holds control characters"),
     ] {
         check(mode, PluginFault::Contract, message);
@@ -178,6 +179,25 @@ fn the_machine_is_out_of_sight_and_a_rerun_sees_the_same() {
     let mut mapper = Mapper::open(&plugin(), other, Box::new(Arc::clone(&seen))).unwrap();
     mapper.map_batch(records(&[]).view()).unwrap();
     assert_ne!(text(&seen).last(), first.last());
+}
+
+#[test]
+fn results_that_are_no_numbers_have_the_same_bits_everywhere() {
+    let (seen, _) = map("nan", &[]).unwrap();
+    let bits: Vec<String> = text(&seen).into_iter().map(|(_, bits)| bits).take(4).collect();
+    assert_eq!(bits, ["7ff8000000000000"; 4]);
+}
+
+#[test]
+fn the_wall_clock_is_that_of_the_submission_where_it_is_granted() {
+    let seen = Shared::default();
+    let options = InstanceOptions { wall_clock: Some(1_700_000_000), ..options("look-around") };
+    let mut mapper = Mapper::open(&plugin(), options, Box::new(Arc::clone(&seen))).unwrap();
+    mapper.map_batch(records(&[]).view()).unwrap();
+    let facts = text(&seen);
+    let is_there = |fact: &str| facts.iter().any(|(_, told)| told.contains(fact));
+    // It slept for five seconds before it looked.
+    assert!(is_there("year 2000 false") && is_there(" 1700000005."), "{facts:?}");
 }
 
 #[test]

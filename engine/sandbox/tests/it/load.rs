@@ -278,7 +278,7 @@ fn components_that_are_too_much() {
     };
     let module =
         |fields: &str| component(&format!("(core module $m {fields}) (core instance (instantiate $m))"));
-    over(&module("(memory 32768)"), "memory at the start", "2048 MiB", "1024 MiB");
+    over(&module("(memory 32768)"), "memory at the start", "2048 MiB", "256 MiB");
     over(&module("(table 5000000 funcref)"), "table elements", "5000000", "4194304");
     let many = |fields: &str, instances: usize| {
         let instance = "(core instance (instantiate $m))";
@@ -293,7 +293,7 @@ fn components_that_are_too_much() {
              (start $start)"
         )
     };
-    over(&module(&grow("unreachable")), "memory at the start", "2049 MiB", "1024 MiB");
+    over(&module(&grow("unreachable")), "memory at the start", "2049 MiB", "256 MiB");
     refused(&module(&grow("")), NO_MAPPER);
     let recurse = "(func $f (call $f)) (start $f)";
     over(&module(recurse), "call stack", "more than 1 MiB", "1 MiB");

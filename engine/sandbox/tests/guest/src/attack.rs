@@ -45,6 +45,8 @@ pub fn attack(mode: &str) -> Result<(), Error> {
         "side-input" => drop(side_input::read("dictionary", 0, 1)),
         "no-side-input" => assert_eq!(side_input::size("dictionary"), None),
         "look-around" => look_around(),
+        "nan" => numbers_that_are_none(),
+        "odd-text" => odd_text(),
         "partition-length" => output::emit_partitioned(&batch(1, &[1], b"k", &[1], b"v"), &[0; 3]),
         "partition-range" => {
             output::emit_partitioned(&batch(1, &[1], b"k", &[1], b"v"), &pack([4].into_iter()))
@@ -106,6 +108,21 @@ fn flood_log() {
     }
     println!("{}", "x".repeat(10_000_000));
     print!("{}", "no end ".repeat(1000));
+}
+
+/// Emits the bits of results that no number stands for.
+fn numbers_that_are_none() {
+    let [zero, one, endless] = core::hint::black_box([0.0f64, -1.0, f64::INFINITY]);
+    for nan in [zero / zero, endless - endless, one.sqrt(), -(zero / zero) * one] {
+        emit_one(b"nan", format!("{:x}", nan.to_bits()).as_bytes());
+    }
+}
+
+/// Passes text that is none.
+fn odd_text() {
+    // SAFETY: none; the host is to notice.
+    let text = unsafe { String::from_utf8_unchecked([b"odd ".as_slice(), &[0xff]].concat()) };
+    logging::log(logging::Level::Info, &text);
 }
 
 /// Emits whatever can be seen of the machine and of the run.
