@@ -72,7 +72,8 @@ pub fn measure(args: &CrossingArgs) -> Result<()> {
 fn measure_mapper<M: GuestMapper>(args: &CrossingArgs) -> Result<()> {
     let text = fs::read(&args.input).with_context(|| format!("no text {}", args.input.display()))?;
     let chunks = chunks(&text);
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(args.cache.clone()) })?;
+    let sandbox =
+        Sandbox::new(SandboxOptions { cache_dir: Some(args.cache.clone()), ..SandboxOptions::default() })?;
     let plugin = sandbox.load(&args.plugin, &mut |_| {})?;
     let (_, expected) = in_native::<M>(&chunks, true)?;
     let (_, found) = in_sandbox(&plugin, &chunks, true)?;

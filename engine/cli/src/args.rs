@@ -47,6 +47,36 @@ pub enum Command {
     Worker(WorkerArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// What this program starts itself as, to run plugins apart from all else
+    #[command(hide = true)]
+    Executor(ExecutorArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ExecutorArgs {
+    /// Show what a process that runs plugins may not do
+    #[arg(long)]
+    pub probe: bool,
+    /// With --probe: a file that it may read
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    pub read: Vec<PathBuf>,
+    /// With --probe: a folder that it may write to
+    #[arg(long, value_name = "DIR", requires = "probe")]
+    pub write: Vec<PathBuf>,
+    /// With --probe: a file or folder that it tries although it may not
+    #[arg(long, value_name = "PATH", requires = "probe")]
+    pub forbidden: Vec<PathBuf>,
+}
+
+/// What compiling a plugin may cost, in a process of its own.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CompileArgs {
+    /// Memory that compiling a plugin may take
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, help_heading = "Resources")]
+    pub compile_memory: u64,
+    /// Processor time that compiling a plugin may take
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = parse_millis, help_heading = "Resources")]
+    pub compile_time: std::time::Duration,
 }
 
 #[derive(Debug, Args)]
@@ -248,6 +278,8 @@ pub struct CacheArgs {
     /// Compile plugins anew and keep nothing
     #[arg(long, conflicts_with = "cache_dir", help_heading = "Resources")]
     pub no_cache: bool,
+    #[command(flatten)]
+    pub compile: CompileArgs,
 }
 
 /// How keys are spread.

@@ -108,6 +108,9 @@ fn code(error: &anyhow::Error) -> Code {
         if cause.downcast_ref::<IdentityError>().is_some() {
             return Code::Usage;
         }
+        if matches!(cause.downcast_ref(), Some(LoadError::CompileLimit { .. })) {
+            return Code::Limit;
+        }
         if cause.downcast_ref::<LoadError>().is_some() || crate::job::is_role_missing(cause) {
             return Code::Plugin;
         }

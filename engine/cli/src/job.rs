@@ -13,7 +13,7 @@ use mr_storage::Durability;
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
-use crate::machine;
+use crate::{compiler, machine};
 
 /// Where a job is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct RoleMissing {
 /// The sandbox with the cache that was asked for.
 pub fn sandbox(cache: &CacheArgs) -> Result<Sandbox> {
     let cache_dir = if cache.no_cache { None } else { cache.cache_dir.clone().or_else(machine::cache_dir) };
-    Ok(Sandbox::new(SandboxOptions { cache_dir })?)
+    Ok(Sandbox::new(SandboxOptions { cache_dir, compiler: compiler::apart(&cache.compile) })?)
 }
 
 /// Loads the components and plans the job.

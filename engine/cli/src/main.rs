@@ -5,8 +5,10 @@
 
 mod args;
 mod cluster;
+mod compiler;
 mod completions;
 mod config;
+mod executor;
 mod exit;
 mod explain;
 mod identity;
@@ -28,6 +30,10 @@ use clap::Parser;
 
 use crate::args::cluster::WorkerCommand;
 use crate::args::{Cli, Command};
+
+/// As a child this process ends where its memory does.
+#[global_allocator]
+static ALLOCATOR: mr_executor::Allocator = mr_executor::Allocator;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -52,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             None => cluster::worker::run(&args.run)?,
         },
         Command::Completions(args) => completions::run(&args)?,
+        Command::Executor(args) => executor::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

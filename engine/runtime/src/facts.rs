@@ -81,7 +81,7 @@ pub struct LastReject {
 
 impl Facts {
     /// What the scheduler is told.
-    pub(crate) fn report(&self) -> AttemptReport {
+    pub fn report(&self) -> AttemptReport {
         AttemptReport {
             bytes_spilled: self.spilled.bytes,
             rejects: self.rejects,

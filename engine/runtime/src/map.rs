@@ -66,7 +66,7 @@ impl MapAttempt<'_> {
             }
             _ => None,
         };
-        let (sink, rejected) = self.run(ShuffleSink::new(job.clone(), writer, partitioner))?;
+        let (sink, rejected) = self.run(ShuffleSink::new(attempt, writer, partitioner))?;
         let (records_out, bytes_out, emitted) = (sink.records, sink.bytes, sink.emitted());
         let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {

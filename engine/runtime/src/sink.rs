@@ -76,6 +76,7 @@ impl Rejects {
 /// Takes map output into the shuffle.
 pub(crate) struct ShuffleSink {
     job: Arc<Job>,
+    progress: Arc<Progress>,
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
@@ -88,11 +89,23 @@ pub(crate) struct ShuffleSink {
 }
 
 impl ShuffleSink {
-    pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+    pub fn new(attempt: &Attempt, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+        let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
         let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
         let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
-        Self { job, writer, partitioner, placed, placed_keys, emission, rejects, records: 0, bytes: 0 }
+        Self {
+            job,
+            progress,
+            writer,
+            partitioner,
+            placed,
+            placed_keys,
+            emission,
+            rejects,
+            records: 0,
+            bytes: 0,
+        }
     }
 
     /// The output, and the partitioner to be closed.
@@ -114,6 +127,7 @@ impl ShuffleSink {
         }
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
+        self.progress.add(&self.progress.emitted_batches, 1);
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
     }
 

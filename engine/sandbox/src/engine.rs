@@ -10,6 +10,7 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Engine, Store, WasmBacktraceDetails};
 
 use crate::cache::Cache;
+use crate::compile::Compiler;
 use crate::load::Loaded;
 use crate::state::State;
 use crate::ticker::Ticker;
@@ -24,6 +25,15 @@ const NAN_CANONICAL: bool = true;
 pub struct SandboxOptions {
     /// Folder for compiled components. None compiles anew in every process.
     pub cache_dir: Option<PathBuf>,
+    /// Who compiles what is not there.
+    pub compiler: Compiler,
+}
+
+/// A sandbox that has no thread yet: what takes longest to make, at hand before it is known what for.
+/// A process that takes rights away from its threads does so before [`Prepared::start`].
+pub struct Prepared {
+    engine: Engine,
+    linker: Linker<State>,
 }
 
 /// Where plugins are compiled and run. Cheap to clone; the last clone, and the last plugin, end its
@@ -37,6 +47,7 @@ pub(crate) struct Core {
     pub(crate) linker: Linker<State>,
     pub(crate) ticker: Ticker,
     pub(crate) cache: Option<Cache>,
+    pub(crate) compiler: Compiler,
     pub(crate) loaded: Loaded,
 }
 
@@ -57,14 +68,36 @@ pub enum SandboxError {
 impl Sandbox {
     /// Starts the engine. The cache is looked at only when a plugin is loaded.
     pub fn new(options: SandboxOptions) -> Result<Self, SandboxError> {
+        Self::prepare()?.start(options)
+    }
+
+    /// Makes all of a sandbox but its thread.
+    pub fn prepare() -> Result<Prepared, SandboxError> {
         let refused = |error: wasmtime::Error| SandboxError::Engine { reason: format!("{error:#}") };
         let engine = Engine::new(&config()).map_err(refused)?;
         let mut linker = Linker::new(&engine);
         wasi::link(&mut linker).map_err(refused)?;
         host::link(&mut linker).map_err(refused)?;
+        Ok(Prepared { engine, linker })
+    }
+}
+
+impl Prepared {
+    /// Starts the thread.
+    pub fn start(self, options: SandboxOptions) -> Result<Sandbox, SandboxError> {
+        let Self { engine, linker } = self;
+        let SandboxOptions { cache_dir, compiler } = options;
         let ticker = Ticker::start(engine.clone())?;
-        let cache = options.cache_dir.map(|root| Cache::new(root, &engine));
-        Ok(Self(Arc::new(Core { engine, linker, ticker, cache, loaded: Loaded::default() })))
+        let cache = cache_dir.map(|root| Cache::new(root, &engine));
+        Ok(Sandbox(Arc::new(Core { engine, linker, ticker, cache, compiler, loaded: Loaded::default() })))
+    }
+
+    /// Compiles a component to code that [`Sandbox::load_code`] takes, and that this engine alone understands.
+    ///
+    /// # Errors
+    /// The compiler's reason, for people.
+    pub fn compile(&self, component: &[u8]) -> Result<Vec<u8>, String> {
+        crate::compile::compile(&self.engine, component)
     }
 }
 

@@ -83,7 +83,10 @@ pub(crate) fn remove_attempts(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if is_of_attempt(&entry) {
-            match step!("remove an attempt's file", fs::remove_file(entry.path())) {
+            let is_folder = entry.file_type()?.is_dir();
+            let remove =
+                || if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+            match step!("remove an attempt's file", remove()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }

@@ -77,6 +77,12 @@ impl Node {
         kill_process(Pid::from_child(child), signal).expect("it runs");
     }
 
+    /// The process, which must run.
+    #[track_caller]
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
+    }
+
     /// Ends the process without a warning.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

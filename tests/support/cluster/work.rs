@@ -93,6 +93,11 @@ impl Work {
         Self { free_args: format!("{} {args}", self.free_args), ..self }
     }
 
+    /// What it reads.
+    pub fn input(&self) -> &Path {
+        &self.input
+    }
+
     /// Gives a command everything but the output.
     pub fn dress(&self, command: &mut std::process::Command) {
         command.arg(&self.plugin).args(self.args.split_whitespace()).args(self.free_args.split_whitespace());

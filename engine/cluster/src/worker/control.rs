@@ -108,6 +108,7 @@ impl Life {
         let shop = Shop {
             asker: Asker::new(watched),
             jobs,
+            executors: house.components.loader().executors().cloned(),
             outputs: house.outputs.clone(),
             fetcher: house.fetcher.clone(),
             slots: Semaphore::new(house.memory.slots),

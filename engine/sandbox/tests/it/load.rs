@@ -182,7 +182,9 @@ fn lift(result: &str) -> String {
 
 /// Loads the guest in a new sandbox: whether it was cached, and what was told.
 fn load_guest(cache: &Path) -> (bool, Vec<LoadProgress>) {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(cache.to_owned()) }).unwrap();
+    let sandbox =
+        Sandbox::new(SandboxOptions { cache_dir: Some(cache.to_owned()), ..SandboxOptions::default() })
+            .unwrap();
     let mut told = Vec::new();
     let plugin = sandbox.load(guest(), &mut |progress| told.push(progress)).unwrap();
     assert_eq!(plugin.roles(), Role::ALL);

@@ -38,7 +38,11 @@ pub fn plugin() -> Plugin {
 }
 
 pub fn load(cache_dir: Option<&Path>, path: &Path) -> Result<Plugin, mr_sandbox::LoadError> {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: cache_dir.map(Path::to_owned) }).unwrap();
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir: cache_dir.map(Path::to_owned),
+        ..SandboxOptions::default()
+    })
+    .unwrap();
     sandbox.load(path, &mut |_| {})
 }
 
