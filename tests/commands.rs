@@ -44,10 +44,10 @@ fn help_lists_commands_and_exit_codes() {
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line, a setting or a certificate is wrong, or names what is not there
+    2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit
+    5  a plugin cannot be used: not a component, wrong version, unsigned, stages that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
@@ -59,6 +59,10 @@ Exit codes:
         "submit",
         "explain",
         "inspect",
+        "check",
+        "keygen",
+        "sign",
+        "verify",
         "limits",
         "jobs",
         "job",
@@ -107,6 +111,7 @@ fn inspect_tells_what_a_plugin_is() {
         "param    ignore-case: bool = false  letters match in either case",
         "param    invert: bool = false  emit the lines that do not match",
         "param    pattern: text, required  regular expression, in the syntax of Rust's regex crate",
+        "signed   by nobody",
     ];
     assert_eq!(without(&text, &["file ", "imports "]), expected);
     assert!(text.starts_with("file     PLUGIN ("), "{text}");

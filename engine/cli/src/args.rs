@@ -1,7 +1,8 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`].
 
 pub mod cluster;
+pub mod policy;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use mr_model::{InputFormat, OutputFormat};
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
 };
+use self::policy::{CheckArgs, KeygenArgs, PolicyArgs, SignArgs, VerifyArgs};
 use crate::size::{parse_millis, parse_size};
 
 /// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.
@@ -29,6 +31,14 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
+    /// Find everything that would have plugins or a job refused, before it is submitted
+    Check(Box<CheckArgs>),
+    /// Make a key that signs plugins, and print its public half
+    Keygen(KeygenArgs),
+    /// Sign a plugin
+    Sign(SignArgs),
+    /// Check the signatures of a plugin and tell who made them
+    Verify(VerifyArgs),
     /// Show every limit that bounds a plugin, and what plugins are given of the machine
     Limits(LimitsArgs),
     /// Jobs of a cluster, newest first
@@ -142,6 +152,8 @@ pub struct InspectArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     #[command(flatten)]
     pub cache: CacheArgs,
 }
@@ -265,6 +277,8 @@ pub struct JobArgs {
     pub work_dir: Option<PathBuf>,
     #[command(flatten)]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     /// Name of the job: a-z, 0-9 and '-' [default: made from the time]
     #[arg(long, value_name = "ID", help_heading = "Resources")]
     pub job_id: Option<String>,

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
+use mr_policy::Policy;
 use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
-use crate::{compiler, machine};
+use crate::{compiler, machine, policy};
 
 /// Where a job is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,19 +39,28 @@ pub fn sandbox(cache: &CacheArgs) -> Result<Sandbox> {
     Ok(Sandbox::new(SandboxOptions { cache_dir, compiler: compiler::apart(&cache.compile) })?)
 }
 
-/// Loads the components and plans the job.
-pub fn plan(args: &JobArgs, place: Place, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Plan> {
-    let permissions = permissions(args)?;
+/// Loads the components and plans the job, as far as the policy allows it.
+pub fn plan(
+    args: &JobArgs,
+    place: Place,
+    policy: Option<&Policy>,
+    on_load: &mut dyn FnMut(LoadProgress),
+) -> Result<Plan> {
+    let permissions = permissions(args, policy)?;
+    if let Some(policy) = policy {
+        policy.check(&permissions)?;
+    }
     let sandbox = sandbox(&args.cache)?;
-    let stages = load_stages(args, &sandbox, on_load)?;
+    let stages = load_stages(args, &sandbox, policy, on_load)?;
     Ok(Plan::new(request(args, place, stages, permissions)?)?)
 }
 
-/// What the plugins of the job may use.
+/// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
+/// it.
 ///
 /// # Errors
 /// An option asks for more than the engine allows any job.
-fn permissions(args: &JobArgs) -> Result<Permissions> {
+pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permissions> {
     let wall_clock = if args.wall_clock { Some(since_1970()?.as_secs()) } else { None };
     let mut permissions = Permissions {
         record_bytes_max: args.max_record,
@@ -72,16 +82,27 @@ fn permissions(args: &JobArgs) -> Result<Permissions> {
         let max = crate::limits::show(limit, limit.max);
         return Err(UsageError(format!("{} is at most {max}", limit.option)).into());
     }
+    if let Some(policy) = policy {
+        policy.grant(&mut permissions, args.guest_memory);
+    }
     Ok(permissions)
 }
 
-fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Stages> {
+fn load_stages(
+    args: &JobArgs,
+    sandbox: &Sandbox,
+    policy: Option<&Policy>,
+    on_load: &mut dyn FnMut(LoadProgress),
+) -> Result<Stages> {
     let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
     let mut load = |path: &Path| -> Result<Plugin> {
         if let Some(plugin) = loaded.get(path) {
             return Ok(plugin.clone());
         }
+        // Before any of it is compiled or run.
+        let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
         let plugin = sandbox.load(path, on_load)?;
+        seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
         loaded.insert(path.to_owned(), plugin.clone());
         Ok(plugin)
     };
@@ -90,12 +111,7 @@ fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadPr
         let Some(path) = given else {
             return Ok(main.clone().filter(|plugin| plugin.roles().contains(&role)));
         };
-        let plugin = load(path)?;
-        if plugin.roles().contains(&role) {
-            return Ok(Some(plugin));
-        }
-        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.name()).collect();
-        Err(RoleMissing { path: path.clone(), role, roles: roles.join(", ") }.into())
+        Ok(Some(with_role(load(path)?, role)?))
     };
     Ok(Stages {
         mapper: stage(&args.map, Role::Mapper)?,
@@ -106,7 +122,20 @@ fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadPr
     })
 }
 
-fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permissions) -> Result<JobRequest> {
+/// A plugin that a stage names.
+///
+/// # Errors
+/// It does not have the stage's role.
+pub fn with_role(plugin: Plugin, role: Role) -> Result<Plugin> {
+    if plugin.roles().contains(&role) {
+        return Ok(plugin);
+    }
+    let roles: Vec<&str> = plugin.roles().iter().map(|role| role.name()).collect();
+    Err(RoleMissing { path: plugin.path().to_owned(), role, roles: roles.join(", ") }.into())
+}
+
+/// The job as it was typed.
+pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permissions) -> Result<JobRequest> {
     let id = match &args.job_id {
         Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
         None => fresh_job_id()?,

@@ -4,6 +4,7 @@
 //! In [`cluster`] are the processes of a cluster, in [`remote`] what is asked of one.
 
 mod args;
+mod check;
 mod cluster;
 mod compiler;
 mod completions;
@@ -17,8 +18,10 @@ mod interrupt;
 mod job;
 mod limits;
 mod machine;
+mod policy;
 mod remote;
 mod show;
+mod sign;
 mod size;
 mod submit;
 mod summary;
@@ -47,6 +50,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => submit::run(&args)?,
         Command::Explain(args) => explain::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::Check(args) => check::run(&args)?,
+        Command::Keygen(args) => sign::keygen(&args)?,
+        Command::Sign(args) => sign::sign(&args)?,
+        Command::Verify(args) => sign::verify(&args)?,
         Command::Limits(args) => limits::run(&args)?,
         Command::Jobs(args) => remote::jobs::run(&args)?,
         Command::Job(command) => remote::job::run(&command)?,

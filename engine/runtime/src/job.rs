@@ -86,12 +86,15 @@ impl Job {
     pub fn new(
         description: JobDescription,
         stages: Stages,
-        resources: AttemptResources,
+        mut resources: AttemptResources,
     ) -> Result<Arc<Self>, Failure> {
         description.check(&stages).map_err(|reason| {
             Failure::internal(format!("job {} cannot run: {reason}", description.spec.id))
         })?;
         let JobDescription { spec, chunks, spread, part_dir, .. } = description;
+        // What the machine has to give may be more than what the job may use.
+        let guests = &mut resources.memory.guests;
+        *guests = spec.permissions.guest_memory_bytes_max.min(*guests);
         Ok(Arc::new(Self {
             stages,
             chunks,

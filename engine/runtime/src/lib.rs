@@ -44,7 +44,7 @@ pub use isolate::ISOLATION_TIME_MAX;
 pub use job::{AttemptResources, Job};
 pub use local::{JobError, run_local};
 pub use memory::{MemoryError, MemoryPlan};
-pub use plan::{Plan, PlanError};
+pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
 pub use report::{JobReport, Spilled, Times};

@@ -25,7 +25,7 @@ use crate::state::{IdleLimit, Purpose, State};
 use crate::wasi::WasiOptions;
 
 /// Interface by which a plugin describes itself.
-const DESCRIPTION: &str = "plugin";
+pub(crate) const DESCRIPTION: &str = "plugin";
 
 type Unit = Result<(), ErrorIn>;
 
@@ -62,7 +62,8 @@ pub(crate) fn inspect(
     Ok(Facts { core, hash, bytes, pre, roles, functions, info, contract, imports, exports })
 }
 
-fn check_import(path: &Path, import: &str) -> Result<(), LoadError> {
+/// Whether an import is on offer.
+pub(crate) fn check_import(path: &Path, import: &str) -> Result<(), LoadError> {
     if granted(import).is_some() {
         return Ok(());
     }
@@ -77,14 +78,7 @@ fn check_import(path: &Path, import: &str) -> Result<(), LoadError> {
 
 /// The roles among the exports, and whether there is a description.
 fn exported(path: &Path, exports: &[String]) -> Result<(Vec<Role>, bool), LoadError> {
-    let known = |name: &str| name == DESCRIPTION || Role::ALL.iter().any(|role| role.name() == name);
-    for export in exports {
-        let Some(rest) = export.strip_prefix("mr:engine/") else { continue };
-        let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
-        if known(name) && version != VERSION {
-            return Err(LoadError::WrongVersion { path: path.to_owned(), interface: export.clone() });
-        }
-    }
+    exports.iter().try_for_each(|export| check_version(path, export))?;
     let has = |name: &str| exports.contains(&interface(name));
     let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| has(role.name())).collect();
     let describes = has(DESCRIPTION);
@@ -92,6 +86,17 @@ fn exported(path: &Path, exports: &[String]) -> Result<(Vec<Role>, bool), LoadEr
         return Err(LoadError::NoRole { path: path.to_owned() });
     }
     Ok((roles, describes))
+}
+
+/// Whether an export, where it is one that the engine knows, is of the engine's version.
+pub(crate) fn check_version(path: &Path, export: &str) -> Result<(), LoadError> {
+    let known = |name: &str| name == DESCRIPTION || Role::ALL.iter().any(|role| role.name() == name);
+    let Some(rest) = export.strip_prefix("mr:engine/") else { return Ok(()) };
+    let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
+    if known(name) && version != VERSION {
+        return Err(LoadError::WrongVersion { path: path.to_owned(), interface: export.to_owned() });
+    }
+    Ok(())
 }
 
 /// An instance that is only looked at.

@@ -12,9 +12,9 @@
 //! scheduling or the network.
 //!
 //! In reading order: `engine` (the [`Sandbox`]), `load`, `compile`, `cache` and `inspect` (from a file to
-//! a [`Plugin`]), `revive` (from its code to one, in another process), `plugin`, `roles` (what a task
-//! calls), `role` (life of one instance), `host` and `abi` (what a plugin calls), `grants` (the list of
-//! it), `wasi`, `log`, `limits`, `ticker`, and
+//! a [`Plugin`]), `revive` (from its code to one, in another process), [`mod@survey`] (all that is wrong
+//! with a file), `plugin`, `roles` (what a task calls), `role` (life of one instance), `host` and `abi`
+//! (what a plugin calls), `grants` (the list of it), `wasi`, `log`, `limits`, `ticker`, and
 //! `fault` (from an error to a [`Failure`](mr_model::Failure)).
 
 mod abi;
@@ -33,6 +33,7 @@ mod revive;
 mod role;
 mod roles;
 mod state;
+pub mod survey;
 mod ticker;
 mod wasi;
 
@@ -40,7 +41,7 @@ pub use compile::{CompileApart, CompileError, Compiler};
 pub use engine::{Prepared, Sandbox, SandboxError, SandboxOptions};
 pub use grants::{GRANTS, Grant, granted};
 pub use limits::{CancelToken, Deadline, GuestMemory, GuestOutput};
-pub use load::{Code, LoadError, LoadProgress};
+pub use load::{Code, LoadError, LoadProgress, read as read_component};
 pub use log::{LogForward, LogGate, LogLevel};
 pub use plugin::{Compile, Plugin};
 pub use revive::{LoadedCode, PluginFacts};

@@ -190,6 +190,15 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// What is wrong, without the file that it begins with: for lists of what is wrong with one file.
+    pub fn about(&self, path: &Path) -> String {
+        let text = self.to_string();
+        match text.strip_prefix(&format!("plugin {} ", path.display())) {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        }
+    }
+
     /// A limit was passed while the plugin was looked at; no option raises these.
     pub(crate) fn passed(path: &Path, passed: &Passed) -> Self {
         LoadError::Limit {
@@ -265,7 +274,11 @@ impl Sandbox {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// Reads a component, as far as its size allows.
+///
+/// # Errors
+/// A file that is missing, cannot be read, is too large or does not begin as components do.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |reason: io::Error| match reason.kind() {
         io::ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
         _ => LoadError::Unreadable { path: path.to_owned(), reason },
@@ -280,7 +293,8 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     Ok(bytes)
 }
 
-fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+/// Whether a file begins as components do.
+pub(crate) fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.strip_prefix(WASM_MAGIC) {
         Some(rest) if rest.starts_with(COMPONENT_LAYER) => Ok(()),
         // A core module has its layer, 0, where a component has 1.

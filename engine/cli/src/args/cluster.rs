@@ -200,6 +200,9 @@ pub struct CoordinatorArgs {
     /// Time without any worker after which jobs fail
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = parse_millis)]
     pub no_worker_timeout: Duration,
+    /// Refuse jobs and plugins that this policy file does not allow; it is read once, at the start
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -8,3 +8,4 @@ mod limits;
 mod load;
 mod roles;
 mod support;
+mod survey;
