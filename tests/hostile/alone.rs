@@ -113,3 +113,25 @@ fn for_ever_while_it_is_described() {
     let why = "does not describe itself: it went over its limit of time without progress: 10.*s, and 10.0s are allowed";
     described("spin", 5, why);
 }
+
+/// Attacks that need gigabytes or minutes.
+#[rustfmt::skip]
+const FOR_REAL: &[(&str, i32, &str, &str)] = &[
+    ("error-huge", 7, "the mapper went over its limit of bytes of one host call*: more than 96 MiB, and 96 MiB are allowed", ""),
+    ("value-huge", 7, "the mapper went over its limit of bytes of one host call*: more than 96 MiB, and 96 MiB are allowed", ""),
+    ("bytes-apart", 7, "the mapper went over its limit of task output bytes*: * bytes, and 8589934592 bytes are allowed *", "--max-task-output 8G"),
+    ("a-billion-records", 7, "the mapper went over its limit of task output records*: *, and 1000000000 are allowed *", "--max-task-records 1000000000"),
+];
+
+#[test]
+#[ignore = "make chaos"]
+fn for_real() {
+    for (attack, code, why, options) in FOR_REAL {
+        let job = Job::of(&hostile()).input(text()).args("--workers 1 --memory 6G --guest-memory 1300M");
+        let job = job.args(options).args(&format!("--task-timeout 60s -p attack={attack} -p at=map"));
+        let failed = job.fails(*code, &[]);
+        let sentence =
+            failed.stderr.lines().find_map(|line| line.strip_prefix("mr-engine: ")).unwrap_or_default();
+        assert!(fits(&format!("map task 0 attempt 0 failed: {why}"), sentence), "{attack}: {sentence:?}");
+    }
+}

@@ -13,8 +13,8 @@ use crate::packed::{Packed, even, numbers};
 const MIB: u32 = 1 << 20;
 /// Rows of a batch without bytes: as many as the engine takes at once.
 const EMPTY_ROWS: u32 = 4 << 20;
-/// Bytes of a batch of output: as many as the engine takes at once, but for the ends.
-const OUTPUT_BYTES: u32 = 32 * MIB;
+/// Bytes of a batch of output: little enough for guests that may have little memory.
+const OUTPUT_BYTES: u32 = 4 * MIB;
 
 /// Does what `attack` says; false where it is none of these.
 pub fn attack(attack: &str) -> Result<bool, Error> {
@@ -130,7 +130,7 @@ pub fn empty_records(rows: u32) -> Batch {
     Batch { rows, keys: even(rows, 0, 0), values: even(rows, 0, 0) }
 }
 
-/// As many bytes as a batch may have, in records of the size that is common.
+/// Records of the size that is common.
 fn wide_records() -> Batch {
     let width = 1024;
     let rows = OUTPUT_BYTES / (width + 8);
