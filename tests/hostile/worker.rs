@@ -11,7 +11,7 @@ use crate::support::naive;
 
 /// Most resident memory by which the worker, with all its processes, may have grown, in KiB: what its allocators
 /// keep, and compiled code of the guest. One attempt's guest memory would be more.
-const GROWTH_KIB_MAX: u64 = 96 * 1024;
+const GROWTH_KIB_MAX: u64 = 64 * 1024;
 /// Most threads, descriptors and processes that it may have more than before: those of connections that come
 /// and go.
 const MORE_MAX: u64 = 12;
