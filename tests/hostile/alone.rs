@@ -15,9 +15,7 @@ fn stage(place: &str) -> &'static str {
 fn run_attack(attack: &Attack, place: &str) -> Option<String> {
     let mut job = Job::of(&hostile()).input(text()).args("--workers 1 --memory 1300M --reducers 3");
     job = job.args(attack.options).args(&format!("-p attack={} -p at={place}", attack.name));
-    if place.starts_with("partition") {
-        job = job.args("--partition plugin");
-    }
+    job = job.args(if place.starts_with("partition") { "--partition plugin" } else { "--partition hash" });
     let ended = run(job.command_to_folder());
     let (code, said) = (ended.code(), ended.stderr);
     let sentence = said.lines().find_map(|line| line.strip_prefix("mr-engine: ")).unwrap_or_default();
@@ -72,13 +70,13 @@ fn in_the_partitioner() {
 /// Attacks of `describe`: the exit code is always 5, and the sentence names the file.
 #[rustfmt::skip]
 const DESCRIBING: &[(&str, &str)] = &[
-    ("recurse", "does not describe itself: wasm trap: call stack exhausted, in hostile::greedy::recurse*"),
+    ("recurse", "goes over the limit of call stack: more than 1 MiB, and 1 MiB are allowed"),
     ("panic", "does not describe itself: wasm trap: wasm `unreachable` instruction executed, in hostile::rude::panic*"),
     ("exit", "does not describe itself: it exited with status 1"),
-    ("allocate", "does not describe itself: it went over its limit of guest memory: 1025 MiB, and 1024 MiB are allowed"),
-    ("handles", "does not describe itself: resource table has no free keys"),
-    ("log-utf8", "does not describe itself: invalid utf-8 sequence of 1 bytes from index 4"),
-    ("log-claimed", "does not describe itself: string pointer/length out of bounds of memory"),
+    ("allocate", "goes over the limit of memory at the start: * MiB, and * MiB are allowed"),
+    ("handles", "goes over the limit of handles: more than 1024, and 1024 are allowed"),
+    ("log-utf8", "does not describe itself: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
+    ("log-claimed", "does not describe itself: what it passed lies outside of its memory (string pointer/length out of bounds of memory)"),
     ("spin-asking", "does not describe itself: it called config.get while it was being described; `describe` and start-up must not call imports"),
     ("counters", "does not describe itself: it called counters.add while it was being described; `describe` and start-up must not call imports"),
     ("ends-fall", "does not describe itself: it called output.emit while it was being described; `describe` and start-up must not call imports"),
@@ -86,10 +84,11 @@ const DESCRIBING: &[(&str, &str)] = &[
     ("next", "does not describe itself: it called group-values.next while it was being described; `describe` and start-up must not call imports"),
     ("side-input", "does not describe itself: it called side-input.read while it was being described; `describe` and start-up must not call imports"),
     ("buffers-outside", "does not describe itself: it called config.get-all while it was being described; `describe` and start-up must not call imports"),
-    ("text-utf8", "does not describe itself: invalid utf-8 sequence of 1 bytes from index 4"),
-    ("text-claimed", "does not describe itself: string pointer/length out of bounds of memory"),
+    ("text-utf8", "does not describe itself: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
+    ("text-claimed", "does not describe itself: what it passed lies outside of its memory (string pointer/length out of bounds of memory)"),
     ("text-long", "does not describe itself: a text is longer than 4096 bytes"),
-    ("facts-bad", "describes itself wrongly: its attribute map.key = \"int\\u{1b}[2J\" cannot be understood: *"),
+    ("text-escapes", "does not describe itself: a text holds control characters"),
+    ("facts-bad", "describes itself wrongly: its attribute map.key = \"int\" cannot be understood: *"),
     ("facts-many", "describes itself wrongly: it describes itself with 100011 attributes; 512 are allowed"),
 ];
 
@@ -113,4 +112,26 @@ fn while_it_is_described() {
 fn for_ever_while_it_is_described() {
     let why = "does not describe itself: it went over its limit of time without progress: 10.*s, and 10.0s are allowed";
     described("spin", 5, why);
+}
+
+/// Attacks that need gigabytes or minutes.
+#[rustfmt::skip]
+const FOR_REAL: &[(&str, i32, &str, &str)] = &[
+    ("error-huge", 7, "the mapper went over its limit of bytes of one host call*: more than 96 MiB, and 96 MiB are allowed", ""),
+    ("value-huge", 7, "the mapper went over its limit of bytes of one host call*: more than 96 MiB, and 96 MiB are allowed", ""),
+    ("bytes-apart", 7, "the mapper went over its limit of task output bytes*: * bytes, and 8589934592 bytes are allowed *", "--max-task-output 8G"),
+    ("a-billion-records", 7, "the mapper went over its limit of task output records*: *, and 1000000000 are allowed *", "--max-task-records 1000000000"),
+];
+
+#[test]
+#[ignore = "make chaos"]
+fn for_real() {
+    for (attack, code, why, options) in FOR_REAL {
+        let job = Job::of(&hostile()).input(text()).args("--workers 1 --memory 6G --guest-memory 1300M");
+        let job = job.args(options).args(&format!("--task-timeout 60s -p attack={attack} -p at=map"));
+        let failed = job.fails(*code, &[]);
+        let sentence =
+            failed.stderr.lines().find_map(|line| line.strip_prefix("mr-engine: ")).unwrap_or_default();
+        assert!(fits(&format!("map task 0 attempt 0 failed: {why}"), sentence), "{attack}: {sentence:?}");
+    }
 }

@@ -37,6 +37,7 @@ const EMITTING: &[&str] =
 /// Where records may be emitted, and are checked one by one.
 const STAGES: &[&str] = &["map-open", "map", "map-close", "reduce-open", "reduce", "reduce-close"];
 const MAPPER: &[&str] = &["map-open", "map", "map-close"];
+const REDUCER: &[&str] = &["reduce-open", "reduce", "reduce-close"];
 const NO_MAPPER: &[&str] =
     &["combine-open", "combine", "combine-close", "reduce-open", "reduce", "reduce-close"];
 /// Where emitted records go nowhere.
@@ -52,6 +53,11 @@ const OPENING: &[&str] = &["map-open", "combine-open", "reduce-open", "partition
 pub const LIMITS: &str = "--task-timeout 300ms --guest-memory 20M";
 /// Limits of attacks that need room of their own.
 const ROOMY: &str = "--task-timeout 10s --guest-memory 300M";
+
+/// So few records that a flood of them is over soon.
+const RECORDS: &str = "--task-timeout 10s --guest-memory 300M --max-task-records 10000000";
+/// So few bytes that a flood of them is over soon.
+const BYTES: &str = "--task-timeout 10s --guest-memory 300M --max-task-output 100000000";
 
 const fn attack(
     name: &'static str,
@@ -79,48 +85,60 @@ const NO_OUTPUT: &str =
 #[rustfmt::skip]
 pub const ATTACKS: &[Attack] = &[
     // Time.
-    attack("spin", ANYWHERE, 7, "the ROLE went over its limit of time without progress: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
-    attack("spin-asking", ANYWHERE, 7, "the ROLE went over its limit of time without progress: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
-    attack("random-often", ANYWHERE, 7, "the ROLE went over its limit of time without progress: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
-    attack("spin-in-allocator", ANYWHERE, 7, "the ROLE went over its limit of time without progress: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
+    attack("spin", ANYWHERE, 7, "the ROLE went over its limit of time without progress*: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
+    attack("spin-asking", ANYWHERE, 7, "the ROLE went over its limit of time without progress*: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
+    attack("random-often", ANYWHERE, 7, "the ROLE went over its limit of time without progress*: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
+    attack("spin-in-allocator", ANYWHERE, 7, "the ROLE went over its limit of time without progress*: *ms, and 300.0ms are allowed (raise it with --task-timeout)"),
+    attack("spin-emitting", EMITTING, 7, "the ROLE went over its limit of time of a task*: *, and 500.0ms are allowed (raise it with --max-task-time)").with("--max-task-time 500ms"),
+    attack("spin-counting", ANYWHERE, 7, "the ROLE went over its limit of time of a task*: *, and 500.0ms are allowed (raise it with --max-task-time)").with("--max-task-time 500ms"),
+    attack("log-endless", ANYWHERE, 7, "the ROLE went over its limit of time of a task*: *, and 500.0ms are allowed (raise it with --max-task-time)").with("--max-task-time 500ms"),
     attack("sleep", ANYWHERE, 0, ""),
     // Stack and traps.
-    attack("recurse", ANYWHERE, 6, "the ROLE trapped*: wasm trap: call stack exhausted, in hostile::greedy::recurse*"),
+    attack("recurse", ANYWHERE, 7, "the ROLE went over its limit of call stack*: more than 1 MiB, and 1 MiB are allowed"),
     attack("panic", ANYWHERE, 6, "the ROLE trapped*: wasm trap: wasm `unreachable` instruction executed, in hostile::rude::panic*"),
     attack("trap", ANYWHERE, 6, "the ROLE trapped*: wasm trap: wasm `unreachable` instruction executed, in hostile::*"),
     attack("exit", ANYWHERE, 6, "the ROLE trapped*: it exited with status 1"),
     // Memory and handles.
-    attack("allocate", ANYWHERE, 7, "the ROLE went over its limit of guest memory: 21 MiB, and 20 MiB are allowed (raise it with --guest-memory)"),
-    attack("grow", ANYWHERE, 7, "the ROLE went over its limit of guest memory: 21 MiB, and 20 MiB are allowed (raise it with --guest-memory)"),
-    attack("handles", ANYWHERE, 6, "the ROLE broke the plugin interface*: resource table has no free keys"),
-    attack("random", ANYWHERE, 6, "the ROLE broke the plugin interface*: it asked for 1099511627776 random bytes; 1048576 are allowed in one call"),
+    attack("allocate", ANYWHERE, 7, "the ROLE went over its limit of guest memory*: 21 MiB, and 20 MiB are allowed (raise it with --guest-memory)"),
+    attack("grow", ANYWHERE, 7, "the ROLE went over its limit of guest memory*: 21 MiB, and 20 MiB are allowed (raise it with --guest-memory)"),
+    attack("handles", ANYWHERE, 7, "the ROLE went over its limit of handles*: more than 1024, and 1024 are allowed"),
+    attack("random", ANYWHERE, 7, "the ROLE went over its limit of random bytes in one call*: 1099511627776 bytes, and 1048576 bytes are allowed"),
     // Words.
     attack("log-flood", ANYWHERE, 0, "").roomy(),
     attack("stdout-flood", ANYWHERE, 0, "").roomy(),
     attack("log-escapes", ANYWHERE, 0, ""),
-    attack("log-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: invalid utf-8 sequence of 1 bytes from index 4"),
-    attack("log-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: string pointer/length out of bounds of memory"),
-    attack("config-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: invalid utf-8 sequence of 1 bytes from index 4"),
+    attack("log-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
+    attack("log-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: what it passed lies outside of its memory (string pointer/length out of bounds of memory)"),
+    attack("config-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
     // Errors that it answers with.
     attack("invalid", ANYWHERE, 6, "the ROLE refused its input*: it is no input*"),
     attack("row-far", ANYWHERE, 6, "the ROLE refused its input*: it was this one*"),
     attack("fatal", ANYWHERE, 6, "the ROLE failed for good*: it is no job*"),
     attack("transient", ANYWHERE, 6, "the ROLE asked for another attempt*: not today*"),
     attack("error-long", ANYWHERE, 6, "the ROLE failed for good*: long long *").roomy(),
-    attack("error-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: invalid utf-8 sequence of 1 bytes from index 4"),
-    attack("error-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: string pointer/length out of bounds of memory"),
+    attack("error-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
+    attack("error-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: what it passed lies outside of its memory (string pointer/length out of bounds of memory)"),
     // Counters.
-    attack("counters", ANYWHERE, 7, "the ROLE went over its limit of counters: 1001, and 1000 are allowed"),
+    attack("counters", ANYWHERE, 7, "the ROLE went over its limit of counters*: 1001, and 1000 are allowed"),
     attack("counters-of-its-own", &["map"], 0, "").with("--split-size 100"),
-    attack("counter-name", ANYWHERE, 6, "the ROLE broke the plugin interface*: a counter's name has 1000 bytes; 1 to 128 are allowed"),
-    attack("counter-empty", ANYWHERE, 6, "the ROLE broke the plugin interface*: a counter's name has 0 bytes; 1 to 128 are allowed"),
-    attack("counter-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: invalid utf-8 sequence of 1 bytes from index 4"),
-    attack("counter-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: list pointer/length out of bounds of memory"),
+    attack("counter-name", ANYWHERE, 7, "the ROLE went over its limit of counter name length*: 1000 bytes, and 128 bytes are allowed"),
+    attack("counter-empty", ANYWHERE, 6, "the ROLE broke the plugin interface*: a counter's name is empty or holds control characters"),
+    attack("counter-escapes", ANYWHERE, 6, "the ROLE broke the plugin interface*: a counter's name is empty or holds control characters"),
+    attack("counter-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
+    attack("counter-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: what it passed lies outside of its memory (list pointer/length out of bounds of memory)"),
     // Output without an end.
-    attack("record-large", STAGES, 7, "the ROLE went over its limit of record size: a record of 2097160 bytes, and 1048576 bytes are allowed (raise it with --max-record)"),
-    attack("batch-large", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch of 34603016 bytes; 33554432 are allowed").roomy(),
-    attack("call-large", EMITTING, 6, "the ROLE broke the plugin interface*: too much data is being copied between the host and the guest: fuel allocated for hostcalls has been exhausted").roomy(),
-    attack("value-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: list pointer/length out of bounds of memory"),
+    attack("record-large", STAGES, 7, "the ROLE went over its limit of record size*: a record of 2097160 bytes, and 1048576 bytes are allowed (raise it with --max-record)"),
+    attack("batch-large", EMITTING, 7, "the ROLE went over its limit of batch bytes*: 34603016 bytes, and 33554432 bytes are allowed").roomy(),
+    attack("call-large", EMITTING, 7, "the ROLE went over its limit of bytes of one host call*: more than 96 MiB, and 96 MiB are allowed").roomy(),
+    attack("records", MAPPER, 7, "the ROLE went over its limit of task output records*: 1258*, and 10000000 are allowed (raise it with --max-task-records)").with(RECORDS),
+    attack("bytes", REDUCER, 7, "the ROLE went over its limit of task output records*: 10*, and 100000 are allowed (raise it with --max-task-records)").with("--task-timeout 10s --guest-memory 20M --max-task-records 100000"),
+    attack("bytes", &["combine"], 7, "the ROLE went over its limit of combiner output*: * bytes for one batch, and * bytes are allowed").roomy(),
+    attack("records", &["combine"], 7, "the ROLE went over its limit of combiner output*: * bytes for one batch, and * bytes are allowed").roomy(),
+    attack("bytes", STAGES, 7, "the ROLE went over its limit of task output bytes*: * bytes, and 100000000 bytes are allowed (raise it with --max-task-output)").with(BYTES),
+    attack("bytes-apart", MAPPER, 7, "the ROLE went over its limit of shuffle bytes*: * bytes, and 10000000 bytes are allowed (raise it with --max-shuffle)").with("--task-timeout 10s --guest-memory 20M --max-shuffle 10000000"),
+    attack("bytes", REDUCER, 7, "the ROLE went over its limit of output bytes*: * bytes, and 1000000 bytes are allowed (raise it with --max-output)").with("--task-timeout 10s --guest-memory 20M --max-output 1000000"),
+    attack("bytes", REDUCER, 7, "the ROLE went over its limit of output records*: *, and 1000 are allowed (raise it with --max-output-records)").with("--task-timeout 10s --guest-memory 20M --max-output-records 1000"),
+    attack("value-claimed", ANYWHERE, 6, "the ROLE broke the plugin interface*: what it passed lies outside of its memory (list pointer/length out of bounds of memory)"),
     // Batches that do not hold what they say.
     attack("ends-fall", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch: its key column is malformed: end of row 1 is out of order or past the 2 bytes of `data`"),
     attack("ends-over", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch: its key column is malformed: `data` has 1 bytes where the rows cover 9"),
@@ -129,8 +147,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("ends-odd", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch: its key column is malformed: `ends` has 1 bytes for 1 rows"),
     attack("widths", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch: its key column is malformed: `data` has 12 bytes where the rows cover 8"),
     attack("rows-differ", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch: its key column is malformed: `ends` has 8 bytes for 1 rows"),
-    attack("rows-claimed", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch of 4294967295 rows; 4194304 are allowed"),
-    attack("width-huge", EMITTING, 6, "the ROLE broke the plugin interface*: it emitted a batch of 4294967295 rows; 4194304 are allowed"),
+    attack("rows-claimed", EMITTING, 7, "the ROLE went over its limit of batch rows*: 4294967295, and 4194304 are allowed"),
+    attack("width-huge", EMITTING, 7, "the ROLE went over its limit of batch rows*: 4294967295, and 4194304 are allowed"),
     attack("ends-fall", PARTITIONER, 6, NO_OUTPUT),
     attack("record-large", COMBINER_IDLE, 6, "the ROLE broke the plugin interface*: it emitted outside of combine-batch"),
     attack("not-its-type", &["reduce"], 6, "the ROLE broke the plugin interface: what it emitted is not of the type it declares: 4 bytes are not a cell of type u64"),
@@ -141,7 +159,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("partition-far", NO_MAPPER, 6, "the ROLE broke the plugin interface*: it emitted to partitions, which this output does not have"),
     attack("reject-far", ROWLESS, 6, "the ROLE broke the plugin interface*: it rejected row 1000000 of an input of 0 rows"),
     attack("reject-far", &["map", "combine", "reduce"], 6, "the ROLE broke the plugin interface*: it rejected row 1000000 of an input of * rows"),
-    attack("reject-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: invalid utf-8 sequence of 1 bytes from index 4"),
+    attack("reject-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
     attack("rejects", &["map", "reduce"], 6, "the plugin rejected a record* (not wanted), and 0 rejects are allowed (raise it with --max-rejects)"),
     attack("rejects", &["map", "reduce"], 6, "the plugin rejected a record* (not wanted), and 100 rejects are allowed (raise it with --max-rejects)").with("--max-rejects 100"),
     attack("rejects", &["combine"], 6, "the ROLE broke the plugin interface*: a combiner cannot reject: it may run any number of times"),
@@ -151,8 +169,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("call-from-allocator", ANYWHERE, 6, "the ROLE trapped*: wasm trap: cannot leave component instance, in cabi_realloc*"),
     attack("call-from-clean-up", PARTITIONER, 6, "the ROLE trapped*: wasm trap: cannot leave component instance, in cabi_post_*"),
     // Buffers for the host where there are none.
-    attack("buffers-outside", ANYWHERE, 6, "the ROLE broke the plugin interface*: realloc return: beyond end of memory"),
-    attack("buffers-odd", ANYWHERE, 6, "the ROLE broke the plugin interface*: realloc return: result not aligned"),
+    attack("buffers-outside", ANYWHERE, 6, "the ROLE broke the plugin interface*: its allocator answered with memory that it does not have (realloc return: beyond end of memory)"),
+    attack("buffers-odd", ANYWHERE, 6, "the ROLE broke the plugin interface*: its allocator answered with memory that it does not have (realloc return: result not aligned)"),
     attack("buffers-overlap", OPENING, 6, "the ROLE trapped*: wasm trap: *"),
     attack("buffers-nowhere", OPENING, 6, "the ROLE trapped*: wasm trap: *"),
     attack("buffers-own-data", OPENING, 6, "the ROLE trapped*: wasm trap: *"),
@@ -161,11 +179,11 @@ pub const ATTACKS: &[Attack] = &[
     attack("other-key", &["combine"], 6, "the ROLE broke the plugin interface*: it emitted a key that it was not given, or keys out of order"),
     attack("order", &["combine"], 6, "the ROLE broke the plugin interface*: it emitted a key that it was not given, or keys out of order"),
     attack("invents", &["combine"], 6, "the ROLE broke the plugin interface*: it emitted * records for *; a combiner makes fewer"),
-    attack("floods", &["combine"], 6, "the ROLE broke the plugin interface*: it emitted far more than it was given").roomy(),
+    attack("floods", &["combine"], 7, "the ROLE went over its limit of combiner output*: * bytes for one batch, and * bytes are allowed").roomy(),
     attack("few", &["partition"], 6, "the ROLE broke the plugin interface*: its partitions have * bytes for * rows"),
     attack("many", &["partition"], 6, "the ROLE broke the plugin interface*: its partitions have * bytes for * rows"),
     attack("far", &["partition"], 6, "the ROLE broke the plugin interface*: it chose partition 100*; there are 3, from 0"),
-    attack("claimed", &["partition"], 6, "the ROLE broke the plugin interface*: list pointer/length out of bounds of memory"),
+    attack("claimed", &["partition"], 6, "the ROLE broke the plugin interface*: what it passed lies outside of its memory (list pointer/length out of bounds of memory)"),
     attack("fickle", &["partition"], 6, "the ROLE broke the plugin interface*: it put the key \"*\" into partition *, and into * before; a partitioner must be a function of the key alone"),
     // Looking for the machine is no fault; see `sight` for what there is to see.
     attack("look-around", ANYWHERE, 0, ""),

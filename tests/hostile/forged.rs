@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use crate::support::bomb::{leb, section};
+
 /// What makes a component look like a plugin.
 const EMPTY_MAPPER: &str = r#"(instance $empty) (export "mr:engine/mapper@0.1.0" (instance $empty))"#;
 /// Most tables that one core module may have.
@@ -61,7 +63,7 @@ pub fn nested(depth: usize) -> Vec<u8> {
     let mut inner = nothing();
     for _ in 0..depth {
         let mut outer = nothing();
-        section(&mut outer, 4, &inner);
+        section(4, &inner, &mut outer);
         inner = outer;
     }
     inner.extend_from_slice(&component("")[8..]);
@@ -110,32 +112,32 @@ pub fn starting_with_a_call() -> Vec<u8> {
     )
 }
 
-/// A component of so many bytes, all of it code in a few functions, as slow to compile as there is.
-pub fn slow_to_compile(bytes: usize) -> Vec<u8> {
-    let bodies = bytes.div_ceil(BODY_BYTES);
+/// A component with functions of so many bytes each, as large and as slow to compile as functions can be.
+pub fn slow_to_compile(functions: usize) -> Vec<u8> {
     let mut module = wat::parse_str("(module)").unwrap();
     // One type, of a function from a number to a number.
-    section(&mut module, 1, &[1, 0x60, 1, 0x7e, 1, 0x7e]);
-    section(&mut module, 3, &[&leb(bodies)[..], &vec![0; bodies]].concat());
-    let body = slow_body(BODY_BYTES.min(bytes));
-    let code = [leb(body.len()), body].concat();
-    section(&mut module, 10, &[leb(bodies), code.repeat(bodies)].concat());
-    // The module is the first section of the component, the rest follows it.
-    let rest = component("");
-    let (preamble, rest) = rest.split_at(8);
-    let mut component = preamble.to_vec();
-    section(&mut component, 1, &module);
-    component.extend_from_slice(rest);
+    section(1, &[1, 0x60, 1, 0x7e, 1, 0x7e], &mut module);
+    section(3, &[vec![u8::try_from(functions).unwrap()], vec![0; functions]].concat(), &mut module);
+    let mut code = vec![u8::try_from(functions).unwrap()];
+    for _ in 0..functions {
+        let body = slow_body();
+        leb(body.len(), &mut code);
+        code.extend(body);
+    }
+    section(10, &code, &mut module);
+    // The module comes after everything else.
+    let mut component = component("");
+    section(1, &module, &mut component);
     component
 }
 
-/// A function with as many blocks and values alive at once as its bytes can hold.
-fn slow_body(bytes: usize) -> Vec<u8> {
+/// A function with as many blocks as its bytes can hold, and a hundred values that live through all of them.
+fn slow_body() -> Vec<u8> {
     const LOCALS: u8 = 100;
     // Locals of 64 bits.
     let mut body = vec![1, LOCALS, 0x7e];
     let mut local = 0;
-    while body.len() < bytes {
+    while body.len() < BODY_BYTES {
         let (one, other) = (local % LOCALS, (local + 37) % LOCALS);
         // `if (one == 0) { one = one * other + 1 }`: every local is joined after every block.
         body.extend_from_slice(&[0x20, one, 0x50, 0x04, 0x40, 0x20, one, 0x20, other, 0x7e]);
@@ -144,25 +146,4 @@ fn slow_body(bytes: usize) -> Vec<u8> {
     }
     body.extend_from_slice(&[0x20, 0, 0x0b]);
     body
-}
-
-/// Appends a section.
-fn section(module: &mut Vec<u8>, id: u8, content: &[u8]) {
-    module.push(id);
-    module.extend_from_slice(&leb(content.len()));
-    module.extend_from_slice(content);
-}
-
-/// A number as WebAssembly writes it.
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = (number & 0x7f) as u8;
-        number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return bytes;
-        }
-        bytes.push(low | 0x80);
-    }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::guest::hostile;
 use crate::support::cluster::{Cluster, Setup, Work};
+use crate::support::disk::SmallDisk;
 
 /// How much longer a job may take beside a hostile one.
 const RATIO_MAX: f64 = 1.3;
@@ -22,9 +23,10 @@ const HOSTILE: &[(&str, &str, &str)] = &[
     ("endless loop", "-p attack=spin -p at=map", "--task-timeout 600s"),
     ("memory bomb", "-p attack=allocate -p at=map", "--guest-memory 300M"),
     ("log flood", "-p attack=log-endless -p at=map", "--task-timeout 600s"),
-    ("spill flood", "-p attack=bytes -p at=map", "--max-shuffle 3G"),
+    ("combine flood", "-p attack=bytes -p at=map", "--task-timeout 600s"),
+    ("spill flood", "-p attack=bytes-apart -p at=map", "--max-shuffle 3G"),
     ("output flood", "-p attack=bytes -p at=map --reducers 0", "--max-output 3G"),
-    ("flood of empty records", "-p attack=records -p at=map", "--max-shuffle 3G"),
+    ("flood of empty records", "-p attack=records -p at=map", "--task-timeout 600s"),
 ];
 
 fn next_id() -> String {
@@ -93,4 +95,29 @@ fn a_hostile_neighbour_takes_no_more_than_its_share() {
         }
     }
     assert!(slow.is_empty(), "over {RATIO_MAX} times: {}", slow.join(", "));
+}
+
+/// A flood fills the disk of its worker: what is ended then is the flood, and not who is beside it.
+#[test]
+#[ignore = "make chaos"]
+fn a_flood_fills_no_neighbours_disk() {
+    let mut cluster = Cluster::without_workers(Setup { memory: "200M", lease: "30s", ..Setup::default() });
+    let path = cluster.path("small");
+    let Some(_disk) = SmallDisk::mount(&path, 128 << 20) else { return };
+    let data = path.join("worker-1");
+    cluster.add_worker(&["--data-dir", data.to_str().unwrap(), "--disk-reserve", "16M", "--slots", "2"]);
+    cluster.wait_until_live(1);
+    let input = cluster.path("word.txt");
+    std::fs::write(&input, "one word\n").unwrap();
+    let flood =
+        Work::of(hostile(), input, "-p attack=bytes-apart -p at=map --guest-memory 20M --max-slots 1");
+    let count = Work::small_count().with("--max-slots 1 --no-speculation");
+    let flooding = cluster.submit(&flood, "flood");
+    for number in 0..5 {
+        cluster.check(&count, &format!("count-{number}"));
+    }
+    let ended = flooding.end();
+    assert!(matches!(ended.code(), Some(7 | 8)), "{}", ended.stderr);
+    cluster.check(&count, "count-after");
+    cluster.assert_idle(&["count-0", "count-1", "count-2", "count-3", "count-4", "count-after"]);
 }

@@ -28,7 +28,9 @@ fn a_mapper_that_is_not_deterministic_is_named() {
     cluster.workers[0].kill();
     let ended = job.end();
     let sentence = ended.stderr.lines().find_map(|line| line.strip_prefix("mr-engine: ")).unwrap_or_default();
-    assert!(fits("job job: map task * the mapper is not deterministic*", sentence), "{sentence:?}");
+    let expected = "job job: the mapper is not deterministic: map task * made other output in attempt 1 than in \
+        attempt 0, from the same input; *";
+    assert!(fits(expected, sentence), "{sentence:?}");
     assert_eq!(ended.code(), Some(6));
     cluster.assert_idle(&[]);
 }

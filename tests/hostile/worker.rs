@@ -11,7 +11,7 @@ use crate::support::naive;
 
 /// Most resident memory by which the worker, with all its processes, may have grown, in KiB: what its allocators
 /// keep, and compiled code of the guest. One attempt's guest memory would be more.
-const GROWTH_KIB_MAX: u64 = 96 * 1024;
+const GROWTH_KIB_MAX: u64 = 64 * 1024;
 /// Most threads, descriptors and processes that it may have more than before: those of connections that come
 /// and go.
 const MORE_MAX: u64 = 12;
@@ -42,9 +42,7 @@ impl Scene {
         self.jobs += 1;
         let id = format!("attack-{}", self.jobs);
         let mut args = format!("-p attack={} -p at={place} --reducers 3 {}", attack.name, attack.options);
-        if place.starts_with("partition") {
-            args += " --partition plugin";
-        }
+        args += if place.starts_with("partition") { " --partition plugin" } else { " --partition hash" };
         let work = Work::of(hostile(), self.cluster.path("attacked.txt"), &args);
         let ended = self.cluster.submit(&work, &id).end();
         let output = self.cluster.output(&id);

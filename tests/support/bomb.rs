@@ -51,13 +51,15 @@ fn body(number: usize) -> Vec<u8> {
     body
 }
 
-fn section(id: u8, content: &[u8], module: &mut Vec<u8>) {
+/// Appends a section.
+pub fn section(id: u8, content: &[u8], module: &mut Vec<u8>) {
     module.push(id);
     leb(content.len(), module);
     module.extend_from_slice(content);
 }
 
-fn leb(mut number: usize, out: &mut Vec<u8>) {
+/// Appends a number as WebAssembly writes it.
+pub fn leb(mut number: usize, out: &mut Vec<u8>) {
     loop {
         let byte = u8::try_from(number & 0x7f).unwrap();
         number >>= 7;

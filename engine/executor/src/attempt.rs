@@ -175,7 +175,9 @@ impl Executors {
         memory.pool /= memory.workers.max(1);
         let (plugins, files): (Vec<_>, Vec<_>) = plugins.into_iter().unzip();
         let code: u64 = files.iter().map(|code| code.bytes()).sum();
-        let budget = memory.guests + memory.frames + memory.sort_min + memory.pool;
+        // The system counts what a sort buffer has room for, and a buffer doubles its room before it uses it.
+        let sorting = (memory.sort_min + memory.pool).saturating_mul(2);
+        let budget = memory.guests + memory.frames + sorting;
         let bounds = Bounds {
             data_bytes_max: budget.saturating_add(code).saturating_add(OVERHEAD_BYTES),
             processor_seconds_max: None,

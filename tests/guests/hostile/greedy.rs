@@ -13,8 +13,8 @@ use crate::packed::{Packed, even, numbers};
 const MIB: u32 = 1 << 20;
 /// Rows of a batch without bytes: as many as the engine takes at once.
 const EMPTY_ROWS: u32 = 4 << 20;
-/// Bytes of a batch of output: as many as the engine takes at once, but for the ends.
-const OUTPUT_BYTES: u32 = 32 * MIB;
+/// Bytes of a batch of output: little enough for guests that may have little memory.
+const OUTPUT_BYTES: u32 = 4 * MIB;
 
 /// Does what `attack` says; false where it is none of these.
 pub fn attack(attack: &str) -> Result<bool, Error> {
@@ -53,6 +53,7 @@ pub fn attack(attack: &str) -> Result<bool, Error> {
         "bytes" => loop {
             output::emit(0, &wide_records());
         },
+        "bytes-apart" => (0..).for_each(|batch| output::emit(0, &scattered_records(batch))),
         "record-large" => output::emit(0, &one_record(2 * MIB)),
         "value-huge" => output::emit(0, &one_record(900 * MIB)),
         "batch-large" => output::emit(0, &one_record(33 * MIB)),
@@ -129,11 +130,21 @@ pub fn empty_records(rows: u32) -> Batch {
     Batch { rows, keys: even(rows, 0, 0), values: even(rows, 0, 0) }
 }
 
-/// As many bytes as a batch may have, in records of the size that is common.
+/// Records of the size that is common.
 fn wide_records() -> Batch {
     let width = 1024;
     let rows = OUTPUT_BYTES / (width + 8);
     Batch { rows, keys: even(rows, width, b'k'), values: even(rows, 8, 0) }
+}
+
+/// The same with another key each, which no combiner makes fewer.
+fn scattered_records(batch: u64) -> Batch {
+    let mut records = wide_records();
+    for (row, key) in (0u64..).zip(records.keys.data.as_chunks_mut::<1024>().0) {
+        let number = (batch << 32 | row).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        key[..8].copy_from_slice(&number.to_be_bytes());
+    }
+    records
 }
 
 fn one_record(bytes: u32) -> Batch {
