@@ -8,11 +8,10 @@ mod ready;
 mod sockets;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mr_model::limit::{HANDLES_MAX, RANDOM_BYTES_MAX, table};
-use tokio::runtime::{Builder, EnterGuard, Runtime};
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdout};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
@@ -36,16 +35,6 @@ const CLOCK_STEP_NANOS: u64 = 1_000;
 /// Bytes that a standard stream takes at once, as WASI streams commonly do.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
-
-/// Where waiting guests are polled: no threads, no descriptors, no timers, for all that a guest can wait for
-/// is ready at once. Without it wasmtime-wasi starts a runtime of its own as soon as a guest prints or
-/// sleeps, with threads and descriptors that a process with few rights cannot have.
-static POLLING: LazyLock<Option<Runtime>> = LazyLock::new(|| Builder::new_current_thread().build().ok());
-
-/// Has guests that this thread calls polled in [`POLLING`], until the answer is dropped.
-pub(crate) fn polling() -> Option<EnterGuard<'static>> {
-    POLLING.as_ref().map(Runtime::enter)
-}
 
 /// What an instance sees of time and chance.
 #[derive(Debug, Clone, Copy, Default)]
