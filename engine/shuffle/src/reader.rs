@@ -36,9 +36,9 @@ impl RunReader {
         let lost = |error: std::io::Error| corrupt(path, id, error.to_string());
         let file = File::open(path).map_err(lost)?;
         let length = file.metadata().map_err(lost)?.len();
-        let (seed, header_bytes) = check_header(&file, path, id)?;
-        let index =
-            read_index(&file, length, seed, header_bytes).map_err(|reason| corrupt(path, id, reason))?;
+        let (_, seed, header_bytes) = check_header(&file, path, id)?;
+        let index = read_index(&file, length, seed, header_bytes, u32::MAX)
+            .map_err(|reason| corrupt(path, id, reason))?;
         Ok(Self { file: Arc::new(file), path: path.to_owned(), id: id.clone(), seed, index })
     }
 
@@ -90,20 +90,28 @@ impl StoredSegment {
     }
 }
 
-fn check_header(file: &File, path: &Path, id: &RunId) -> Result<(u64, u64), Failure> {
+/// Codec of the blocks, seed of the checksums, and length of the header.
+pub(crate) fn check_header(file: &File, path: &Path, id: &RunId) -> Result<(Codec, u64, u64), Failure> {
     let mut stored = Vec::new();
     for codec in [Codec::None, Codec::Lz4] {
         let (expected, seed) = encode_header(id, codec);
         stored.resize(expected.len(), 0);
         file.read_exact_at(&mut stored, 0).map_err(|error| corrupt(path, id, error.to_string()))?;
         if stored == expected {
-            return Ok((seed, expected.len() as u64));
+            return Ok((codec, seed, expected.len() as u64));
         }
     }
     Err(corrupt(path, id, "its header does not name this job, task and attempt"))
 }
 
-fn read_index(file: &File, length: u64, seed: u64, header_bytes: u64) -> Result<Vec<IndexEntry>, String> {
+/// The index of a file of `length` bytes, which has at most `entries_max` entries.
+pub(crate) fn read_index(
+    file: &File,
+    length: u64,
+    seed: u64,
+    header_bytes: u64,
+    entries_max: u32,
+) -> Result<Vec<IndexEntry>, String> {
     let mut trailer = [0u8; TRAILER_BYTES];
     let trailer_at = length.checked_sub(TRAILER_BYTES as u64).ok_or("it is too short")?;
     file.read_exact_at(&mut trailer, trailer_at).map_err(|error| error.to_string())?;
@@ -112,6 +120,9 @@ fn read_index(file: &File, length: u64, seed: u64, header_bytes: u64) -> Result<
     let index_bytes = u64::from(entries) * INDEX_ENTRY_BYTES as u64;
     if fields.0 != END_MAGIC || offset < header_bytes || offset.checked_add(index_bytes) != Some(trailer_at) {
         return Err("its trailer is damaged".into());
+    }
+    if entries > entries_max {
+        return Err(format!("its index has {entries} entries, and {entries_max} are possible"));
     }
     let mut index = vec![0u8; usize::try_from(index_bytes).map_err(|error| error.to_string())?];
     file.read_exact_at(&mut index, offset).map_err(|error| error.to_string())?;

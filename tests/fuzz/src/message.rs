@@ -96,7 +96,15 @@ pub fn failures() -> Vec<Failure> {
             place,
             words: words.clone(),
         },
-        Failure::Limit { role: Role::Reducer, limit, value, cap, option: "--max-output".into(), words },
+        Failure::Limit {
+            role: Role::Reducer,
+            limit,
+            value,
+            cap,
+            option: "--max-output".into(),
+            words,
+            place: None,
+        },
         Failure::Fetch { map_task: TaskId::map(1), reason: "gone".into() },
     ]
 }

@@ -1,5 +1,7 @@
 //! Every target over its seeds, its kept corpus, and damaged copies of both: cut short, one bit flipped.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -6,13 +6,14 @@
 //! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
 //! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
 //! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
-//! `components`, `stored`, `intake`, `service`.
+//! `components`, `stored`, `intake`, `gate`, `service`.
 
 mod act;
 mod components;
 pub mod core;
 mod driver;
 mod finish;
+mod gate;
 mod intake;
 mod job;
 pub mod journal;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mr_net::{BindError, Identity, Limits, Listener, NodeRole, Server, ServerError};
+use mr_policy::Policy;
 use mr_scheduler::{Config, QueueConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use self::components::Components;
 use self::core::{Core, CoreSettings};
 use self::driver::{Clock, Driver, MESSAGES_MAX};
+use self::gate::Gate;
 use self::journal::{Journal, JournalError};
 use self::service::Service;
 
@@ -72,6 +75,8 @@ pub struct CoordinatorOptions {
     pub queues: BTreeMap<String, (u32, Option<u32>)>,
     /// Ended jobs that stay in the history.
     pub keep_jobs: u64,
+    /// What jobs and plugins have to keep to, if anything.
+    pub policy: Option<Arc<Policy>>,
     /// Of the network.
     pub limits: Limits,
 }
@@ -138,7 +143,7 @@ pub async fn run(
     let stop = CancellationToken::new();
     let driver =
         start_driver(core, components.clone(), clock, effects, inbox, messages.clone(), stop.clone())?;
-    let service = Service::new(messages, components, shutdown.clone());
+    let service = Service::new(messages, components, Gate::new(options.policy.clone()), shutdown.clone());
     let server = Server::new(listener, Arc::new(service));
     ready(address);
     let serving = server.run(shutdown.clone());

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::components::Components;
 use super::driver::{Message, worker_id};
+use super::gate::Gate;
 use super::intake::{Intake, time_max};
 use super::stored::Stored;
 use super::submission;
@@ -44,6 +45,7 @@ const COMPONENTS_MAX: usize = 8;
 pub struct Service {
     messages: mpsc::Sender<Message>,
     components: Components,
+    gate: Gate,
     stop: CancellationToken,
     intake: Intake,
     uploads: AtomicU64,
@@ -54,9 +56,14 @@ pub struct Service {
 
 impl Service {
     /// A service that hands everything to `messages`, until `stop`.
-    pub fn new(messages: mpsc::Sender<Message>, components: Components, stop: CancellationToken) -> Self {
+    pub fn new(
+        messages: mpsc::Sender<Message>,
+        components: Components,
+        gate: Gate,
+        stop: CancellationToken,
+    ) -> Self {
         let (intake, uploads) = (Intake::default(), AtomicU64::new(0));
-        Self { messages, components, stop, intake, uploads, words: Mutex::default() }
+        Self { messages, components, gate, stop, intake, uploads, words: Mutex::default() }
     }
 
     /// Asks the driver, and waits for its answer.
@@ -150,14 +157,17 @@ impl Service {
         if let Some(reply) = known.ok_or(Refused::ShuttingDown)? {
             return Ok(reply);
         }
+        self.gate.check_head(head)?;
         let numbers = (0u32..).zip(&head.components);
         let missing: Vec<u32> =
             numbers.filter(|(_, (hash, _))| !self.components.has(hash)).map(|(number, _)| number).collect();
         let wants = Down::Submit(SubmitReply::Wants { components: missing.clone() });
         sender.send(&wants).await.map_err(|error| malformed(&error.to_string()))?;
-        for number in missing {
-            let Some((hash, bytes)) = head.components.get(number as usize) else { continue };
-            self.receive_component(*hash, *bytes, receiver).await?;
+        for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
+            if missing.contains(&number) {
+                self.receive_component(*hash, *bytes, receiver).await?;
+            }
+            self.gate.check_component(*hash, &self.components).await?;
         }
         let _memory = self.intake.memory(head.plan_bytes).await?;
         let mut encoded = Vec::new();
@@ -172,6 +182,7 @@ impl Service {
             move || submission::decode(&head, &encoded)
         });
         let plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
+        let plan = self.gate.admit(plan).await?;
         let head = head.clone();
         let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
         submitted.ok_or(Refused::ShuttingDown)
