@@ -339,3 +339,71 @@ fn a_coordinator_looks_again_under_a_new_policy() {
         sign it with `mr-engine sign`";
     guarded.refuses("words.wasm", "", 5, sentence);
 }
+
+#[test]
+fn a_coordinator_opens_the_folders_of_its_policy_only() {
+    let mut guarded = Guarded::new("");
+    let (desk, outputs) = (guarded.desk.path(""), guarded.cluster.path("outputs"));
+    let desk = desk.canonicalize().unwrap().join("open");
+    let policy = |inputs: &Path, outputs: &Path| {
+        format!("data = {{ inputs = [{inputs:?}], outputs = [{outputs:?}] }}\n")
+    };
+    fs::write(guarded.cluster.path("policy.toml"), policy(&desk, &outputs)).unwrap();
+    guarded.cluster.restart_coordinator();
+    guarded.cluster.wait_until_live(1);
+    let closed =
+        format!("the input in is not open to jobs, and the policy policy.toml opens {} only", desk.display());
+    let path = guarded.desk.path("in").display().to_string();
+    let ended = guarded.submit("words.wasm", "refused", "");
+    assert_eq!(
+        (ended.code(), ended.stderr.replace(&path, "in")),
+        (Some(2), format!("mr-engine: {closed}\n"))
+    );
+    // Nobody gets out of an open folder by a link.
+    fs::create_dir(&desk).unwrap();
+    std::os::unix::fs::symlink(guarded.desk.path("in"), desk.join("link")).unwrap();
+    let submit = |input: &Path, output: &Path| {
+        let mut submit = guarded.cluster.command(&["submit", "--quiet", "--job-id", "linked"]);
+        submit.arg(guarded.desk.path("words.wasm")).arg("--input").arg(input).arg("--output").arg(output);
+        submit.env("MR_ENGINE_CACHE_DIR", shared_cache());
+        run(submit)
+    };
+    let ended = submit(&desk.join("link"), &outputs.join("linked"));
+    assert!(ended.stderr.contains(" leads to ") && ended.code() == Some(2), "{}", ended.stderr);
+    fs::copy(guarded.desk.path("in"), desk.join("in")).unwrap();
+    let elsewhere = guarded.desk.path("out");
+    let ended = submit(&desk.join("in"), &elsewhere);
+    assert!(ended.stderr.contains("the output ") && ended.code() == Some(2), "{}", ended.stderr);
+    assert!(!elsewhere.exists());
+    assert_eq!(submit(&desk.join("in"), &outputs.join("linked")).code(), Some(0));
+}
+
+#[test]
+fn a_worker_has_a_policy_of_its_own() {
+    let setup = Setup { workers: 0, lease: "30s", ..Setup::default() };
+    let mut guarded = Guarded { cluster: Cluster::start(setup), desk: Desk::new() };
+    for (policy, sentence) in [
+        ("plugins.signed-by = []\n", "is not signed, and the policy"),
+        (
+            "permissions = { max-record = \"512K\" }\n",
+            "the job sets its limit of record size to 1M, and the policy",
+        ),
+        ("data.inputs = [\"/nowhere\"]\n", "is not open to jobs, and the policy"),
+        ("data.outputs = [\"/nowhere\"]\n", "is not open to jobs, and the policy"),
+    ] {
+        let file = guarded.cluster.path("worker.toml");
+        fs::write(&file, policy).unwrap();
+        let number = guarded.cluster.add_worker(&["--policy", file.to_str().unwrap()]);
+        guarded.cluster.wait_until_live(1);
+        let ended = guarded.submit("words.wasm", &format!("by-{number}"), "--max-attempts 2");
+        assert_eq!(ended.code(), Some(9), "{}", ended.stderr);
+        assert!(ended.stderr.contains("a worker refuses the job: "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+        guarded.cluster.workers[number].kill();
+    }
+    // A worker without one takes the same job.
+    guarded.cluster.add_worker(&[]);
+    guarded.cluster.wait_until_live(1);
+    let ended = guarded.submit("words.wasm", "taken", "");
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+}

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use crate::support::bomb;
 use crate::support::cluster::handed::Handed;
 use crate::support::cluster::{Cluster, Setup, Work, eventually, number};
+use crate::support::job::names;
 use crate::support::process::{command, plugin, run, shared_cache};
 
 /// A cluster of one worker with options of its own.
@@ -19,9 +20,9 @@ fn one(options: &[&str]) -> Cluster {
     cluster
 }
 
-/// Work that takes its time in map.
+/// Work that takes its time in each of its four map tasks.
 fn slow() -> Work {
-    Work::toil(3_000, 0).shaped("--split-size 200K --reducers 1").with("--no-speculation")
+    Work::toil(700, 0).shaped("--split-size 100K --reducers 1").with("--no-speculation")
 }
 
 /// The processes that a worker has started.
@@ -40,49 +41,75 @@ fn status(pid: Pid) -> String {
     fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default()
 }
 
-/// The process of an attempt that runs: its walls are up.
+/// The process of an attempt, which is not the first one: before that, a component was tried out in a
+/// process that looks the same.
 #[track_caller]
-fn at_work(cluster: &Cluster) -> Pid {
+fn at_work(cluster: &Cluster, job: &Handed) -> Pid {
+    job.maps(1);
     let worker = cluster.workers[0].pid();
     eventually("a process that runs an attempt", || {
         executors(worker).into_iter().find(|pid| status(*pid).contains("Seccomp:\t2"))
     })
 }
 
+/// What is seen of a process.
+#[derive(Debug)]
+struct Seen {
+    status: String,
+    session: Pid,
+    limits: String,
+    /// What only those see who may look at any process.
+    private: Option<(Vec<u8>, Vec<PathBuf>)>,
+}
+
+/// Looks at a process; none if it has ended.
+fn look(pid: Pid) -> Option<Seen> {
+    let text = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).ok();
+    let session = rustix::process::getsid(Some(pid)).ok()?;
+    let limits = text("limits")?;
+    let private = text("environ").map(|environment| (environment.into_bytes(), descriptors(pid)));
+    Some(Seen { status: text("status")?, session, limits, private })
+}
+
 #[test]
 fn a_process_that_runs_a_plugin_has_next_to_nothing() {
     let mut cluster = one(&[]);
     let job = cluster.submit(&slow(), "job");
-    let (worker, pid) = (cluster.workers[0].pid(), at_work(&cluster));
-    let told = status(pid);
+    let worker = cluster.workers[0].pid();
+    let (pid, seen) = eventually("a process that runs an attempt", || {
+        let pid = at_work(&cluster, &job);
+        let seen = look(pid)?;
+        // Its code is there when it has begun in earnest.
+        let kinds = seen.private.as_ref().map(|(_, files)| kinds(files, &cluster));
+        kinds.is_none_or(|kinds| kinds.contains(&"code".to_owned())).then_some((pid, seen))
+    });
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapInh:\t0000000000000000"] {
-        assert!(told.contains(line), "{line:?} is not in {told}");
+        assert!(seen.status.contains(line), "{line:?} is not in {seen:?}");
     }
-    let of = |pid: Pid, name: &str| fs::read(format!("/proc/{pid}/{name}"));
-    let session = |pid: Pid| rustix::process::getsid(Some(pid)).unwrap();
-    assert_eq!(session(pid), pid);
-    assert_ne!(session(worker), pid);
-    let limits = String::from_utf8(of(pid, "limits").unwrap()).unwrap();
+    assert!(seen.session == pid && worker != pid, "{seen:?}");
     let limit = |name: &str| {
-        let line = limits.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{limits}"));
-        line[name.len()..].split_whitespace().next().unwrap().to_owned()
+        let line = seen.limits.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.split_whitespace().next()).unwrap_or_else(|| panic!("{seen:?}"))
     };
     assert_eq!(limit("Max core file size"), "0");
     let data: u64 = limit("Max data size").parse().unwrap();
     assert!((64 << 20..1 << 30).contains(&data), "{data} bytes");
-    // Only who may look at any process can see the rest.
-    if let Ok(environment) = of(pid, "environ") {
+    if let Some((environment, files)) = &seen.private {
         assert_eq!(environment, b"");
-        let kinds = eventually("the process to read its input", || {
-            let mut kinds: Vec<String> = descriptors(pid).iter().map(|path| kind(path, &cluster)).collect();
-            kinds.sort_unstable();
-            kinds.dedup();
-            kinds.contains(&"input".to_owned()).then_some(kinds)
-        });
-        assert_eq!(kinds, ["code", "input", "null", "pipe", "socket"]);
+        let mut kinds = kinds(files, &cluster);
+        kinds.retain(|kind| kind != "input");
+        assert_eq!(kinds, ["code", "null", "pipe", "socket"]);
     }
     job.done();
     cluster.assert_idle(&["job"]);
+}
+
+/// What the descriptors of a process are for.
+fn kinds(files: &[PathBuf], cluster: &Cluster) -> Vec<String> {
+    let mut kinds: Vec<String> = files.iter().map(|path| kind(path, cluster)).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 /// Where the descriptors of a process lead.
@@ -116,11 +143,13 @@ fn what_a_process_that_runs_a_plugin_tries_is_refused() {
     fs::create_dir_all(&own).unwrap();
     let mut probe = command(&cluster.path(""));
     probe.args(["executor", "--probe"]).arg("--read").arg(&input).arg("--write").arg(&own);
+    let keys = names(&cluster.path("ids")).into_iter().filter(|name| name.ends_with(".key"));
+    let keys: Vec<PathBuf> = keys.map(|name| cluster.path("ids").join(name)).collect();
+    assert!(keys.len() > 2, "{keys:?}");
     let forbidden = [
         PathBuf::from("/etc/passwd"),
         PathBuf::from("/dev/null"),
         PathBuf::from("/proc/self/environ"),
-        cluster.path("ids/worker-1.key"),
         cluster.path("ids"),
         cluster.path("in"),
         cluster.path("outputs"),
@@ -128,6 +157,7 @@ fn what_a_process_that_runs_a_plugin_tries_is_refused() {
         other.parent().unwrap().to_owned(),
         own.parent().unwrap().to_owned(),
     ];
+    let forbidden = [keys, forbidden.to_vec()].concat();
     for path in &forbidden {
         probe.arg("--forbidden").arg(path);
     }
@@ -161,7 +191,16 @@ fn what_a_process_that_runs_a_plugin_tries_is_refused() {
 fn a_process_that_is_killed_costs_one_attempt() {
     let mut cluster = one(&[]);
     let job = cluster.submit(&slow(), "job");
-    kill_process(at_work(&cluster), Signal::KILL).unwrap();
+    let mut kills = 0;
+    eventually("a failed attempt", || {
+        let view = job.view()?;
+        // One that had just done its work cost nothing: then it is the next one's turn.
+        if number(&view, "attempts_failed") == 0 && kills < number(&view, "map_tasks") {
+            kills += 1;
+            let _ = kill_process(at_work(&cluster, &job), Signal::KILL);
+        }
+        (number(&view, "attempts_failed") > 0).then_some(())
+    });
     let view = job.done();
     assert_eq!(number(&view, "attempts_failed"), 1, "{view}");
     let logs = cluster.run(&["job", "logs", "job"]);
@@ -175,9 +214,12 @@ fn a_process_that_is_killed_costs_one_attempt() {
 fn processes_end_with_their_worker() {
     let mut cluster = one(&[]);
     let job = cluster.submit(&slow(), "job");
-    at_work(&cluster);
-    let started = executors(cluster.workers[0].pid());
-    assert!(started.len() >= 2, "one at work, and one that waits: {started:?}");
+    at_work(&cluster, &job);
+    let worker = cluster.workers[0].pid();
+    let started = eventually("a process at work, and one that waits", || {
+        let started = executors(worker);
+        (started.len() >= 2).then_some(started)
+    });
     cluster.workers[0].kill();
     eventually("the end of all processes", || {
         started.iter().all(|pid| test_kill_process(*pid).is_err()).then_some(())
@@ -236,15 +278,14 @@ fn a_worker_outlives_what_costs_too_much_to_compile() {
     let mut cluster =
         one(&["--compile-time", "1s", "--compile-memory", "1G", "--cache-dir", cache.to_str().unwrap()]);
     let work = Work::small_count();
-    let mut submit = cluster.command(&["submit", "--json", "--job-id", "bomb", "--output"]);
-    submit.arg(cluster.output("bomb")).arg(&path).arg("--input").arg(work.input());
+    let mut submit = cluster.command(&["submit", "--json", "--job-id", "bomb"]);
+    submit.arg("--output").arg(cluster.output("bomb")).arg(&path).arg("--input").arg(work.input());
     submit.arg("--cache-dir").arg(shared_cache());
     let ended = run(submit);
     assert_eq!(ended.code(), Some(7), "{}", ended.stderr);
     let sentence = "the mapper went over its limit of processor time to compile: more than 1 s, and 1 s are \
                     allowed (raise it with worker --compile-time)";
     assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
-    let handed: Handed = cluster.submit(&work, "count");
-    handed.done();
+    cluster.check(&work, "count");
     cluster.assert_idle(&["count"]);
 }

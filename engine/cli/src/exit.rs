@@ -200,6 +200,7 @@ fn failure_code(failure: &Failure) -> Code {
         Failure::InputLost { .. } | Failure::InputChanged { .. } | Failure::InputRecord { .. } => Code::Input,
         Failure::Disk { full: true, .. } => Code::Disk,
         Failure::Disk { full: false, .. } => Code::Output,
+        Failure::Refused { .. } => Code::Cluster,
         Failure::Cancelled => Code::Interrupted,
         Failure::Fetch { .. } | Failure::Corrupt { .. } | Failure::Internal { .. } => Code::Fault,
     }

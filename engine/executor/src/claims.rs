@@ -53,8 +53,23 @@ pub(crate) fn check(
     Ok(Done { made, report: facts.report(), facts })
 }
 
+/// Largest failure that is passed on, in bytes as sent: log and stack of a plugin as long as they may be.
+/// It travels on with more log lines, in a message of twice that size.
+const FAILURE_BYTES_MAX: usize = 600 << 10;
+
 /// The failure that a child tells, as far as an attempt can fail so; harmless for whoever reads it.
-pub(crate) fn failure(failure: Failure, work: &AttemptWork) -> Failure {
+pub(crate) fn failure(told: Failure, work: &AttemptWork) -> Failure {
+    let believed = believed(told, work);
+    match postcard::to_stdvec(&believed) {
+        Ok(bytes) if bytes.len() <= FAILURE_BYTES_MAX => believed,
+        _ => Failure::internal(format!(
+            "the executor of {} told a failure of more than {FAILURE_BYTES_MAX} bytes",
+            work.attempt
+        )),
+    }
+}
+
+fn believed(failure: Failure, work: &AttemptWork) -> Failure {
     let text = |text: String| clean(&text, TEXT_BYTES_MAX);
     match failure {
         Failure::Plugin { fault, role, message, place, words } => {
@@ -85,22 +100,26 @@ pub(crate) fn failure(failure: Failure, work: &AttemptWork) -> Failure {
         }
         Failure::Disk { path, reason, full } => Failure::Disk { path, reason: text(reason), full },
         Failure::Internal { message } => Failure::Internal { message: text(message) },
-        other @ (Failure::Fetch { .. } | Failure::Cancelled) => Failure::internal(format!(
-            "the executor of {} told a failure that it cannot have: {}",
-            work.attempt,
-            text(other.to_string())
-        )),
+        other @ (Failure::Fetch { .. } | Failure::Refused { .. } | Failure::Cancelled) => {
+            Failure::internal(format!(
+                "the executor of {} told a failure that it cannot have: {}",
+                work.attempt,
+                text(other.to_string())
+            ))
+        }
     }
 }
 
 fn harmless(words: LastWords) -> LastWords {
-    let lines = |lines: Vec<String>| {
-        let last = lines.len().saturating_sub(mr_model::limit::LOG_LINES_MAX);
-        lines.into_iter().skip(last).map(|line| clean(&line, TEXT_BYTES_MAX)).collect()
+    let most = mr_model::limit::LOG_LINES_MAX;
+    let lines = |lines: Vec<String>, skipped: usize| {
+        lines.into_iter().skip(skipped).take(most).map(|line| clean(&line, TEXT_BYTES_MAX)).collect()
     };
     let LastWords { log, stack, record } = words;
     let record = record.map(|record| clean(&record, TEXT_BYTES_MAX));
-    LastWords { log: lines(log), stack: lines(stack), record }
+    // The last lines, and the innermost functions.
+    let early = log.len().saturating_sub(most);
+    LastWords { log: lines(log, early), stack: lines(stack, 0), record }
 }
 
 fn makes_runs(work: &AttemptWork) -> bool {

@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mr_model::limit::CODE_BYTES_MAX;
+pub use mr_model::limit::{COMPILE_MEMORY_BYTES_DEFAULT, COMPILE_TIME_DEFAULT};
 use mr_sandbox::{CompileApart, CompileError, PluginFacts};
 use rustix::process::Signal;
 
@@ -16,20 +18,12 @@ use crate::hear::Heard;
 use crate::message::{Bounds, Order, Word, Work};
 use crate::process::{Ended, Program, clean};
 
-/// Memory that compiling a component may take, in bytes, unless somebody says otherwise: several times what
-/// the largest language runtimes take.
-pub const COMPILE_MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
-/// Processor time that compiling a component may take, all threads together, unless somebody says otherwise:
-/// several times what the largest language runtimes take.
-pub const COMPILE_TIME_DEFAULT: Duration = Duration::from_secs(120);
 /// Components that are compiled at once at most: each of them uses all cores.
 const COMPILES_MAX: usize = 2;
 /// What compiling may take longer than its processor time, on a machine that does other things as well;
 /// and what it may take in any case, to start and to answer.
 const WALL_FACTOR: u32 = 8;
 const WALL_GRACE: Duration = Duration::from_secs(30);
-/// Largest code of a component, in bytes: what the cache takes.
-const CODE_BYTES_MAX: u64 = 1 << 30;
 /// Memory for trying a component out beside its code, in bytes: its own may have a GiB.
 const TRIAL_BYTES_MAX: u64 = 1280 << 20;
 /// Processor time for trying a component out, in seconds: the sandbox gives it ten.

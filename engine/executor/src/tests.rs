@@ -32,6 +32,13 @@ fn say(word: &Word) -> String {
     format!("printf '{octal}' >&0\n")
 }
 
+/// A file with a word that is too long for a command.
+fn filed(word: &Word) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), encode(word, WORD_BYTES_MAX).unwrap()).unwrap();
+    file
+}
+
 /// What a child does until it has its order, and has entered these walls: the order is longer than five
 /// bytes, and there as a whole when its beginning is. `first` is done in between.
 fn enter(first: &str, walls: Walls) -> String {
@@ -147,6 +154,9 @@ fn a_child_that_lies_is_not_believed() {
     let said = runs(&say(&Word::Failed(Box::new(fetch))));
     assert!(said.contains("told a failure that it cannot have") && !said.contains('\x1b'), "{said}");
     assert!(runs(&say(&Word::Failed(Box::new(Failure::Cancelled)))).contains("cannot have"));
+    let path = "x".repeat(700 << 10).into();
+    let long = filed(&Word::Failed(Box::new(Failure::InputLost { path, reason: String::new() })));
+    assert!(runs(&format!("cat {} >&0", long.path().display())).contains("told a failure of more than"));
 }
 
 #[test]

@@ -169,6 +169,11 @@ pub enum Failure {
         /// The storage is full: another machine may do better.
         full: bool,
     },
+    /// The policy of the worker does not allow the job; another worker's may.
+    Refused {
+        /// What is not allowed, as a sentence.
+        sentence: String,
+    },
     /// The job or the attempt was cancelled.
     Cancelled,
     /// A fault of the engine.
@@ -196,6 +201,7 @@ impl Failure {
             Failure::Plugin { fault: PluginFault::Transient, .. }
             | Failure::InputLost { .. }
             | Failure::Disk { .. }
+            | Failure::Refused { .. }
             | Failure::Internal { .. } => Retry::Elsewhere,
             Failure::Fetch { map_task, .. } | Failure::Corrupt { map_task: Some(map_task), .. } => {
                 Retry::AfterMap(*map_task)
@@ -307,6 +313,7 @@ impl fmt::Display for Failure {
             Failure::Disk { path, reason, full: false } => {
                 write!(f, "{} cannot be used: {reason}", path.display())
             }
+            Failure::Refused { sentence } => write!(f, "a worker refuses the job: {sentence}"),
             Failure::Cancelled => f.write_str("cancelled"),
             Failure::Internal { message } => write!(f, "internal fault: {message}"),
         }
@@ -357,6 +364,7 @@ mod tests {
             Failure::Fetch { map_task, reason: reason.clone() },
             Failure::Corrupt { path: path.clone(), reason: reason.clone(), map_task: Some(map_task) },
             Failure::Disk { path, reason, full: true },
+            Failure::Refused { sentence: message.clone() },
             Failure::Cancelled,
             Failure::Internal { message },
         ]

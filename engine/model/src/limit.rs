@@ -4,9 +4,11 @@
 
 pub mod table;
 
+use std::fmt;
 use std::time::Duration;
 
-pub use table::{Limit, Unit};
+use crate::failure::{Failure, LastWords};
+use crate::id::Role;
 
 /// KiB, in bytes.
 pub const KIB: u64 = 1 << 10;
@@ -70,6 +72,14 @@ pub const HANDLES_MAX: usize = 1024;
 pub const RANDOM_BYTES_MAX: u64 = MIB;
 /// Largest component, in bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 256 * MIB;
+/// Memory that compiling a component may take, in bytes, unless somebody says otherwise: several times what
+/// the largest language runtimes take.
+pub const COMPILE_MEMORY_BYTES_DEFAULT: u64 = 2 << 30;
+/// Processor time that compiling a component may take, all threads together, unless somebody says otherwise:
+/// several times what the largest language runtimes take.
+pub const COMPILE_TIME_DEFAULT: Duration = Duration::from_secs(120);
+/// Largest code of a component, in bytes: what the cache takes.
+pub const CODE_BYTES_MAX: u64 = 1 << 30;
 /// Longest time that a plugin may take to start and to describe itself: it has nothing to compute, and
 /// even an interpreter on a busy machine is done in a second.
 pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -127,3 +137,102 @@ pub const PARAMS_MAX: usize = 256;
 pub const PARAM_BYTES_MAX: usize = 64 * 1024;
 /// Most attributes that a plugin may describe itself with.
 pub const ATTRIBUTES_MAX: usize = 512;
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes, told exactly.
+    Bytes,
+    /// Bytes of memory, told in the unit that keeps the number short.
+    Memory,
+    /// Milliseconds.
+    Millis,
+    /// A number of things.
+    Count,
+}
+
+/// A limit, as people are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited, as failures say it after "its limit of".
+    pub name: &'static str,
+    /// What its numbers count.
+    pub unit: Unit,
+    /// What holds where nobody asks for anything else; none where nothing is limited then.
+    pub default: Option<u64>,
+    /// The most that can be asked for; none where anything can. Equal to the default where it is fixed.
+    pub max: Option<u64>,
+    /// The option that sets it for a job; empty where it is fixed.
+    pub option: &'static str,
+    /// The name under which an operator's policy caps it; empty where it is fixed, or where the option is
+    /// that of a machine and not of a job.
+    pub policy: &'static str,
+    /// Why it is there.
+    pub reason: &'static str,
+}
+
+impl Limit {
+    /// A value of this limit, with its unit.
+    pub fn show(&self, value: u64) -> String {
+        match self.unit {
+            Unit::Bytes => format!("{value} bytes"),
+            Unit::Memory if value >= MIB => format!("{} MiB", value.div_ceil(MIB)),
+            Unit::Memory if value >= KIB => format!("{} KiB", value.div_ceil(KIB)),
+            Unit::Memory => format!("{value} bytes"),
+            Unit::Millis => format!("{:.1?}", Duration::from_millis(value)),
+            Unit::Count => value.to_string(),
+        }
+    }
+
+    /// The failure of a `role` that came to `value` where `cap` is allowed, both in the limit's unit.
+    pub fn passed(&self, role: Role, value: u64, cap: u64) -> Failure {
+        self.passed_by(role, self.show(value), cap)
+    }
+
+    /// The failure of a `role` that went over `cap`, with words for what it came to.
+    pub fn passed_by(&self, role: Role, value: impl Into<String>, cap: u64) -> Failure {
+        Failure::Limit {
+            role,
+            limit: self.name.to_owned(),
+            value: value.into(),
+            cap: self.show(cap),
+            option: self.option.to_owned(),
+            place: None,
+            words: LastWords::default(),
+        }
+    }
+
+    /// Whether a job may ask for `value`.
+    pub fn allows(&self, value: u64) -> bool {
+        self.max.is_none_or(|max| value <= max)
+    }
+
+    /// Whether no job can change it.
+    pub fn is_fixed(&self) -> bool {
+        self.option.is_empty()
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table::{GUEST_MEMORY, IDLE_TIME, INSTANCES, RECORD_BYTES};
+    use super::*;
+
+    #[test]
+    fn values_carry_their_unit() {
+        assert_eq!(RECORD_BYTES.show(MIB), "1048576 bytes");
+        assert_eq!([GUEST_MEMORY.show(MIB + 1), GUEST_MEMORY.show(2 * KIB)], ["2 MiB", "2 KiB"]);
+        assert_eq!([IDLE_TIME.show(50), IDLE_TIME.show(600_000)], ["50.0ms", "600.0s"]);
+        let failure = INSTANCES.passed(Role::Mapper, 1001, 1000);
+        assert_eq!(
+            failure.to_string(),
+            "the mapper went over its limit of core instances: 1001, and 1000 are allowed"
+        );
+    }
+}

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 
 use crate::close::{Fault, code};
 use crate::decoder::{Decoder, KEPT_BYTES_MAX, LENGTH_BYTES};
@@ -158,12 +160,16 @@ pub(crate) struct Inbound {
     stream: RecvStream,
     /// What has arrived of the frame being read, so that a cancelled read loses nothing.
     frame: Decoder,
+    /// When the frame being read has to be complete.
+    deadline: Option<Instant>,
+    /// Room for the frame being read, where it is large.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Inbound {
     /// Wraps a stream that the peer opened.
     pub(crate) fn new(remote: Remote, stream: RecvStream) -> Self {
-        Self { remote, stream, frame: Decoder::default() }
+        Self { remote, stream, frame: Decoder::default(), deadline: None, room: None }
     }
 
     /// Reads the kind of a stream that the peer opened.
@@ -186,14 +192,34 @@ impl Inbound {
             if missing == 0 {
                 break;
             }
-            let read = self.stream.read_chunk(missing, true).await;
-            match read.map_err(|error| self.remote.read_error(error))? {
-                Some(chunk) => self.frame.take(&chunk.bytes),
+            if missing > KEPT_BYTES_MAX && self.room.is_none() {
+                self.room = self.remote.frame_room(missing).await;
+                self.deadline = None;
+            }
+            match self.next_chunk(missing).await? {
+                Some(chunk) => self.frame.take(&chunk),
                 None if self.frame.is_between() => return Ok(None),
                 None => return Err(self.remote.fault(Fault::Truncated)),
             }
         }
+        (self.deadline, self.room) = (None, None);
         self.frame.message().map(Some).map_err(|fault| self.remote.fault(fault))
+    }
+
+    /// The next bytes of the stream, at most `missing`. What begins a frame may take for ever to come,
+    /// what ends it may not.
+    async fn next_chunk(&mut self, missing: usize) -> Result<Option<Bytes>, ExchangeError> {
+        let read = self.stream.read_chunk(missing, true);
+        let read = if self.frame.is_between() {
+            read.await
+        } else {
+            let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.remote.limits().frame);
+            match timeout_at(deadline, read).await {
+                Ok(read) => read,
+                Err(_) => return Err(self.remote.fault(Fault::Slow)),
+            }
+        };
+        Ok(read.map_err(|error| self.remote.read_error(error))?.map(|chunk| chunk.bytes))
     }
 
     /// Reads a message that has to be there.

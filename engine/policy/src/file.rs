@@ -21,6 +21,11 @@
 //! signed-by = ["keys/alice.pem", "ed25519:2cdcdd7b4f86e7196e4719103eda83c7e7123643244de08073f71f04af30096c"]
 //! # BLAKE3 of plugins that are taken without a signature.
 //! allow = []
+//!
+//! [data]
+//! # Folders, from the root, that jobs may read from and write to; without these lines all that the nodes' user may.
+//! inputs = ["/srv/data"]
+//! outputs = ["/srv/results"]
 //! ```
 
 use std::fmt;
@@ -37,6 +42,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::caps::Caps;
+use crate::data::Places;
 use crate::key::PublicKey;
 use crate::policy::{Plugins, Trusted};
 
@@ -60,6 +66,7 @@ pub struct PolicyError {
 struct Tables {
     permissions: PermissionsTable,
     plugins: PluginsTable,
+    data: DataTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,12 +93,19 @@ struct PluginsTable {
     allow: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct DataTable {
+    inputs: Option<Spanned<Vec<Spanned<String>>>>,
+    outputs: Option<Spanned<Vec<Spanned<String>>>>,
+}
+
 /// Reads what a policy file says.
 ///
 /// # Errors
 /// A file that cannot be read, is too large, or says something else than a policy; keys that cannot be
 /// read.
-pub(crate) fn read(path: &Path) -> Result<(Caps, Plugins), PolicyError> {
+pub(crate) fn read(path: &Path) -> Result<(Caps, Plugins, Places), PolicyError> {
     let unusable = |reason: String| PolicyError { path: path.to_owned(), reason };
     let text = read_text(path).map_err(|error| unusable(error.to_string()))?;
     let text = text.ok_or_else(|| unusable(format!("it is larger than {}", size_text(FILE_BYTES_MAX))))?;
@@ -103,7 +117,8 @@ pub(crate) fn read(path: &Path) -> Result<(Caps, Plugins), PolicyError> {
     let at = |(start, reason): (usize, String)| unusable(format!("line {}: {reason}", line(start)));
     let folder = path.parent().unwrap_or(Path::new(""));
     let caps = caps(tables.permissions).map_err(at)?;
-    Ok((caps, plugins(tables.plugins, folder).map_err(at)?))
+    let places = places(tables.data).map_err(at)?;
+    Ok((caps, plugins(tables.plugins, folder).map_err(at)?, places))
 }
 
 /// Nothing where the file is too large.
@@ -156,6 +171,19 @@ fn plugins(table: PluginsTable, folder: &Path) -> Result<Plugins, Fault> {
         })
     });
     Ok(Plugins { bytes_max, signed_by: signed_by.transpose()?, allow: allow.transpose()? })
+}
+
+fn places(table: DataTable) -> Result<Places, Fault> {
+    let folders = |list: Option<Spanned<Vec<Spanned<String>>>>, name: &str| {
+        let list = list.map(|list| {
+            entries(list, name, |text| match Path::new(text) {
+                path if path.is_absolute() && !text.contains("..") => Ok(path.to_owned()),
+                _ => Err(format!("{name}: {text:?} is no path from the root, /...")),
+            })
+        });
+        list.transpose()
+    };
+    Ok(Places { inputs: folders(table.inputs, "inputs")?, outputs: folders(table.outputs, "outputs")? })
 }
 
 /// Every entry of a list. An empty one is a policy, too: it takes nothing.

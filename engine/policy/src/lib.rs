@@ -7,10 +7,11 @@
 //! bytes. Must not know of clusters, plans or options beyond their names.
 //!
 //! In reading order: [`key`], [`section`](mod@section) and [`signature`] (a component's signatures),
-//! [`caps`] and [`file`](mod@file) (what a policy says), [`policy`] (its verdicts), [`refusal`] (what is
+//! [`caps`], `data` and [`file`](mod@file) (what a policy says), [`policy`] (its verdicts), [`refusal`] (what is
 //! said of them).
 
 pub mod caps;
+mod data;
 pub mod file;
 pub mod key;
 pub mod policy;
@@ -22,5 +23,5 @@ pub use caps::Caps;
 pub use file::PolicyError;
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use policy::{Approval, Policy};
-pub use refusal::{ComponentRefusal, PermissionRefusal};
+pub use refusal::{ComponentRefusal, PathRefusal, PermissionRefusal};
 pub use signature::{SignatureError, Signed, sign};

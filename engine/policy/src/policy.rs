@@ -7,9 +7,10 @@ use mr_model::Permissions;
 use mr_model::quantity::size_text;
 
 use crate::caps::Caps;
+use crate::data::{self, Places};
 use crate::file::{self, PolicyError};
 use crate::key::PublicKey;
-use crate::refusal::{ComponentRefusal, PermissionRefusal};
+use crate::refusal::{ComponentRefusal, PathRefusal, PermissionRefusal};
 use crate::signature::Signed;
 
 /// What an operator allows.
@@ -18,6 +19,7 @@ pub struct Policy {
     name: String,
     caps: Caps,
     plugins: Plugins,
+    places: Places,
 }
 
 /// Whose plugins are taken.
@@ -65,8 +67,8 @@ impl Policy {
     /// # Errors
     /// What is wrong with the file or a key, with the line.
     pub fn read(path: &Path) -> Result<Self, PolicyError> {
-        let (caps, plugins) = file::read(path)?;
-        Ok(Self { name: path.display().to_string(), caps, plugins })
+        let (caps, plugins, places) = file::read(path)?;
+        Ok(Self { name: path.display().to_string(), caps, plugins, places })
     }
 
     /// Where it was read from, for people.
@@ -126,6 +128,22 @@ impl Policy {
             }
             (None, None) => Ok(Approval::Anybody),
         }
+    }
+
+    /// Whether jobs may read this file.
+    ///
+    /// # Errors
+    /// It lies elsewhere than the policy opens, or leads elsewhere.
+    pub fn check_input(&self, path: &Path) -> Result<(), PathRefusal> {
+        data::check(self.places.inputs.as_deref(), path, "input", &self.name)
+    }
+
+    /// Whether jobs may write here.
+    ///
+    /// # Errors
+    /// It lies elsewhere than the policy opens, or leads elsewhere.
+    pub fn check_output(&self, path: &Path) -> Result<(), PathRefusal> {
+        data::check(self.places.outputs.as_deref(), path, "output", &self.name)
     }
 
     /// What it asks of plugins, for people.

@@ -2,6 +2,7 @@
 //! allowed, the policy, and what to do.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mr_model::quantity::{size_text, time_text};
@@ -139,6 +140,44 @@ pub enum ComponentRefusal {
         policy: String,
     },
 }
+
+/// A path that a policy does not open to jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathRefusal {
+    /// What it is to the job: `input` or `output`.
+    pub what: &'static str,
+    /// The path.
+    pub path: PathBuf,
+    /// Where it leads to, if that is the reason.
+    pub leads_to: Option<PathBuf>,
+    /// What is open.
+    pub folders: Vec<PathBuf>,
+    /// The policy.
+    pub policy: String,
+}
+
+impl fmt::Display for PathRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} {} ", self.what, self.path.display())?;
+        match &self.leads_to {
+            Some(target) => write!(f, "leads to {}", target.display())?,
+            None => write!(f, "is not open to jobs")?,
+        }
+        write!(f, ", and the policy {} opens ", self.policy)?;
+        match self.folders.as_slice() {
+            [] => f.write_str("nothing"),
+            [folder] => write!(f, "{} only", folder.display()),
+            [first, rest @ ..] if rest.len() < KEYS_SHOWN_MAX => {
+                write!(f, "{}", first.display())?;
+                rest.iter().try_for_each(|folder| write!(f, ", {}", folder.display()))?;
+                f.write_str(" only")
+            }
+            folders => write!(f, "{} folders only", folders.len()),
+        }
+    }
+}
+
+impl std::error::Error for PathRefusal {}
 
 fn one_of(names: &[String]) -> String {
     match names {

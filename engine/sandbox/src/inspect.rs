@@ -22,7 +22,7 @@ use crate::load::LoadError;
 use crate::log::{Log, clean};
 use crate::plugin::{Facts, RoleFunctions};
 use crate::state::{IdleLimit, Purpose, State};
-use crate::wasi::{WasiOptions, polling};
+use crate::wasi::WasiOptions;
 
 /// Interface by which a plugin describes itself.
 pub(crate) const DESCRIPTION: &str = "plugin";
@@ -115,7 +115,6 @@ impl<'a> Trial<'a> {
         let idle = IdleLimit { limit: &table::DESCRIBE_TIME, allowed: DESCRIBE_TIME_MAX };
         let (limits, wasi) = (Limits::at_start(), WasiOptions::default());
         let mut store = core.store(State::new(Purpose::Describe, limits, log, wasi, idle, cancel));
-        let _polling = polling();
         match pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { path, component: pre.component(), store, instance, _live: live }),
             Err(error) => Err(match Cause::of(error, store.data()) {
@@ -180,7 +179,6 @@ impl<'a> Trial<'a> {
         let (_, describe) = self.typed::<(), (InfoIn,)>(DESCRIPTION, "describe")?;
         self.store.data_mut().begin(0, false);
         let refused = |reason: String| LoadError::Describe { path: self.path.to_owned(), reason };
-        let _polling = polling();
         let (info,) = match describe.call(&mut self.store, ()) {
             Ok(info) => info,
             Err(error) => match Cause::of(error, self.store.data()) {

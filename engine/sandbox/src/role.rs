@@ -16,7 +16,7 @@ use crate::log::{Log, LogGate};
 use crate::plugin::Plugin;
 use crate::state::{IdleLimit, MoreValues, Purpose, Sink, State};
 use crate::ticker::Live;
-use crate::wasi::{WasiOptions, polling};
+use crate::wasi::WasiOptions;
 
 /// What an instance is told and bounded by.
 #[derive(Clone)]
@@ -89,7 +89,6 @@ impl RoleInstance {
         let core = &plugin.facts.core;
         let live = core.ticker.live();
         let mut store = core.store(state(role, &options, sink, more));
-        let _polling = polling();
         let found = plugin.facts.pre.instantiate(&mut store).map(|instance| {
             let mut func = |index| instance.get_func(&mut store, index);
             (func(functions.open), func(functions.work), functions.close.map(func))
@@ -153,7 +152,6 @@ impl RoleInstance {
         // SAFETY: every function was looked up by its place and checked against these very types
         // when the plugin was loaded; only lifetimes differ, which the check does not see.
         let func = unsafe { TypedFunc::<P, (Result<T, ErrorIn>,)>::new_unchecked(func) };
-        let _polling = polling();
         match func.call(&mut self.store, params) {
             Ok((Ok(answer),)) => {
                 self.poisoned = false;

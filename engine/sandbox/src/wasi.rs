@@ -4,16 +4,21 @@
 //! were asked, so that a task that runs again does the same, and a guest that sleeps waits for
 //! nothing.
 
+mod ready;
+mod sockets;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use mr_model::limit::{HANDLES_MAX, RANDOM_BYTES_MAX, table};
-use tokio::runtime::{Builder, EnterGuard, Runtime};
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdout};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, tcp_create_socket};
+use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
+use wasmtime_wasi::p2::bindings::sync::sockets::udp_create_socket;
 use wasmtime_wasi::p2::{DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult, subscribe};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
@@ -30,16 +35,6 @@ const CLOCK_STEP_NANOS: u64 = 1_000;
 /// Bytes that a standard stream takes at once, as WASI streams commonly do.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
-
-/// Where waiting guests are polled: no threads, no descriptors, no timers, for all that a guest can wait for
-/// is ready at once. Without it wasmtime-wasi starts a runtime of its own as soon as a guest prints or
-/// sleeps, with threads and descriptors that a process with few rights cannot have.
-static POLLING: LazyLock<Option<Runtime>> = LazyLock::new(|| Builder::new_current_thread().build().ok());
-
-/// Has guests that this thread calls polled in [`POLLING`], until the answer is dropped.
-pub(crate) fn polling() -> Option<EnterGuard<'static>> {
-    POLLING.as_ref().map(Runtime::enter)
-}
 
 /// What an instance sees of time and chance.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,7 +78,8 @@ impl Wasi {
 /// Defines WASI 0.2 for every plugin.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // What would tell one machine or one run from another is replaced, and output kept.
+    // What would tell one machine or one run from another is replaced, output kept, and what would start
+    // an async runtime or make a socket left out.
     linker.allow_shadowing(true);
     wall_clock::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     monotonic_clock::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
@@ -92,6 +88,11 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     insecure_seed::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     stdout::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     stderr::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    poll::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    streams::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    tcp_create_socket::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    udp_create_socket::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    ip_name_lookup::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -268,7 +268,7 @@ impl RunCursor {
         let end = self.segment.offset + self.segment.length;
         if self.next >= end {
             let counted = (self.records_read, self.bytes_read);
-            if self.next > end || counted != (self.segment.records, self.segment.bytes) {
+            if counted != (self.segment.records, self.segment.bytes) {
                 return Err(self.corrupt("it has not as many records as its index says"));
             }
             self.exhausted = true;
@@ -279,8 +279,9 @@ impl RunCursor {
             return Ok(false);
         }
         let head_at = self.start + (self.next - self.segment.offset);
+        let head = self.read_head(head_at, end - self.next)?;
+        // A place that could be read is far below the greatest number.
         let payload_at = head_at + BLOCK_HEAD_BYTES as u64;
-        let head = self.read_head(head_at)?;
         let is_raw = head.stored_bytes == head.raw_bytes;
         let payload = if is_raw { &mut self.block } else { &mut self.stored };
         payload.resize(head.stored_bytes as usize, 0);
@@ -303,13 +304,15 @@ impl RunCursor {
         Ok(true)
     }
 
-    fn read_head(&self, head_at: u64) -> Result<BlockHead, Failure> {
+    /// Reads the head of a block, which with the block has at most `bytes_max` bytes.
+    fn read_head(&self, head_at: u64, bytes_max: u64) -> Result<BlockHead, Failure> {
         let mut head = [0u8; BLOCK_HEAD_BYTES];
         let read = self.file.read_exact_at(&mut head, head_at);
         read.map_err(|error| self.corrupt(error.to_string()))?;
         let head = BlockHead::decode(&head);
         let fits = u64::from(head.raw_bytes.max(head.stored_bytes)) <= BLOCK_BYTES_MAX
             && head.cursor_bytes() <= self.segment.cursor_bytes
+            && BLOCK_HEAD_BYTES as u64 + u64::from(head.stored_bytes) <= bytes_max
             && head.partition == self.segment.partition
             && head.records > 0;
         if fits { Ok(head) } else { Err(self.corrupt(format!("the block at byte {} is damaged", self.next))) }

@@ -141,4 +141,18 @@ mod tests {
             io::ErrorKind::AlreadyExists
         );
     }
+
+    #[test]
+    fn what_attempts_left_goes_whatever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("part-r-00000"), "kept").unwrap();
+        fs::write(dir.path().join("_attempt-r-00001-0"), "lost").unwrap();
+        let folder = dir.path().join("_attempt-r-00002-0.folder");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("_attempt-r-00002-0"), "lost").unwrap();
+        remove_attempts(dir.path()).unwrap();
+        let left: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["part-r-00000"]);
+    }
 }

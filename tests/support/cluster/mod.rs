@@ -176,7 +176,10 @@ impl Cluster {
     pub fn worker_command(&self, number: usize, options: &[&str]) -> Command {
         let name = &self.workers[number].name;
         let mut command = self.node_command("worker");
-        command.args(["--name", name]).args(options).arg("--cache-dir").arg(shared_cache());
+        command.args(["--name", name]).args(options);
+        if !options.contains(&"--cache-dir") {
+            command.arg("--cache-dir").arg(shared_cache());
+        }
         for (option, value) in [
             ("--coordinator", self.address.as_str()),
             ("--data-dir", name),

@@ -107,11 +107,20 @@ impl Node {
 
     /// Peak of resident memory, in KiB.
     pub fn memory_kib_peak(&self) -> u64 {
-        let child = self.child.as_ref().expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the system tells it");
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        status(self.id(), "VmHWM:")
     }
+
+    /// Number of the process, which must run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+}
+
+/// A number that the system tells of a process.
+pub fn status(id: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the system tells it");
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// What a process holds, with all the processes that it has started.

@@ -277,6 +277,10 @@ pub struct WorkerRunArgs {
     pub isolation: IsolationArg,
     #[command(flatten)]
     pub compile: CompileArgs,
+    /// Refuse jobs and plugins that this policy file does not allow, whatever the coordinator accepted; it
+    /// is read once, at the start
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }

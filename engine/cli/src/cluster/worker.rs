@@ -1,10 +1,12 @@
 //! `mr-engine worker`: runs a worker until a signal or a drain ends it.
 
 use std::net::ToSocketAddrs;
+use std::sync::Arc;
 
 use anyhow::Result;
 use mr_cluster::worker::{self, Isolation, WorkerOptions};
 use mr_net::{Limits, NodeRole};
+use mr_policy::Policy;
 use mr_shuffle::Codec;
 
 use super::service;
@@ -34,6 +36,7 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
         codec: codec(args.shuffle_codec, coordinator),
         read_near: !args.no_near,
         isolation: isolation(args),
+        policy: args.policy.as_deref().map(Policy::read).transpose()?.map(Arc::new),
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;

@@ -7,8 +7,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mr_net::SegmentInfo;
-
 use crate::protocol::{ComponentHash, SubmitHead};
 
 /// Ending of files that are not complete.
@@ -119,13 +117,6 @@ fn lock(claims: &Mutex<Claims>) -> MutexGuard<'_, Claims> {
 
 fn file_name(hash: &ComponentHash) -> String {
     format!("{}.wasm", blake3::Hash::from_bytes(*hash).to_hex())
-}
-
-/// Length and hash of a file, as a segment of the network has them.
-pub fn segment_info(path: &Path) -> io::Result<(Vec<u8>, SegmentInfo)> {
-    let bytes = fs::read(path)?;
-    let info = SegmentInfo::of(&bytes);
-    Ok((bytes, info))
 }
 
 /// A component on its way in.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mr_model::{AttemptId, Incarnation, JobId, WorkerId};
 use mr_scheduler::Time;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::components::Components;
@@ -55,6 +55,8 @@ pub enum Message {
         incarnation: Incarnation,
         /// What it said.
         word: WorkerWord,
+        /// Lets the worker say more once this was heard.
+        room: OwnedSemaphorePermit,
     },
     /// Whether a submission is known already.
     Known {
@@ -157,6 +159,8 @@ pub struct Driver {
     next_ticket: u64,
     waiters: Vec<Waiter>,
     outputs: Outputs,
+    /// Of the words of this round.
+    heard: Vec<OwnedSemaphorePermit>,
 }
 
 impl Driver {
@@ -180,6 +184,7 @@ impl Driver {
             next_ticket: 0,
             waiters: Vec::new(),
             outputs: Outputs::default(),
+            heard: Vec::new(),
         };
         driver.carry_out(effects);
         driver
@@ -214,6 +219,7 @@ impl Driver {
             }
         }
         let effects = self.core.handle(self.clock.now(), inputs)?;
+        self.heard.clear();
         self.carry_out(effects);
         self.components.release(self.core.take_unneeded());
         self.components.collect(|hash| self.core.needs(hash));
@@ -241,7 +247,8 @@ impl Driver {
                 }
                 Sorted::Input(Input::Disconnected { worker, instance })
             }
-            Message::Word { worker, incarnation, word } => {
+            Message::Word { worker, incarnation, word, room } => {
+                self.heard.push(room);
                 Sorted::Input(Input::Word { worker, incarnation, word })
             }
             Message::Submit { head, plan, reply } => {

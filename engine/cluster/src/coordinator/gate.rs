@@ -1,10 +1,10 @@
 //! What the operator's policy says to a submission, before anything of it counts: the sizes of its
-//! components before they are sent, their signatures once they are here, and what the job asks for. The
-//! coordinator only reads components; it runs none.
+//! components before they are sent, their signatures once they are here, what the job asks for, and where it
+//! reads and writes. The coordinator only reads components; it runs none.
 
 use std::sync::Arc;
 
-use mr_policy::Policy;
+use mr_policy::{PathRefusal, Policy};
 use tokio::sync::Semaphore;
 
 use super::components::Components;
@@ -49,14 +49,34 @@ impl Gate {
     }
 
     /// Gives a job what it did not ask for, and checks what it did.
-    pub fn admit(&self, plan: &mut SubmittedPlan) -> Result<(), Refused> {
-        let Some(policy) = &self.policy else { return Ok(()) };
-        let description = &mut plan.description;
-        let permissions = &mut description.spec.permissions;
-        policy.grant(permissions, description.guest_memory_bytes);
-        plan.record.spec.permissions.clone_from(permissions);
-        policy.check(permissions).map_err(|refusal| Refused::Permissions { sentence: refusal.to_string() })
+    pub async fn admit(&self, mut plan: SubmittedPlan) -> Result<SubmittedPlan, Refused> {
+        let Some(policy) = self.policy.clone() else { return Ok(plan) };
+        let verdict = tokio::task::spawn_blocking(move || {
+            let description = &mut plan.description;
+            let permissions = &mut description.spec.permissions;
+            policy.grant(permissions, description.guest_memory_bytes);
+            plan.record.spec.permissions.clone_from(permissions);
+            policy.check(permissions).map_err(|refusal| disallowed(&refusal))?;
+            check_places(&policy, &plan).map_err(|refusal| disallowed(&refusal))?;
+            Ok(plan)
+        });
+        verdict.await.map_err(|error| Refused::Fault { reason: error.to_string() })?
     }
+}
+
+fn check_places(policy: &Policy, plan: &SubmittedPlan) -> Result<(), PathRefusal> {
+    let mut last = None;
+    for piece in plan.splits.iter().flat_map(|split| &split.pieces) {
+        // The pieces of a file follow each other.
+        if last.replace(&piece.path) != Some(&piece.path) {
+            policy.check_input(&piece.path)?;
+        }
+    }
+    policy.check_output(&plan.output.path)
+}
+
+fn disallowed(refusal: &dyn std::error::Error) -> Refused {
+    Refused::Permissions { sentence: refusal.to_string() }
 }
 
 fn refused(hash: ComponentHash, reason: String) -> Refused {

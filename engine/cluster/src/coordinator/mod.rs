@@ -6,7 +6,7 @@
 //! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
 //! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
 //! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
-//! `components`, `intake`, `gate`, `service`.
+//! `components`, `stored`, `intake`, `gate`, `service`.
 
 mod act;
 mod components;
@@ -21,6 +21,7 @@ mod output;
 pub mod record;
 mod restore;
 mod service;
+mod stored;
 #[doc(hidden)]
 pub mod submission;
 mod view;
@@ -52,6 +53,8 @@ pub use self::output::{Outputs, Task};
 
 /// Name of the journal in the data folder.
 const JOURNAL_FILE: &str = "journal.redb";
+/// Outputs that are worked on at once; more wait.
+const OUTPUT_THREADS_MAX: usize = 32;
 /// Folder of components in the data folder.
 const COMPONENTS_DIR: &str = "components";
 
@@ -181,7 +184,10 @@ fn start_driver(
     back: mpsc::Sender<self::driver::Message>,
     stop: CancellationToken,
 ) -> Result<tokio::sync::oneshot::Receiver<Result<(), JournalError>>, CoordinatorError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(OUTPUT_THREADS_MAX)
+        .build();
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {

@@ -135,6 +135,7 @@ impl Shop {
         let wrong = |reason: &str| Err(Failure::internal(format!("{what} {reason}")));
         match (order, lease.attempt.task.stage) {
             (TaskOrder::Map(split), Stage::Map) if split.index == lease.attempt.task.index => {
+                let split = self.jobs.check_split(split).await?;
                 Ok((ready, TaskInput::Map(split), Input::default()))
             }
             (TaskOrder::Reduce { sources, outputs }, Stage::Reduce) => {

@@ -82,7 +82,7 @@ impl House {
         let server = Server::new(listener, Arc::new(Serve::new(outputs.clone())));
         let house = Self {
             fetcher: Arc::new(Fetcher::new(dialer.clone())),
-            components: Components::new(data.components(), loader),
+            components: Components::new(data.components(), loader, options.policy.clone()),
             joined: CancellationToken::new(),
             measuring: tokio::spawn(measure(data.path().to_owned(), measured)),
             instance: random(),

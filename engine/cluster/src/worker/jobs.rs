@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_executor::Code;
 use mr_model::{Failure, JobId, Role};
+use mr_policy::Policy;
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages};
 use mr_sandbox::{Plugin, PluginFacts};
 use mr_shuffle::{Codec, MemoryPool, Reservation};
+use mr_storage::Split;
 use tokio::sync::OnceCell;
 
 use super::ask::Asker;
@@ -37,6 +39,7 @@ pub(super) struct Jobs {
     codec: Codec,
     memory: Memory,
     components: Components,
+    policy: Option<Arc<Policy>>,
     known: Mutex<BTreeMap<JobId, Arc<OnceCell<Ready>>>>,
 }
 
@@ -76,9 +79,15 @@ pub(super) struct Apart {
 }
 
 impl Jobs {
-    /// None are known yet.
-    pub fn new(life_dir: PathBuf, codec: Codec, memory: Memory, components: Components) -> Self {
-        Self { life_dir, codec, memory, components, known: Mutex::default() }
+    /// None are known yet. Without a policy all are taken.
+    pub fn new(
+        life_dir: PathBuf,
+        codec: Codec,
+        memory: Memory,
+        components: Components,
+        policy: Option<Arc<Policy>>,
+    ) -> Self {
+        Self { life_dir, codec, memory, components, policy, known: Mutex::default() }
     }
 
     /// The job, made ready if it is not. A caller that is dropped while it waits leaves the work to the
@@ -87,6 +96,16 @@ impl Jobs {
         let slot =
             self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
         slot.get_or_try_init(|| self.prepare(id, asker)).await.cloned()
+    }
+
+    /// Whether the worker's policy lets jobs read what a split is of.
+    pub async fn check_split(&self, split: Split) -> Result<Split, Failure> {
+        let Some(policy) = self.policy.clone() else { return Ok(split) };
+        let verdict = tokio::task::spawn_blocking(move || {
+            let refused = split.pieces.iter().find_map(|piece| policy.check_input(&piece.path).err());
+            refused.map_or(Ok(split), |refusal| Err(Failure::Refused { sentence: refusal.to_string() }))
+        });
+        verdict.await.map_err(|error| Failure::internal(error.to_string()))?
     }
 
     /// Lets go of a job and of the components that it alone needed.
@@ -111,6 +130,9 @@ impl Jobs {
         let description: JobDescription = decode(&bytes, &what)?;
         if description.spec.id != *id {
             return Err(Failure::internal(format!("{what} is that of job {}", description.spec.id)));
+        }
+        if let Some(policy) = &self.policy {
+            allowed(policy, &description)?;
         }
         let loaded = self.load(&description, asker).await?;
         let memory = self.memory.plan(&description)?;
@@ -146,6 +168,13 @@ impl Jobs {
         }
         Ok(components)
     }
+}
+
+/// Whether the worker's policy allows what a job may use, and where it writes.
+fn allowed(policy: &Policy, description: &JobDescription) -> Result<(), Failure> {
+    let refused = |sentence: String| Failure::Refused { sentence };
+    policy.check(&description.spec.permissions).map_err(|refusal| refused(refusal.to_string()))?;
+    policy.check_output(&description.part_dir).map_err(|refusal| refused(refusal.to_string()))
 }
 
 impl Memory {

@@ -44,6 +44,7 @@ use std::time::Duration;
 
 use mr_executor::ExecutorsError;
 use mr_net::{BindError, ConnectError, Identity, Limits, NodeId, Server, ServerError};
+use mr_policy::Policy;
 use mr_sandbox::SandboxError;
 use mr_shuffle::Codec;
 use tokio_util::sync::CancellationToken;
@@ -86,6 +87,8 @@ pub struct WorkerOptions {
     pub read_near: bool,
     /// How plugins are kept from the worker.
     pub isolation: Isolation,
+    /// What its owner allows, whatever the coordinator accepted; none allows everything.
+    pub policy: Option<Arc<Policy>>,
     /// Limits of the network.
     pub limits: Limits,
 }

@@ -106,7 +106,7 @@ impl Scene {
 
     /// Runs until the job has ended.
     pub fn run(&mut self) -> JobEnd {
-        self.run_until(|_| false).expect("an end")
+        self.run_until(|_| false).unwrap()
     }
 
     /// Runs until every map task is done; ends in the middle of the job.

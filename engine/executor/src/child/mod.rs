@@ -56,7 +56,7 @@ fn serve() -> io::Result<()> {
     let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) });
     // What takes longest is done before there is an order.
     let prepared = Sandbox::prepare().map_err(io::Error::other)?;
-    let voice = Voice::new(socket)?;
+    let voice = Voice::new(socket);
     voice.say(&Word::Ready)?;
     match receive_order(voice.socket())? {
         Some((order, files)) => work::obey(order, files, prepared, &voice),

@@ -25,8 +25,8 @@ pub(super) struct Voice {
 
 impl Voice {
     /// Speaks at this socket.
-    pub fn new(socket: UnixStream) -> io::Result<Self> {
-        Ok(Self { socket: Arc::new(socket), speaking: Arc::default() })
+    pub fn new(socket: UnixStream) -> Self {
+        Self { socket: Arc::new(socket), speaking: Arc::default() }
     }
 
     /// The socket.

@@ -2,92 +2,9 @@
 //! why it is there. Failures, the command line, the operator's policy and the documents speak of limits
 //! with the words of this table. Made of the constants of [`crate::limit`]; must not hold numbers.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::*;
-use crate::failure::{Failure, LastWords};
-use crate::id::Role;
-
-/// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Bytes, told exactly.
-    Bytes,
-    /// Bytes of memory, told in the unit that keeps the number short.
-    Memory,
-    /// Milliseconds.
-    Millis,
-    /// A number of things.
-    Count,
-}
-
-/// A limit, as people are told of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// What is limited, as failures say it after "its limit of".
-    pub name: &'static str,
-    /// What its numbers count.
-    pub unit: Unit,
-    /// What holds where nobody asks for anything else; none where nothing is limited then.
-    pub default: Option<u64>,
-    /// The most that can be asked for; none where anything can. Equal to the default where it is fixed.
-    pub max: Option<u64>,
-    /// The option that sets it for a job; empty where it is fixed.
-    pub option: &'static str,
-    /// The name under which an operator's policy caps it; empty where it is fixed.
-    pub policy: &'static str,
-    /// Why it is there.
-    pub reason: &'static str,
-}
-
-impl Limit {
-    /// A value of this limit, with its unit.
-    pub fn show(&self, value: u64) -> String {
-        match self.unit {
-            Unit::Bytes => format!("{value} bytes"),
-            Unit::Memory if value >= MIB => format!("{} MiB", value.div_ceil(MIB)),
-            Unit::Memory if value >= KIB => format!("{} KiB", value.div_ceil(KIB)),
-            Unit::Memory => format!("{value} bytes"),
-            Unit::Millis => format!("{:.1?}", Duration::from_millis(value)),
-            Unit::Count => value.to_string(),
-        }
-    }
-
-    /// The failure of a `role` that came to `value` where `cap` is allowed, both in the limit's unit.
-    pub fn passed(&self, role: Role, value: u64, cap: u64) -> Failure {
-        self.passed_by(role, self.show(value), cap)
-    }
-
-    /// The failure of a `role` that went over `cap`, with words for what it came to.
-    pub fn passed_by(&self, role: Role, value: impl Into<String>, cap: u64) -> Failure {
-        Failure::Limit {
-            role,
-            limit: self.name.to_owned(),
-            value: value.into(),
-            cap: self.show(cap),
-            option: self.option.to_owned(),
-            place: None,
-            words: LastWords::default(),
-        }
-    }
-
-    /// Whether a job may ask for `value`.
-    pub fn allows(&self, value: u64) -> bool {
-        self.max.is_none_or(|max| value <= max)
-    }
-
-    /// Whether no job can change it.
-    pub fn is_fixed(&self) -> bool {
-        self.option.is_empty()
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
 
 /// A limit that no job can change.
 const fn fixed(name: &'static str, unit: Unit, cap: u64, reason: &'static str) -> Limit {
@@ -159,6 +76,25 @@ pub const HANDLES: Limit = fixed(
 /// Size of a component.
 pub const COMPONENT_BYTES: Limit =
     fixed("component size", Unit::Memory, COMPONENT_BYTES_MAX, "an interpreter with its modules has 40 MiB");
+/// Memory of a compilation.
+pub const COMPILE_MEMORY: Limit = asked(
+    "memory for compiling",
+    Unit::Memory,
+    [Some(COMPILE_MEMORY_BYTES_DEFAULT), None],
+    ["--compile-memory", ""],
+    "of the process that compiles one component; set for a machine",
+);
+/// Time of a compilation.
+pub const COMPILE_TIME: Limit = asked(
+    "processor time for compiling",
+    Unit::Millis,
+    [Some(millis(COMPILE_TIME_DEFAULT)), None],
+    ["--compile-time", ""],
+    "of the process that compiles one component, all threads together; set for a machine",
+);
+/// Size of compiled code.
+pub const CODE_BYTES: Limit =
+    fixed("size of compiled code", Unit::Memory, CODE_BYTES_MAX, "what the cache on disk takes");
 /// Time to start and to describe.
 pub const DESCRIBE_TIME: Limit = fixed(
     "time to start and to describe itself",
@@ -351,6 +287,9 @@ pub const ATTRIBUTES: Limit = fixed(
 /// Every limit, in the order in which a plugin meets them.
 pub const TABLE: &[&Limit] = &[
     &COMPONENT_BYTES,
+    &COMPILE_MEMORY,
+    &COMPILE_TIME,
+    &CODE_BYTES,
     &INSTANCES,
     &MEMORIES,
     &TABLES,
@@ -400,21 +339,9 @@ mod tests {
         let names: BTreeSet<&str> = TABLE.iter().map(|limit| limit.name).collect();
         assert_eq!(names.len(), TABLE.len());
         for limit in TABLE {
-            assert!(!limit.reason.is_empty() && limit.is_fixed() == limit.policy.is_empty(), "{limit}");
+            assert!(!limit.reason.is_empty() && (!limit.is_fixed() || limit.policy.is_empty()), "{limit}");
             assert!(limit.default.is_none_or(|default| limit.allows(default)), "{limit}");
             assert!(!limit.is_fixed() || limit.default == limit.max, "{limit}");
         }
-    }
-
-    #[test]
-    fn values_carry_their_unit() {
-        assert_eq!(RECORD_BYTES.show(MIB), "1048576 bytes");
-        assert_eq!([GUEST_MEMORY.show(MIB + 1), GUEST_MEMORY.show(2 * KIB)], ["2 MiB", "2 KiB"]);
-        assert_eq!([IDLE_TIME.show(50), IDLE_TIME.show(600_000)], ["50.0ms", "600.0s"]);
-        let failure = INSTANCES.passed(Role::Mapper, 1001, 1000);
-        assert_eq!(
-            failure.to_string(),
-            "the mapper went over its limit of core instances: 1001, and 1000 are allowed"
-        );
     }
 }

@@ -181,6 +181,17 @@ fn the_machine_is_out_of_sight_and_a_rerun_sees_the_same() {
     assert_ne!(text(&seen).last(), first.last());
 }
 
+/// Executors forbid threads and sockets, so that nothing may be done on a guest's behalf that needs them.
+#[test]
+fn no_runtime_is_started_for_what_a_guest_waits_for() {
+    ["look-around", "sleep", "flood-log"].iter().for_each(|mode| drop(map(mode, &[]).unwrap()));
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    // A thread may end between being listed and being looked at.
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    let of_a_runtime: Vec<String> = names.filter(|name| name.contains("tokio")).collect();
+    assert!(of_a_runtime.is_empty(), "{of_a_runtime:?}");
+}
+
 #[test]
 fn results_that_are_no_numbers_have_the_same_bits_everywhere() {
     let (seen, _) = map("nan", &[]).unwrap();

@@ -70,6 +70,7 @@ impl Cluster {
             codec: Codec::Lz4,
             read_near: false,
             isolation: Isolation::Threads { compiler: Compiler::InProcess },
+            policy: None,
             limits: Limits::default(),
         }
     }
