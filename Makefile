@@ -54,7 +54,7 @@ bench: build plugins ## Measure against native references; keeps the run under b
 	$(CARGO) run --release -p mr-bench -- all
 
 chaos: build guests ## Kill, stop, cut off and flood real clusters; takes a quarter of an hour
-	$(CARGO) test --release -p mr-tests --test integration -- cluster:: --include-ignored --test-threads=1
+	$(CARGO) test --release -p mr-tests --test integration -- cluster:: hostile:: --include-ignored --test-threads=1
 
 sim: ## Simulate clusters, SEEDS=n histories
 	MR_SIM_SEEDS=$(or $(SEEDS),1000) $(CARGO) test --release -p mr-scheduler --test simulation
