@@ -101,5 +101,5 @@ macro_rules! targets {
 
 targets! {
     frame identity column contract typed counters encoding lines line_keys fixed run_file segment block
-    manifest message journal submission coordinator component
+    manifest policy signed message journal submission executor coordinator component
 }
