@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mr_model::counter::CounterRefused;
 use mr_model::limit::{COUNTERS_MAX, table};
@@ -9,7 +10,7 @@ use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
 use mr_sandbox::{
     CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
 };
-use mr_shuffle::{Codec, HashPartitioner, MemoryPool, RangePartitioner, RunId};
+use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
 use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -46,6 +47,8 @@ pub struct AttemptResources {
     /// How run files of map tasks are stored. Those of merge passes never leave the machine and are
     /// stored as they are.
     pub codec: Codec,
+    /// Longest wait for room on a full disk; none where nobody makes room.
+    pub room_patience: Duration,
 }
 
 /// A job on one machine, shared by its attempts.
@@ -194,6 +197,11 @@ impl Attempt {
     /// Name of the attempt's first run.
     pub fn run_id(&self) -> RunId {
         RunId { job: self.job.spec.id.clone(), attempt: self.id, sequence: 0 }
+    }
+
+    /// What its run files do on a full disk.
+    pub fn full_disk(&self) -> FullDisk {
+        FullDisk::wait(self.job.resources.room_patience, self.stop())
     }
 
     /// The part of the attempt, empty.

@@ -42,6 +42,7 @@ fn prepare(description: JobDescription) {
         retain: None,
         run_dir: "/nowhere".into(),
         codec: Codec::None,
+        room_patience: std::time::Duration::ZERO,
     };
     let spec = description.spec.clone();
     let Ok(_job) = Job::new(description, Stages::default(), resources) else { return };
