@@ -52,6 +52,8 @@ pub struct AttemptOrder {
     pub codec: Codec,
     /// Longest wait for room on a full disk.
     pub room_patience: Duration,
+    /// Bytes of a part that the disk may not have taken yet.
+    pub unwritten_bytes_max: u64,
     /// Folder for its run files: there, and its alone.
     pub run_dir: PathBuf,
     /// The components of the job, each once, with their code.
@@ -177,6 +179,7 @@ impl Executors {
             mut memory,
             codec,
             room_patience,
+            unwritten_bytes_max,
             run_dir,
             plugins,
         } = order;
@@ -195,8 +198,17 @@ impl Executors {
             file_bytes_max: None,
             required: self.required(),
         };
-        let work =
-            AttemptWork { description, attempt, input, memory, codec, room_patience, run_dir, plugins };
+        let work = AttemptWork {
+            description,
+            attempt,
+            input,
+            memory,
+            codec,
+            room_patience,
+            unwritten_bytes_max,
+            run_dir,
+            plugins,
+        };
         (Order { bounds, work: Work::Attempt(Box::new(work)) }, files)
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct AttemptWork {
     pub codec: Codec,
     /// Longest wait for room on a full disk.
     pub room_patience: Duration,
+    /// Bytes of a part that the disk may not have taken yet.
+    pub unwritten_bytes_max: u64,
     /// Folder of the attempt's run files.
     #[serde(with = "path_serde")]
     pub run_dir: PathBuf,

@@ -85,6 +85,7 @@ fn order(dir: &Path) -> AttemptOrder {
         memory: MemoryPlan::new(64 << 20, 1, None, false, 1 << 20).unwrap(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
+        unwritten_bytes_max: u64::MAX,
         run_dir: dir.to_owned(),
         plugins: Vec::new(),
     }

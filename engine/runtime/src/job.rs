@@ -49,6 +49,8 @@ pub struct AttemptResources {
     pub codec: Codec,
     /// Longest wait for room on a full disk; none where nobody makes room.
     pub room_patience: Duration,
+    /// Bytes of a part that the disk may not have taken yet; more hold up others on the machine.
+    pub unwritten_bytes_max: u64,
 }
 
 /// A job on one machine, shared by its attempts.
@@ -207,7 +209,8 @@ impl Attempt {
     /// The part of the attempt, empty.
     pub fn part(&self) -> Result<PartWriter, Failure> {
         let AttemptId { task, attempt } = self.id;
-        PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)
+        let part = PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)?;
+        Ok(part.with_unwritten_max(self.job.resources.unwritten_bytes_max))
     }
 
     /// Adds what a guest of `role` counted.

@@ -199,6 +199,7 @@ impl Plan {
             run_dir,
             codec: Codec::None,
             room_patience: Duration::ZERO,
+            unwritten_bytes_max: u64::MAX,
         }
     }
 }

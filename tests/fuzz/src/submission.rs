@@ -43,6 +43,7 @@ fn prepare(description: JobDescription) {
         run_dir: "/nowhere".into(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
+        unwritten_bytes_max: u64::MAX,
     };
     let spec = description.spec.clone();
     let Ok(_job) = Job::new(description, Stages::default(), resources) else { return };

@@ -170,6 +170,9 @@ pub struct UpArgs {
     /// See `worker --isolation`
     #[arg(long, value_name = "HOW", default_value = "process")]
     pub isolation: IsolationArg,
+    /// See `coordinator --policy` and `worker --policy`
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Run this command with the cluster set (MR_ENGINE_CONFIG), then take the cluster down and end with
     /// the command's exit code
     #[arg(last = true, value_name = "COMMAND")]

@@ -24,7 +24,7 @@ use super::lines::Lines;
 use super::outputs::Outputs;
 use super::share::Share;
 use super::source::Fetcher;
-use super::tenants::{Places, ROOM_PATIENCE, Tenancy, Tenants};
+use super::tenants::{Places, ROOM_PATIENCE, Tenancy, Tenants, UNWRITTEN_BYTES_MAX};
 use super::thread::on_thread;
 use crate::protocol::{AttemptEnd, CoordinatorKey, TaskOrder};
 
@@ -190,6 +190,7 @@ fn order(
         memory: job.memory,
         codec: job.codec,
         room_patience: ROOM_PATIENCE,
+        unwritten_bytes_max: UNWRITTEN_BYTES_MAX,
         run_dir,
         plugins: job.plugins.clone(),
     })

@@ -20,7 +20,7 @@ use super::ask::Asker;
 use super::components::Components;
 use super::data::{job_dir, make};
 use super::isolation::Loaded;
-use super::tenants::ROOM_PATIENCE;
+use super::tenants::{ROOM_PATIENCE, UNWRITTEN_BYTES_MAX};
 use crate::protocol::{ComponentHash, CoordinatorKey};
 
 /// The memory of a worker, and how it is lent to attempts.
@@ -151,8 +151,16 @@ impl Jobs {
         let lent = self.memory.lend(&memory);
         let pool = self.memory.pool.clone();
         let (run_dir, codec) = (dir.clone(), self.codec);
-        let room_patience = ROOM_PATIENCE;
-        let resources = AttemptResources { memory, pool, retain: None, run_dir, codec, room_patience };
+        let (room_patience, unwritten_bytes_max) = (ROOM_PATIENCE, UNWRITTEN_BYTES_MAX);
+        let resources = AttemptResources {
+            memory,
+            pool,
+            retain: None,
+            run_dir,
+            codec,
+            room_patience,
+            unwritten_bytes_max,
+        };
         let job = Shared::Here(Job::new(description, here(loaded), resources)?);
         Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: Some(Arc::new(lent)) })
     }

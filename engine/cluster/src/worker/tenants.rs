@@ -25,6 +25,9 @@ use super::disk;
 /// Longest wait of an attempt for room that another one is to leave, each time. Ending one takes
 /// milliseconds, and removing what it wrote some seconds at most.
 pub(super) const ROOM_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a part that the disk may not have taken yet. A plugin emits faster than any disk writes, and some
+/// gigabytes of that in memory make the system hold up everybody who writes; parts of usual size never wait.
+pub(super) const UNWRITTEN_BYTES_MAX: u64 = 512 << 20;
 /// How often the free space is looked at: an attempt that writes as fast as memory takes it does not get
 /// through a reserve of the usual size in this time.
 pub(super) const LOOK_PERIOD: Duration = Duration::from_millis(100);
