@@ -5,8 +5,8 @@
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
 //! then trouble: [`refusals`] (before anything runs), [`faults`] (of plugins), [`disk`], [`interrupt`],
-//! [`memory`]; clusters of processes, and all that befalls them: [`cluster`]; then the rest: [`cache`],
-//! [`commands`].
+//! [`memory`]; clusters of processes, and all that befalls them: [`cluster`]; plugins in many languages:
+//! [`languages`]; then the rest: [`cache`], [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -18,6 +18,7 @@ mod faults;
 mod input;
 mod interrupt;
 mod jobs;
+mod languages;
 mod memory;
 mod output;
 mod records;
