@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine.h"
+#include "guest.h"
 
 #define MR_UNUSED __attribute__((unused))
 #define MR_HOT static inline __attribute__((always_inline, unused))
+#define MR_NORETURN __attribute__((noreturn, unused))
 #define MR_COLD static __attribute__((noinline, cold, unused))
 
 /* Bytes that belong to somebody else: of the batch in hand, or of a literal. Text need not be UTF-8
@@ -33,6 +34,9 @@ static inline MR_UNUSED mr_str mr_bytes(const void *ptr, size_t len) {
     mr_str s = {(const uint8_t *)ptr, len};
     return s;
 }
+
+/* The cell of type unit. */
+#define MR_UNIT mr_bytes(NULL, 0)
 
 static inline MR_UNUSED bool mr_equal(mr_str a, mr_str b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
@@ -59,7 +63,7 @@ typedef struct {
     size_t len, room;
 } mr_buf;
 
-_Noreturn void mr_panic(const char *why);
+MR_NORETURN void mr_panic(const char *why);
 
 MR_COLD void mr_grow(mr_buf *b, size_t more) {
     size_t room = b->room * 2 > b->len + more ? b->room * 2 : b->len + more;
@@ -171,14 +175,14 @@ MR_COLD void mr_push_place(mr_buf *b) {
     }
 }
 
-static inline MR_UNUSED engine_string_t mr_lend(mr_str s) {
-    engine_string_t lent = {(uint8_t *)s.ptr, s.len};
+static inline MR_UNUSED guest_string_t mr_lend(mr_str s) {
+    guest_string_t lent = {(uint8_t *)s.ptr, s.len};
     return lent;
 }
 
 /* Ends the task at once: the plugin is at fault. The log has the reason and the record in hand.
  * `abort` and a failed `assert` end here, too. */
-_Noreturn MR_UNUSED void mr_panic(const char *why) {
+MR_NORETURN void mr_panic(const char *why) {
     static bool panicking;
     if (!panicking) {
         panicking = true;
@@ -186,7 +190,7 @@ _Noreturn MR_UNUSED void mr_panic(const char *why) {
         mr_push_text(&b, "panicked: ");
         mr_push_text(&b, why);
         mr_push_place(&b);
-        engine_string_t message = mr_lend(mr_view(&b));
+        guest_string_t message = mr_lend(mr_view(&b));
         mr_engine_logging_log(MR_ENGINE_LOGGING_LEVEL_ERROR, &message);
     }
     __builtin_trap();
@@ -197,8 +201,8 @@ _Noreturn MR_UNUSED void mr_panic(const char *why) {
 extern "C" {
 #endif
 /* In place of the library's, which ends without a word, or needs the standard error stream. */
-_Noreturn MR_UNUSED void abort(void) { mr_panic("abort was called"); }
-_Noreturn MR_UNUSED void __assert_fail(const char *what, const char *file, int line, const char *function) {
+MR_NORETURN void abort(void) { mr_panic("abort was called"); }
+MR_NORETURN void __assert_fail(const char *what, const char *file, int line, const char *function) {
     mr_buf b = {0};
     mr_push_text(&b, "assertion failed: ");
     mr_push_text(&b, what);

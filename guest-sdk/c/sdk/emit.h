@@ -35,8 +35,8 @@ typedef struct {
 /* The bytes that may be loaded beyond the end of a key: those of the batch in hand. */
 static const uint8_t *mr_batch_begin MR_UNUSED, *mr_batch_end MR_UNUSED;
 
-static MR_UNUSED engine_list_u8_t mr_list(const mr_buf *b) {
-    engine_list_u8_t list = {b->ptr, b->len};
+static MR_UNUSED guest_list_u8_t mr_list(const mr_buf *b) {
+    guest_list_u8_t list = {b->ptr, b->len};
     return list;
 }
 

@@ -194,7 +194,7 @@ static MR_UNUSED mr_status mr_sum_values(mr_str key, mr_values *values, mr_out *
 
 /* ------------------------------------------------------------- partitioning */
 
-static MR_UNUSED bool mr_partition(const mr_role *role, uint32_t rows, mr_engine_types_column_t *column, engine_list_u8_t *ret,
+static MR_UNUSED bool mr_partition(const mr_role *role, uint32_t rows, mr_engine_types_column_t *column, guest_list_u8_t *ret,
                                    mr_engine_types_error_t *err) {
     mr_cells keys = mr_read_column(column);
     mr_buf answer = {0};

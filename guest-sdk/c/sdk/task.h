@@ -14,7 +14,7 @@ typedef struct {
 
 /* A parameter of the job; false where it is neither set nor has a default. The text stays. */
 static inline MR_UNUSED bool mr_param(const char *name, mr_str *text) {
-    engine_string_t key = mr_lend(mr_text(name)), value;
+    guest_string_t key = mr_lend(mr_text(name)), value;
     if (!mr_engine_config_get(&key, &value)) return false;
     *text = mr_bytes(value.ptr, value.len);
     return true;
@@ -22,17 +22,17 @@ static inline MR_UNUSED bool mr_param(const char *name, mr_str *text) {
 
 /* Length in bytes of a file shipped with the job; false where there is none. */
 static inline MR_UNUSED bool mr_side_input_bytes(const char *name, uint64_t *bytes) {
-    engine_string_t key = mr_lend(mr_text(name));
+    guest_string_t key = mr_lend(mr_text(name));
     return mr_engine_side_input_size(&key, bytes);
 }
 
 /* Appends up to `len` bytes from `offset` of a file shipped with the job; fewer only at its end. */
 static inline MR_UNUSED void mr_side_input_read(const char *name, uint64_t offset, uint32_t len, mr_buf *into) {
-    engine_string_t key = mr_lend(mr_text(name));
-    engine_list_u8_t part;
+    guest_string_t key = mr_lend(mr_text(name));
+    guest_list_u8_t part;
     mr_engine_side_input_read(&key, offset, len, &part);
     mr_push(into, part.ptr, part.len);
-    engine_list_u8_free(&part);
+    guest_list_u8_free(&part);
 }
 
 /* A whole file shipped with the job; false where there is none. */
@@ -66,8 +66,8 @@ static inline MR_UNUSED void mr_count(const char *name, int64_t delta) {
 }
 
 static MR_UNUSED void mr_send_counters(void) {
-    engine_tuple2_string_s64_t deltas[MR_COUNTERS_MAX];
-    engine_list_tuple2_string_s64_t list = {deltas, 0};
+    guest_tuple2_string_s64_t deltas[MR_COUNTERS_MAX];
+    guest_list_tuple2_string_s64_t list = {deltas, 0};
     for (size_t i = 0; i < mr_counters_len; i++) {
         if (mr_counters[i].delta == 0) continue;
         deltas[list.len].f0 = mr_lend(mr_text(mr_counters[i].name));
@@ -79,7 +79,7 @@ static MR_UNUSED void mr_send_counters(void) {
 
 /* Writes a line to the attempt's log, which the engine keeps within limits. */
 static inline MR_UNUSED void mr_log_str(mr_level level, mr_str message) {
-    engine_string_t lent = mr_lend(message);
+    guest_string_t lent = mr_lend(message);
     mr_engine_logging_log((mr_engine_logging_level_t)level, &lent);
 }
 
@@ -92,7 +92,7 @@ MR_COLD mr_status mr_reject(const char *why) {
     mr_buf b = {0};
     mr_push_text(&b, why);
     mr_push_place(&b);
-    engine_string_t reason = mr_lend(mr_view(&b));
+    guest_string_t reason = mr_lend(mr_view(&b));
     mr_engine_output_reject(mr_current.row, &reason);
     mr_free(&b);
     return MR_OK;
