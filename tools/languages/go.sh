@@ -77,15 +77,14 @@ for mirror in $mirrors; do
     for suite in $suites; do
         printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$tmp/sources.list"
         aptget update && fetch "golang-$series-go" && fetch "golang-$series-src" || continue
-        # The tree and its sources are two packages, joined by links into /usr/share.
+        # The tree is split between two packages, and joined by links into /usr/share.
         goroot=$tmp/all/usr/lib/go-$series
-        for part in api misc src test; do
-            [ ! -d "$tmp/all/usr/share/go-$series/$part" ] || {
-                rm -rf "${goroot:?}/$part"
-                mv "$tmp/all/usr/share/go-$series/$part" "$goroot/$part"
-            }
+        share=$tmp/all/usr/share/go-$series
+        find "$goroot" -type l | while read -r link; do
+            part=${link#"$goroot"/}
+            [ ! -e "$share/$part" ] || { rm "$link" && mv "$share/$part" "$link"; }
         done
-        [ -x "$goroot/bin/go" ] && [ -d "$goroot/src/runtime" ] || continue
+        [ -x "$goroot/bin/go" ] && [ -d "$goroot/src/runtime" ] && [ -f "$goroot/pkg/include/textflag.h" ] || continue
         mv -T "$goroot" "$home" 2>>"$log" || [ -x "$home/bin/go" ] || die "cannot write to $root"
         done_
     done
