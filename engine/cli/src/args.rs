@@ -1,7 +1,8 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`].
+//! about clusters is in [`cluster`], about projects in [`workshop`].
 
 pub mod cluster;
+pub mod workshop;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use mr_model::{InputFormat, OutputFormat};
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
 };
+use self::workshop::{BuildArgs, NewArgs, TestArgs};
 use crate::size::{parse_millis, parse_size};
 
 /// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.
@@ -29,6 +31,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
+    /// Begin a plugin: a project in one of many languages
+    New(NewArgs),
+    /// Build a project's plugin with its language's tools
+    Build(BuildArgs),
+    /// Run a project's plugin over sample input and compare with what is expected
+    Test(TestArgs),
     /// Jobs of a cluster, newest first
     Jobs(JobsArgs),
     /// One job of a cluster: its state, its end, its log

@@ -10,8 +10,10 @@ use mr_runtime::{JobError, PlanError};
 use mr_sandbox::{LoadError, SandboxError};
 use mr_scheduler::Outcome;
 use mr_storage::OutputError;
+use mr_workshop::WorkshopError;
 
 use crate::remote::end::{Cause, JobFailed, Left};
+use crate::workshop::test::TestsFailed;
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
@@ -21,11 +23,12 @@ Exit codes:
     2  the command line, a setting or a certificate is wrong, or names what is not there
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit
+    5  a plugin cannot be built or used: not a component, wrong version, stages or parameters that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
     9  the cluster cannot be reached, has no workers, or refuses
+   10  a plugin does not yield what its tests expect (`mr-engine test`)
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)";
 
 /// An exit code with its meaning.
@@ -40,6 +43,7 @@ enum Code {
     Limit = 7,
     Disk = 8,
     Cluster = 9,
+    Tests = 10,
     Interrupted = 130,
 }
 
@@ -72,13 +76,16 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("mr-engine: {error:#}");
+    eprintln!("mr-engine: {}", words(error));
+    ExitCode::from(code(error) as u8)
+}
+
+/// What went wrong, with the plugin's last words where there are any.
+pub fn words(error: &anyhow::Error) -> String {
     let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
     let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
-    for line in here.or_else(there).map(Failure::log).unwrap_or_default() {
-        eprintln!("  plugin log: {line}");
-    }
-    ExitCode::from(code(error) as u8)
+    let log = here.or_else(there).map(Failure::log).unwrap_or_default();
+    log.iter().fold(format!("{error:#}"), |words, line| format!("{words}\n  plugin log: {line}"))
 }
 
 /// The reader of standard output went away, as `head` does: not an error.
@@ -110,6 +117,12 @@ fn code(error: &anyhow::Error) -> Code {
         if cause.downcast_ref::<LoadError>().is_some() || crate::job::is_role_missing(cause) {
             return Code::Plugin;
         }
+        if let Some(error) = cause.downcast_ref::<WorkshopError>() {
+            return workshop_code(error);
+        }
+        if cause.downcast_ref::<TestsFailed>().is_some() {
+            return Code::Tests;
+        }
         if cause.downcast_ref::<UsageError>().is_some() {
             return Code::Usage;
         }
@@ -118,6 +131,14 @@ fn code(error: &anyhow::Error) -> Code {
         }
     }
     Code::Fault
+}
+
+fn workshop_code(error: &WorkshopError) -> Code {
+    match error {
+        error if error.is_build() => Code::Plugin,
+        error if error.is_usage() => Code::Usage,
+        _ => Code::Fault,
+    }
 }
 
 fn plan_code(error: &PlanError) -> Code {
