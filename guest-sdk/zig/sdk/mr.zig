@@ -13,16 +13,16 @@
 //! The roles are the public declarations `mapper`, `combiner`, `reducer` and `partitioner` of the
 //! plugin's file. Their types are those of their functions: what they read, and what they emit.
 
-const codec = @import("codec.zig");
+const codec_ = @import("codec.zig");
 const current_ = @import("current.zig");
 const input = @import("input.zig");
 const out = @import("out.zig");
 const task = @import("task.zig");
 
-pub const Text = codec.Text;
-pub const Bytes = codec.Bytes;
-pub const Tuple = codec.Tuple;
-pub const View = codec.View;
+pub const Text = codec_.Text;
+pub const Bytes = codec_.Bytes;
+pub const Tuple = codec_.Tuple;
+pub const View = codec_.View;
 pub const Line = input.Line;
 pub const FileLine = input.FileLine;
 pub const Chunk = input.Chunk;
@@ -47,11 +47,13 @@ pub const count = task.count;
 pub const log = task.log;
 pub const words = @import("words.zig").words;
 /// How a value becomes a cell, and how it is read: for tests of keys, and side inputs in cells.
-pub const encode = codec.write;
-pub const decode = codec.read;
+pub const encode = codec_.write;
+pub const decode = codec_.read;
 
 /// For root.zig.
 pub const sdk = struct {
+    pub const codec = codec_;
+    pub const Buffer = @import("buffer.zig").Buffer;
     pub const current = current_;
     pub const describe = @import("describe.zig");
     pub const frames = @import("frames.zig");
