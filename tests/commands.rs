@@ -44,10 +44,10 @@ fn help_lists_commands_and_exit_codes() {
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line, a setting or a certificate is wrong, or names what is not there
+    2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be used: not a component, wrong version, stages or parameters that do not fit
+    5  a plugin cannot be used: not a component, wrong version, unsigned, stages that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
@@ -55,8 +55,22 @@ Exit codes:
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)
 ";
     assert!(help.ends_with(codes), "{help}");
-    let commands =
-        ["submit", "explain", "inspect", "jobs", "job", "workers", "cluster", "coordinator", "worker"];
+    let commands = [
+        "submit",
+        "explain",
+        "inspect",
+        "check",
+        "keygen",
+        "sign",
+        "verify",
+        "limits",
+        "jobs",
+        "job",
+        "workers",
+        "cluster",
+        "coordinator",
+        "worker",
+    ];
     for command in commands.into_iter().chain(["completions"]) {
         assert!(help.contains(&format!("\n  {command} ")), "{help}");
         let own = stdout(engine(&[command, "--help"]));
@@ -97,10 +111,11 @@ fn inspect_tells_what_a_plugin_is() {
         "param    ignore-case: bool = false  letters match in either case",
         "param    invert: bool = false  emit the lines that do not match",
         "param    pattern: text, required  regular expression, in the syntax of Rust's regex crate",
+        "signed   by nobody",
     ];
     assert_eq!(without(&text, &["file ", "imports "]), expected);
     assert!(text.starts_with("file     PLUGIN ("), "{text}");
-    assert!(text.contains("\nimports  mr:engine/output@0.1.0\n"), "{text}");
+    assert!(text.contains("\nimports  mr:engine/output@0.1.0: emits records, "), "{text}");
 
     let roles = |name: &str| {
         inspect(name, &[]).lines().find_map(|line| line.strip_prefix("roles    ").map(str::to_owned))
@@ -149,7 +164,9 @@ fn explain_tells_what_would_run_and_runs_nothing() {
         "shuffle  by hash".to_owned(),
         format!("reduce   3 tasks: reducer of {whose}"),
     ];
-    assert_eq!(without(&text, &["memory ", "output "]), expected);
+    assert_eq!(without(&text, &["memory ", "output ", "permits "]), expected);
+    assert!(text.contains("\npermits  time without progress: 10 min\n"), "{text}");
+    assert!(text.contains("\npermits  wall clock: denied: it starts in the year 2000\n"), "{text}");
     assert!(text.contains("\noutput   out: "), "{text}");
     assert!(text.contains("\nmemory   64.00 MiB for 2 workers: "), "{text}");
     assert!(!job.path("out").exists() && !job.path("work").exists());

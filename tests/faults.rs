@@ -28,6 +28,11 @@ fn doing(role: &str) -> &'static str {
     }
 }
 
+/// Where its input came from, in a failure that has no words of its own for it.
+fn at(role: &str) -> &'static str {
+    if role == "mapper" { " on in at byte 7" } else { "" }
+}
+
 /// Where it failed: combiners run in map tasks.
 fn task(role: &str) -> &'static str {
     if role == "reducer" {
@@ -65,6 +70,45 @@ fn a_trap_names_the_function() {
 }
 
 #[test]
+fn the_record_that_a_mapper_trapped_on_is_found() {
+    // Far into the second file, in a batch of many chunks and lines.
+    let lines = |count: usize| "some words on a line\n".repeat(count);
+    let text = format!("{}boom \u{1b}[2J\n{}", lines(1_000), lines(20_000));
+    let job = Job::new("unruly").file("in/a", lines(10)).file("in/b", &text);
+    let fault =
+        "the mapper trapped on in/b at byte 21000: wasm trap: wasm `unreachable` instruction executed, in ";
+    let record = "\n  on: boom \\x1b[2J\n  in ";
+    job.args("-p mode=trap --workers 1").fails(6, &[fault, record, "unruly::Conduct::act"]);
+    // One that fails on what has come together: the fewest records in a row that still do it are told.
+    let fault = "the mapper trapped on in at byte 14: ";
+    unruly("third", "mapper")
+        .fails(6, &[fault, "\n  on: one of the 3 records from there on; none fails by itself\n"]);
+}
+
+#[test]
+fn limits_of_a_task_and_of_the_job_are_told_by_name() {
+    let limited = |args: &str, fault: &str| unruly("nothing", "mapper").args(args).fails(7, &[fault]);
+    limited(
+        "--max-task-output 20",
+        "map task 0 attempt 0 failed: the mapper went over its limit of task output bytes: ",
+    );
+    limited("--max-task-output 20", " bytes, and 20 bytes are allowed (raise it with --max-task-output)");
+    limited("--max-task-records 2", ", and 2 are allowed (raise it with --max-task-records)");
+    limited(
+        "--max-output-records 2",
+        "the reducer went over its limit of output records: 3, and 2 are allowed (raise it with --max-output-records)",
+    );
+    // All tasks together, each of which is within the limit.
+    limited("--max-output-records 2 --reducers 3", "output records: 3, and 2 are allowed");
+    let fault = "map task 0 attempt 0 failed: the mapper went over its limit of time of a task";
+    let allowed = ", and 300.0ms are allowed (raise it with --max-task-time)";
+    unruly("spin", "mapper").args("--max-task-time 300ms").fails(7, &[fault, allowed]);
+    unruly("nothing", "mapper")
+        .args("--max-task-output 1K --max-task-records 100 --max-output-records 3 --max-task-time 1h")
+        .check_whole(COUNTS);
+}
+
+#[test]
 fn a_setup_that_fails_fails_the_job() {
     for role in ["mapper", "combiner", "reducer"] {
         let fault = format!("{}the {role} failed for good: nothing is set up\n", task(role));
@@ -79,13 +123,15 @@ fn a_setup_that_fails_fails_the_job() {
 
 #[test]
 fn a_plugin_that_exits_has_failed() {
-    unruly("exit", "mapper").fails(6, &["the mapper trapped on in at byte 0: it exited with status 1"]);
+    unruly("exit", "mapper")
+        .fails(6, &["the mapper trapped on in at byte 7: it exited with status 1\n", "  on: boom x\n"]);
 }
 
 #[test]
 fn a_plugin_that_never_returns_is_stopped() {
     for role in ["mapper", "combiner", "reducer"] {
-        let fault = format!("{}the {role} went over its limit of time without progress: ", task(role));
+        let fault =
+            format!("{}the {role} went over its limit of time without progress{}: ", task(role), at(role));
         let allowed = "and 1.0s are allowed (raise it with --task-timeout)";
         let log = "plugin log: warn: spinning";
         unruly("spin", role).args("--task-timeout 1s").fails(7, &[&fault, allowed, log]);
@@ -95,7 +141,7 @@ fn a_plugin_that_never_returns_is_stopped() {
 #[test]
 fn a_plugin_that_wants_too_much_memory_is_stopped() {
     for role in ["mapper", "combiner", "reducer"] {
-        let fault = format!("{}the {role} went over its limit of guest memory: ", task(role));
+        let fault = format!("{}the {role} went over its limit of guest memory{}: ", task(role), at(role));
         let allowed = "and 20 MiB are allowed (raise it with --guest-memory)";
         unruly("allocate", role).args("--guest-memory 20M").fails(7, &[&fault, allowed]);
     }
@@ -103,8 +149,8 @@ fn a_plugin_that_wants_too_much_memory_is_stopped() {
 
 #[test]
 fn a_record_over_the_limit_fails_the_job() {
-    let fault = "the mapper went over its limit of record size: a record of 2097160 bytes, and 1048576 bytes are \
-        allowed (raise it with --max-record)";
+    let fault = "the mapper went over its limit of record size on in at byte 7: a record of 2097160 bytes, and \
+        1048576 bytes are allowed (raise it with --max-record)";
     unruly("huge-record", "mapper").fails(7, &[fault]);
     let huge = [&[b'x'; 2 << 20][..], b"\t8\n"].concat();
     let expected = [COUNTS, &huge].concat();

@@ -4,22 +4,26 @@
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
-//! then trouble: [`refusals`] (before anything runs), [`faults`] (of plugins), [`disk`], [`interrupt`],
+//! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
+//! [`hostile`] (ones), [`disk`], [`interrupt`],
 //! [`memory`]; clusters of processes, and all that befalls them: [`cluster`]; then the rest: [`cache`],
 //! [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod cache;
+mod check;
 mod cluster;
 mod commands;
 mod disk;
 mod faults;
+mod hostile;
 mod input;
 mod interrupt;
 mod jobs;
 mod memory;
 mod output;
+mod policy;
 mod records;
 mod refusals;
 mod roles;

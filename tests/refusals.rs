@@ -233,8 +233,10 @@ fn command_lines_that_make_no_sense() {
     for (args, words) in cases {
         wordcount(args).fails(2, &[words]);
     }
+    refused(&wordcount("--max-task-time 721h"), 2, "--max-task-time is at most 720 h");
+    refused(&wordcount("--task-timeout 25h"), 2, "--task-timeout is at most 24 h");
     refused(&wordcount("--max-record 17M"), 2, "--max-record is at most 16.00 MiB");
-    refused(&wordcount("--max-rejects 100001"), 2, "--max-rejects is at most 100000");
+    refused(&wordcount("--max-rejects 100001"), 2, "--max-rejects is at most 100,000");
     refused(&wordcount("--reducers 100001"), 2, "--reducers 100001 is over 100000");
     let job = wordcount("--job-id A");
     refused(&job, 2, "--job-id: job id \"A\" is not 1 to 64 characters of a-z, 0-9 and '-'");

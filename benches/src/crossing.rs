@@ -10,7 +10,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use guest_sdk::{Encode, Mapper as GuestMapper, native};
 use mr_model::limit::{BATCH_BYTES, IDLE_TIMEOUT_DEFAULT};
 use mr_model::{AttemptId, Batch, Column, Failure, JobId, TaskContext, TaskId};
-use mr_sandbox::{CancelToken, GuestMemory, InstanceOptions, Mapper, Plugin, Sandbox, SandboxOptions, Sink};
+use mr_sandbox::{
+    CancelToken, GuestMemory, GuestOutput, InstanceOptions, Mapper, Plugin, Sandbox, SandboxOptions, Sink,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::args::CrossingArgs;
@@ -70,7 +72,8 @@ pub fn measure(args: &CrossingArgs) -> Result<()> {
 fn measure_mapper<M: GuestMapper>(args: &CrossingArgs) -> Result<()> {
     let text = fs::read(&args.input).with_context(|| format!("no text {}", args.input.display()))?;
     let chunks = chunks(&text);
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(args.cache.clone()) })?;
+    let sandbox =
+        Sandbox::new(SandboxOptions { cache_dir: Some(args.cache.clone()), ..SandboxOptions::default() })?;
     let plugin = sandbox.load(&args.plugin, &mut |_| {})?;
     let (_, expected) = in_native::<M>(&chunks, true)?;
     let (_, found) = in_sandbox(&plugin, &chunks, true)?;
@@ -158,6 +161,9 @@ fn in_sandbox(plugin: &Plugin, chunks: &[(u64, &[u8])], hashing: bool) -> Result
         memory: Arc::new(GuestMemory::new(GUEST_BYTES)),
         memory_bytes_max: GUEST_BYTES,
         idle_timeout: IDLE_TIMEOUT_DEFAULT,
+        deadline: None,
+        output: Arc::new(GuestOutput::new(u64::MAX, u64::MAX)),
+        wall_clock: None,
         cancel: CancelToken::default(),
         log: None,
     };

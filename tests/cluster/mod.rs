@@ -4,15 +4,18 @@
 //!
 //! In reading order: [`workers`] (that die, stop, come late and leave), [`coordinator`] (that dies), [`links`]
 //! (that are bad or cut), [`disks`], [`jobs`] (that fail, and are cancelled), [`strangers`] (who must not get
-//! in, or break the protocol), [`client`] (the command line), [`up`] (a cluster in one command).
+//! in, or break the protocol), [`floods`] (of them), [`client`] (the command line), [`up`] (a cluster in one
+//! command), [`wall`] (what is between plugins and workers).
 //!
 //! What takes long is ignored here and run by `make chaos`.
 
 mod client;
 mod coordinator;
 mod disks;
+mod floods;
 mod jobs;
 mod links;
 mod strangers;
 mod up;
+mod wall;
 mod workers;

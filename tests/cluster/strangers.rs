@@ -211,6 +211,47 @@ fn silence_harms_nobody() {
     cluster.assert_idle(&["job"]);
 }
 
+/// A client that uploads a component and never names a job for it, or names one that is refused.
+#[test]
+fn uploads_that_no_job_names_are_removed() {
+    let mut cluster = Cluster::steady(1);
+    let (ids, address) = (cluster.path("ids"), cluster.address.clone());
+    let folder = cluster.path("coordinator/components");
+    let component = b"not even WebAssembly".to_vec();
+    let hash = blake3::hash(&component);
+    let stored = folder.join(format!("{}.wasm", hash.to_hex()));
+    for plan in [None, Some(vec![0xff; 9])] {
+        block_on(async {
+            let peer = dial(&ids, NodeRole::Client, "client", &address, NodeRole::Coordinator).await.unwrap();
+            let head = SubmitHead {
+                job: JobId::new("job").unwrap(),
+                digest: [0; 32],
+                components: vec![(*hash.as_bytes(), component.len() as u64)],
+                plan_bytes: 9,
+            };
+            let mut channel: Channel<Up, Down> = peer.channel(&Opening::Submit(head), LONG).await.unwrap();
+            let said = channel.receiver.receive_within(LONG).await.unwrap();
+            assert!(matches!(said, Some(Down::Submit(SubmitReply::Wants { .. }))), "{said:?}");
+            channel.sender.send(&Up::Chunk(component.clone())).await.unwrap();
+            while !stored.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            if let Some(plan) = plan {
+                channel.sender.send(&Up::Chunk(plan)).await.unwrap();
+                let said = channel.receiver.receive_within(LONG).await.unwrap();
+                let is_refused =
+                    matches!(said, Some(Down::Submit(SubmitReply::Refused(Refused::Malformed { .. }))));
+                assert!(is_refused, "{said:?}");
+            }
+        });
+        eventually("the component to go", || (!stored.exists()).then_some(()));
+    }
+    // That of a job stays for the next one.
+    cluster.check(&Work::toil(0, 0), "job");
+    assert_eq!(crate::support::job::names(&folder).len(), 1);
+    cluster.assert_idle(&["job"]);
+}
+
 #[test]
 fn of_two_workers_with_one_name_one_stays() {
     let mut cluster = Cluster::steady(2);

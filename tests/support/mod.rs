@@ -1,7 +1,9 @@
 //! How a job is run and judged: [`process`] (the binary), [`job`] (a job in a folder of its own),
-//! [`naive`] (what the result must be), [`random`] (what it is made from), [`disk`] (small ones),
+//! [`naive`] (what the result must be), [`random`] (what it is made from), [`disk`] (small ones), [`bomb`]
+//! (plugins that take long to compile),
 //! [`cluster`] (clusters of processes).
 
+pub mod bomb;
 pub mod cluster;
 pub mod disk;
 pub mod job;

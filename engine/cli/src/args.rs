@@ -1,7 +1,9 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`], about projects in [`workshop`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in
+//! [`workshop`].
 
 pub mod cluster;
+pub mod policy;
 pub mod workshop;
 
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use mr_model::{InputFormat, OutputFormat};
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
 };
+use self::policy::{CheckArgs, KeygenArgs, PolicyArgs, SignArgs, VerifyArgs};
 use self::workshop::{BuildArgs, NewArgs, TestArgs};
 use crate::size::{parse_millis, parse_size};
 
@@ -37,6 +40,16 @@ pub enum Command {
     Build(BuildArgs),
     /// Run a project's plugin over sample input and compare with what is expected
     Test(TestArgs),
+    /// Find everything that would have plugins or a job refused, before it is submitted
+    Check(Box<CheckArgs>),
+    /// Make a key that signs plugins, and print its public half
+    Keygen(KeygenArgs),
+    /// Sign a plugin
+    Sign(SignArgs),
+    /// Check the signatures of a plugin and tell who made them
+    Verify(VerifyArgs),
+    /// Show every limit that bounds a plugin, and what plugins are given of the machine
+    Limits(LimitsArgs),
     /// Jobs of a cluster, newest first
     Jobs(JobsArgs),
     /// One job of a cluster: its state, its end, its log
@@ -53,6 +66,36 @@ pub enum Command {
     Worker(WorkerArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// What this program starts itself as, to run plugins apart from all else
+    #[command(hide = true)]
+    Executor(ExecutorArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ExecutorArgs {
+    /// Show what a process that runs plugins may not do
+    #[arg(long)]
+    pub probe: bool,
+    /// With --probe: a file that it may read
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    pub read: Vec<PathBuf>,
+    /// With --probe: a folder that it may write to
+    #[arg(long, value_name = "DIR", requires = "probe")]
+    pub write: Vec<PathBuf>,
+    /// With --probe: a file or folder that it tries although it may not
+    #[arg(long, value_name = "PATH", requires = "probe")]
+    pub forbidden: Vec<PathBuf>,
+}
+
+/// What compiling a plugin may cost, in a process of its own.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CompileArgs {
+    /// Memory that compiling a plugin may take
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = parse_size, help_heading = "Resources")]
+    pub compile_memory: u64,
+    /// Processor time that compiling a plugin may take
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = parse_millis, help_heading = "Resources")]
+    pub compile_time: std::time::Duration,
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +162,16 @@ pub struct InspectArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    pub policy: PolicyArgs,
+    #[command(flatten)]
     pub cache: CacheArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct LimitsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -196,18 +248,35 @@ pub struct JobArgs {
     /// Longest time that a plugin may run without a sign of progress (returning, emitting)
     #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_millis, help_heading = "Resources")]
     pub task_timeout: std::time::Duration,
+    /// Longest time that one attempt at a task may take in all; at most 720h
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = parse_millis, help_heading = "Resources")]
+    pub max_task_time: std::time::Duration,
     /// Longest record (line), key and value together; at most 16M
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = parse_size, help_heading = "Resources")]
     pub max_record: u64,
     /// Records that the plugins may reject before the job fails; they are kept in _rejects.jsonl
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
     pub max_rejects: u64,
+    /// Most bytes of keys and values that the plugins of one attempt at a task may emit
+    #[arg(long, value_name = "SIZE", default_value = "256G", value_parser = parse_size, help_heading = "Resources")]
+    pub max_task_output: u64,
+    /// Most records that the plugins of one attempt at a task may emit
+    #[arg(long, value_name = "N", default_value_t = mr_model::limit::TASK_OUTPUT_RECORDS_DEFAULT,
+        help_heading = "Resources")]
+    pub max_task_records: u64,
     /// Most bytes of map output, after combining, that the job may make
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub max_shuffle: Option<u64>,
     /// Most bytes of output that the job may write
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Resources")]
     pub max_output: Option<u64>,
+    /// Most records of output that the job may write
+    #[arg(long, value_name = "N", help_heading = "Resources")]
+    pub max_output_records: Option<u64>,
+    /// Let the plugins' clock start at the time of submission instead of a fixed moment: the output may
+    /// then depend on when the job ran
+    #[arg(long, help_heading = "Resources")]
+    pub wall_clock: bool,
     /// Attempts of a task before the job fails, for failures that another attempt may mend
     #[arg(long, value_name = "N", default_value_t = mr_model::limit::ATTEMPTS_MAX,
         value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Resources")]
@@ -217,6 +286,8 @@ pub struct JobArgs {
     pub work_dir: Option<PathBuf>,
     #[command(flatten)]
     pub cache: CacheArgs,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     /// Name of the job: a-z, 0-9 and '-' [default: made from the time]
     #[arg(long, value_name = "ID", help_heading = "Resources")]
     pub job_id: Option<String>,
@@ -230,6 +301,8 @@ pub struct CacheArgs {
     /// Compile plugins anew and keep nothing
     #[arg(long, conflicts_with = "cache_dir", help_heading = "Resources")]
     pub no_cache: bool,
+    #[command(flatten)]
+    pub compile: CompileArgs,
 }
 
 /// How keys are spread.

@@ -1,5 +1,5 @@
-//! Which cluster is meant, and as whom: from the command line, the environment, or a configuration file,
-//! in this order. Must not dial anyone.
+//! Which cluster is meant, and as whom, and which policy holds: from the command line, the environment, or
+//! a configuration file, in this order. Must not dial anyone.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,10 @@ use crate::args::cluster::TargetArgs;
 use crate::exit::UsageError;
 use crate::machine;
 
-/// Largest configuration file, in bytes: it holds an address and a path.
+/// Largest configuration file, in bytes: it holds an address and paths.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Variable that names the configuration file, also for commands that know of no cluster.
+const FILE_VARIABLE: &str = "MR_ENGINE_CONFIG";
 
 /// A cluster and who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,45 @@ pub struct Target {
 struct File {
     cluster: Option<String>,
     identity: Option<PathBuf>,
+    policy: Option<PathBuf>,
+}
+
+/// A configuration file and where it is, if there is one.
+struct Found {
+    path: Option<PathBuf>,
+    file: File,
+}
+
+impl Found {
+    fn open(given: Option<&Path>) -> Result<Self, UsageError> {
+        // An empty variable is as good as none.
+        if let Some(path) = given.filter(|path| !path.as_os_str().is_empty()) {
+            return Ok(Self { path: Some(path.to_owned()), file: read(path, true)? });
+        }
+        let path = machine::config_file();
+        let file = path.as_ref().map_or_else(|| Ok(File::default()), |path| read(path, false))?;
+        Ok(Self { path, file })
+    }
+
+    /// A path in the file is meant from where the file is.
+    fn beside(&self, path: &Path) -> PathBuf {
+        let folder = self.path.as_deref().and_then(Path::parent);
+        folder.map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+}
+
+/// The file of the policy that holds: the given one, or that of the configuration file, if any. `config`
+/// is the configuration file that was asked for.
+///
+/// # Errors
+/// A configuration file that cannot be read or has other keys.
+pub fn policy_file(given: Option<&Path>, config: Option<&Path>) -> Result<Option<PathBuf>, UsageError> {
+    if let Some(path) = given.filter(|path| !path.as_os_str().is_empty()) {
+        return Ok(Some(path.to_owned()));
+    }
+    let variable = std::env::var_os(FILE_VARIABLE).map(PathBuf::from);
+    let found = Found::open(config.or(variable.as_deref()))?;
+    Ok(found.file.policy.as_ref().map(|path| found.beside(path)))
 }
 
 /// The cluster that is set, if any.
@@ -36,27 +77,18 @@ struct File {
 /// # Errors
 /// A configuration file that cannot be read or has other keys; a cluster without an identity.
 pub fn target(args: &TargetArgs) -> Result<Option<Target>, UsageError> {
-    let (path, file) = match &args.config {
-        // An empty variable is as good as none.
-        Some(path) if !path.as_os_str().is_empty() => (Some(path.clone()), read(path, true)?),
-        _ => match machine::config_file() {
-            Some(path) => (Some(path.clone()), read(&path, false)?),
-            None => (None, File::default()),
-        },
-    };
-    let shown = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let found = Found::open(args.config.as_deref())?;
+    let shown = found.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let given = args.cluster.clone().filter(|cluster| !cluster.is_empty());
-    let (coordinator, source) = match (given, file.cluster) {
+    let (coordinator, source) = match (given, found.file.cluster.clone()) {
         (Some(cluster), _) => (cluster, "--cluster or MR_ENGINE_CLUSTER".to_owned()),
         (None, Some(cluster)) => (cluster, shown.clone()),
         (None, None) => return Ok(None),
     };
     check_address(&coordinator, &source)?;
     let given = args.identity.clone().filter(|dir| !dir.as_os_str().is_empty());
-    // A path in a file is meant from where the file is.
-    let beside =
-        |dir: PathBuf| path.as_deref().and_then(Path::parent).map_or(dir.clone(), |base| base.join(dir));
-    let identity = given.or_else(|| file.identity.map(beside)).ok_or_else(|| {
+    let beside = || found.file.identity.as_ref().map(|dir| found.beside(dir));
+    let identity = given.or_else(beside).ok_or_else(|| {
         UsageError(format!(
             "the cluster at {coordinator} needs a client's certificate: give --identity DIR (MR_ENGINE_IDENTITY), or \
              `identity` in the configuration file"
@@ -140,6 +172,19 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         assert_eq!(target(&args(&file, None, None)).unwrap(), None);
         assert!(target(&args(&file, Some("b:2"), None)).unwrap_err().0.contains("--identity DIR"));
+    }
+
+    #[test]
+    fn a_policy_is_meant_from_where_the_file_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, "policy = \"policy.toml\"\n").unwrap();
+        let found = |given: Option<&str>| policy_file(given.map(Path::new), Some(&file)).unwrap();
+        assert_eq!(found(None), Some(dir.path().join("policy.toml")));
+        assert_eq!(found(Some("")), Some(dir.path().join("policy.toml")));
+        assert_eq!(found(Some("other.toml")), Some(PathBuf::from("other.toml")));
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(found(None), None);
     }
 
     #[test]

@@ -6,24 +6,29 @@ use mr_cluster::client::ClientError;
 use mr_cluster::protocol::Refused;
 use mr_model::Failure;
 use mr_net::IdentityError;
+use mr_policy::key::KeyFileError;
+use mr_policy::{PermissionRefusal, PolicyError};
 use mr_runtime::{JobError, PlanError};
 use mr_sandbox::{LoadError, SandboxError};
 use mr_scheduler::Outcome;
 use mr_storage::OutputError;
 use mr_workshop::WorkshopError;
 
+use crate::check::lines::Found;
+use crate::policy::Unusable;
 use crate::remote::end::{Cause, JobFailed, Left};
 use crate::workshop::test::TestsFailed;
+use crate::words;
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
 Exit codes:
     0  the job is done (also when the reader of standard output went away)
     1  a fault of the engine or of the machine
-    2  the command line, a setting or a certificate is wrong, or names what is not there
+    2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be built or used: not a component, wrong version, stages or parameters that do not fit
+    5  a plugin cannot be built or used: not a component, wrong version, unsigned, stages that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
@@ -84,8 +89,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 pub fn words(error: &anyhow::Error) -> String {
     let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
     let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
-    let log = here.or_else(there).map(Failure::log).unwrap_or_default();
-    log.iter().fold(format!("{error:#}"), |words, line| format!("{words}\n  plugin log: {line}"))
+    let left = here.or_else(there).and_then(Failure::words);
+    let lines = left.into_iter().flat_map(|left| words::place(left).into_iter().chain(words::log(left)));
+    lines.fold(words::indented(&format!("{error:#}")), |said, line| format!("{said}\n  {line}"))
 }
 
 /// The reader of standard output went away, as `head` does: not an error.
@@ -111,10 +117,21 @@ fn code(error: &anyhow::Error) -> Code {
         if cause.downcast_ref::<Left>().is_some() || cause.downcast_ref::<Interrupted>().is_some() {
             return Code::Interrupted;
         }
-        if cause.downcast_ref::<IdentityError>().is_some() {
+        if cause.downcast_ref::<IdentityError>().is_some()
+            || cause.downcast_ref::<PolicyError>().is_some()
+            || cause.downcast_ref::<PermissionRefusal>().is_some()
+            || cause.downcast_ref::<KeyFileError>().is_some()
+        {
             return Code::Usage;
         }
-        if cause.downcast_ref::<LoadError>().is_some() || crate::job::is_role_missing(cause) {
+        if matches!(cause.downcast_ref(), Some(LoadError::CompileLimit { .. })) {
+            return Code::Limit;
+        }
+        if cause.downcast_ref::<LoadError>().is_some()
+            || cause.downcast_ref::<Unusable>().is_some()
+            || cause.downcast_ref::<Found>().is_some()
+            || crate::job::is_role_missing(cause)
+        {
             return Code::Plugin;
         }
         if let Some(error) = cause.downcast_ref::<WorkshopError>() {
@@ -186,11 +203,14 @@ fn client_code(error: &ClientError) -> Code {
 fn refused_code(refused: &Refused) -> Code {
     match refused {
         Refused::NoJob { .. } | Refused::NoWorker { .. } | Refused::Differs { .. } => Code::Usage,
+        Refused::Permissions { .. } => Code::Usage,
+        Refused::Component { .. } => Code::Plugin,
         Refused::Output { .. } => Code::Output,
         Refused::Role { .. }
         | Refused::Job { .. }
         | Refused::Malformed { .. }
         | Refused::ShuttingDown
+        | Refused::Busy
         | Refused::Fault { .. } => Code::Cluster,
     }
 }
@@ -202,6 +222,7 @@ fn failure_code(failure: &Failure) -> Code {
         Failure::InputLost { .. } | Failure::InputChanged { .. } | Failure::InputRecord { .. } => Code::Input,
         Failure::Disk { full: true, .. } => Code::Disk,
         Failure::Disk { full: false, .. } => Code::Output,
+        Failure::Refused { .. } => Code::Cluster,
         Failure::Cancelled => Code::Interrupted,
         Failure::Fetch { .. } | Failure::Corrupt { .. } | Failure::Internal { .. } => Code::Fault,
     }

@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use mr_model::{DataType, Partitioning, Role};
+use mr_policy::Policy;
 use mr_runtime::{OutputTarget, Plan};
+use mr_sandbox::Plugin;
 
 use crate::args::ExplainArgs;
 use crate::job::{self, Place};
+use crate::policy;
 use crate::size::{bytes, count};
 
 /// Splits shown one by one.
@@ -16,10 +20,39 @@ const SPLITS_SHOWN: usize = 10;
 
 /// Prints the plan.
 pub fn run(args: &ExplainArgs) -> Result<()> {
-    let plan = job::plan(&args.job, Place::Here, &mut |_| {})?;
-    let text = if args.json { format!("{:#}\n", as_json(&plan)) } else { as_text(&plan)? };
+    let policy = policy::read(&args.job.policy, None)?;
+    let plan = job::plan(&args.job, Place::Here, policy.as_ref(), &mut |_| {})?;
+    let verdicts = policy.as_ref().map(|policy| verdicts(policy, &plan)).transpose()?.unwrap_or_default();
+    let text = if args.json {
+        let mut value = as_json(&plan);
+        if let Some(policy) = &policy {
+            value["policy"] = serde_json::json!({ "path": policy.name(), "plugins": verdicts });
+        }
+        format!("{value:#}\n")
+    } else {
+        as_text(&plan)? + &policy.as_ref().map(|policy| policy_text(policy, &verdicts)).unwrap_or_default()
+    };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// What the policy says of each plugin of the plan.
+fn verdicts(policy: &Policy, plan: &Plan) -> Result<Vec<(PathBuf, String)>> {
+    let verdict = |plugin: &Plugin| {
+        let verdict = policy::verdict(policy, plugin.path())?;
+        let sentence = verdict.map_or_else(|refusal| refusal.to_string(), |approval| approval.to_string());
+        Ok((plugin.path().to_owned(), sentence))
+    };
+    plan.stages.plugins().iter().map(|(plugin, _)| verdict(plugin)).collect()
+}
+
+fn policy_text(policy: &Policy, verdicts: &[(PathBuf, String)]) -> String {
+    let mut lines = vec![format!("policy   {}: plugins {}", policy.name(), policy.plugin_rules())];
+    let caps = policy.caps().options().into_iter();
+    lines.extend(caps.map(|(option, cap)| format!("           {option} is at most {cap}")));
+    let verdicts = verdicts.iter();
+    lines.extend(verdicts.map(|(path, verdict)| format!("           {}: {verdict}", path.display())));
+    lines.join("\n") + "\n"
 }
 
 fn as_text(plan: &Plan) -> Result<String> {
@@ -96,6 +129,9 @@ fn as_text(plan: &Plan) -> Result<String> {
         bytes(memory.retain),
         memory.fan_in
     )?;
+    for (name, value) in crate::limits::permissions(&spec.permissions) {
+        writeln!(out, "permits  {name}: {value}")?;
+    }
     for (name, value) in &spec.params {
         writeln!(out, "param    {name} = {value}")?;
     }

@@ -5,18 +5,71 @@ use std::io::Write;
 
 use anyhow::Result;
 use mr_model::DataType;
-use mr_sandbox::Plugin;
+use mr_policy::{Approval, ComponentRefusal, PublicKey, SignatureError, Signed};
+use mr_sandbox::{Plugin, read_component};
 
 use crate::args::InspectArgs;
-use crate::job;
 use crate::size::bytes;
+use crate::{job, policy};
 
 /// Prints what is known of a component.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let plugin = job::sandbox(&args.cache)?.load(&args.plugin, &mut |_| {})?;
-    let text = if args.json { format!("{:#}\n", as_json(&plugin)) } else { as_text(&plugin)? };
+    let trust = Trust::read(args)?;
+    let text = if args.json {
+        let mut value = as_json(&plugin);
+        trust.add_json(&mut value);
+        format!("{value:#}\n")
+    } else {
+        as_text(&plugin)? + &trust.text()
+    };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// Who signed a plugin, and what the policy says of it.
+struct Trust {
+    signed: Result<Signed, SignatureError>,
+    policy: Option<(String, Result<Approval, ComponentRefusal>)>,
+}
+
+impl Trust {
+    fn read(args: &InspectArgs) -> Result<Self> {
+        let signed = Signed::of(&read_component(&args.plugin)?);
+        let policy = match policy::read(&args.policy, None)? {
+            Some(policy) => Some((policy.name().to_owned(), policy::verdict(&policy, &args.plugin)?)),
+            None => None,
+        };
+        Ok(Self { signed, policy })
+    }
+
+    fn text(&self) -> String {
+        let mut lines = match &self.signed {
+            Ok(signed) if signed.signers.is_empty() => vec!["signed   by nobody".to_owned()],
+            Ok(signed) => signed.signers.iter().map(|key| format!("signed   by {key}")).collect(),
+            Err(error) => vec![format!("signed   wrongly: it {error}")],
+        };
+        lines.extend(self.policy.iter().map(|(name, verdict)| match verdict {
+            Ok(approval) => format!("policy   {name} takes it: {approval}"),
+            Err(refusal) => format!("policy   {name} refuses it: it {refusal}"),
+        }));
+        lines.join("\n") + "\n"
+    }
+
+    fn add_json(&self, value: &mut serde_json::Value) {
+        value["signers"] = match &self.signed {
+            Ok(signed) => signed.signers.iter().map(PublicKey::to_string).collect(),
+            Err(error) => serde_json::json!({ "error": error.to_string() }),
+        };
+        if let Some((name, verdict)) = &self.policy {
+            let sentence = match verdict {
+                Ok(approval) => approval.to_string(),
+                Err(refusal) => refusal.to_string(),
+            };
+            value["policy"] =
+                serde_json::json!({ "path": name, "takes": verdict.is_ok(), "verdict": sentence });
+        }
+    }
 }
 
 fn as_text(plugin: &Plugin) -> Result<String> {
@@ -52,7 +105,8 @@ fn as_text(plugin: &Plugin) -> Result<String> {
         writeln!(out, "param    {name}: {}{default}  {}", param.datatype, param.help)?;
     }
     for import in plugin.imports() {
-        writeln!(out, "imports  {import}")?;
+        let gives = mr_sandbox::granted(import).map_or("unknown", |grant| grant.gives);
+        writeln!(out, "imports  {import}: {gives}")?;
     }
     Ok(out)
 }

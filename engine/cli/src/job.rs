@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use mr_model::limit::{BATCH_BYTES, RECORD_BYTES_MAX, REJECTS_MAX};
+use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
+use mr_policy::Policy;
 use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
-use crate::machine;
+use crate::{compiler, machine, policy};
 
 /// Where a job is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,35 +36,73 @@ struct RoleMissing {
 /// The sandbox with the cache that was asked for.
 pub fn sandbox(cache: &CacheArgs) -> Result<Sandbox> {
     let cache_dir = if cache.no_cache { None } else { cache.cache_dir.clone().or_else(machine::cache_dir) };
-    Ok(Sandbox::new(SandboxOptions { cache_dir })?)
+    Ok(Sandbox::new(SandboxOptions { cache_dir, compiler: compiler::apart(&cache.compile) })?)
 }
 
-/// Loads the components and plans the job.
-pub fn plan(args: &JobArgs, place: Place, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Plan> {
-    check_options(args)?;
+/// Loads the components and plans the job, as far as the policy allows it.
+pub fn plan(
+    args: &JobArgs,
+    place: Place,
+    policy: Option<&Policy>,
+    on_load: &mut dyn FnMut(LoadProgress),
+) -> Result<Plan> {
+    let permissions = permissions(args, policy)?;
+    if let Some(policy) = policy {
+        policy.check(&permissions)?;
+    }
     let sandbox = sandbox(&args.cache)?;
-    let stages = load_stages(args, &sandbox, on_load)?;
-    Ok(Plan::new(request(args, place, stages)?)?)
+    let stages = load_stages(args, &sandbox, policy, on_load)?;
+    Ok(Plan::new(request(args, place, stages, permissions)?)?)
 }
 
-fn check_options(args: &JobArgs) -> Result<()> {
-    let usage = |sentence: String| Err(UsageError(sentence).into());
-    if args.max_record > RECORD_BYTES_MAX {
-        return usage(format!("--max-record is at most {}", crate::size::bytes(RECORD_BYTES_MAX)));
+/// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
+/// it.
+///
+/// # Errors
+/// An option asks for more than the engine allows any job.
+pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permissions> {
+    let wall_clock = if args.wall_clock { Some(since_1970()?.as_secs()) } else { None };
+    let mut permissions = Permissions {
+        record_bytes_max: args.max_record,
+        idle_timeout: args.task_timeout,
+        task_time_max: args.max_task_time,
+        rejects_max: args.max_rejects,
+        task_output_bytes_max: args.max_task_output,
+        task_output_records_max: args.max_task_records,
+        shuffle_bytes_max: args.max_shuffle,
+        output_bytes_max: args.max_output,
+        output_records_max: args.max_output_records,
+        wall_clock,
+        ..Permissions::default()
+    };
+    if let Some(bytes) = args.guest_memory {
+        permissions.guest_memory_bytes_max = bytes;
     }
-    if args.max_rejects > REJECTS_MAX {
-        return usage(format!("--max-rejects is at most {REJECTS_MAX}"));
+    if let Some((limit, _)) = permissions.over_engine() {
+        let max = crate::limits::show(limit, limit.max);
+        return Err(UsageError(format!("{} is at most {max}", limit.option)).into());
     }
-    Ok(())
+    if let Some(policy) = policy {
+        policy.grant(&mut permissions, args.guest_memory);
+    }
+    Ok(permissions)
 }
 
-fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadProgress)) -> Result<Stages> {
+fn load_stages(
+    args: &JobArgs,
+    sandbox: &Sandbox,
+    policy: Option<&Policy>,
+    on_load: &mut dyn FnMut(LoadProgress),
+) -> Result<Stages> {
     let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
     let mut load = |path: &Path| -> Result<Plugin> {
         if let Some(plugin) = loaded.get(path) {
             return Ok(plugin.clone());
         }
+        // Before any of it is compiled or run.
+        let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
         let plugin = sandbox.load(path, on_load)?;
+        seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
         loaded.insert(path.to_owned(), plugin.clone());
         Ok(plugin)
     };
@@ -72,12 +111,7 @@ fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadPr
         let Some(path) = given else {
             return Ok(main.clone().filter(|plugin| plugin.roles().contains(&role)));
         };
-        let plugin = load(path)?;
-        if plugin.roles().contains(&role) {
-            return Ok(Some(plugin));
-        }
-        let roles: Vec<&str> = plugin.roles().iter().map(|role| role.name()).collect();
-        Err(RoleMissing { path: path.clone(), role, roles: roles.join(", ") }.into())
+        Ok(Some(with_role(load(path)?, role)?))
     };
     Ok(Stages {
         mapper: stage(&args.map, Role::Mapper)?,
@@ -88,7 +122,20 @@ fn load_stages(args: &JobArgs, sandbox: &Sandbox, on_load: &mut dyn FnMut(LoadPr
     })
 }
 
-fn request(args: &JobArgs, place: Place, stages: Stages) -> Result<JobRequest> {
+/// A plugin that a stage names.
+///
+/// # Errors
+/// It does not have the stage's role.
+pub fn with_role(plugin: Plugin, role: Role) -> Result<Plugin> {
+    if plugin.roles().contains(&role) {
+        return Ok(plugin);
+    }
+    let roles: Vec<&str> = plugin.roles().iter().map(|role| role.name()).collect();
+    Err(RoleMissing { path: plugin.path().to_owned(), role, roles: roles.join(", ") }.into())
+}
+
+/// The job as it was typed.
+pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permissions) -> Result<JobRequest> {
     let id = match &args.job_id {
         Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
         None => fresh_job_id()?,
@@ -134,14 +181,7 @@ fn request(args: &JobArgs, place: Place, stages: Stages) -> Result<JobRequest> {
             Place::Cluster => 1,
         },
         attempts_max: args.max_attempts,
-        permissions: Permissions {
-            record_bytes_max: args.max_record,
-            idle_timeout: args.task_timeout,
-            rejects_max: args.max_rejects,
-            shuffle_bytes_max: args.max_shuffle,
-            output_bytes_max: args.max_output,
-            ..Permissions::default()
-        },
+        permissions,
         work_dir: args.work_dir.clone().unwrap_or_else(machine::work_dir),
     })
 }
@@ -187,8 +227,12 @@ fn join_pattern(folder: &str, pattern: &str) -> String {
 
 /// A name that is new on this machine: time and process.
 fn fresh_job_id() -> Result<JobId> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    Ok(JobId::new(format!("job-{}-{}", since.as_millis(), std::process::id()))?)
+    Ok(JobId::new(format!("job-{}-{}", since_1970()?.as_millis(), std::process::id()))?)
+}
+
+/// The time of the machine.
+fn since_1970() -> Result<Duration> {
+    SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }
 
 impl std::fmt::Display for RoleMissing {

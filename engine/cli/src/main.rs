@@ -5,21 +5,28 @@
 //! author's projects.
 
 mod args;
+mod check;
 mod cluster;
+mod compiler;
 mod completions;
 mod config;
+mod executor;
 mod exit;
 mod explain;
 mod identity;
 mod inspect;
 mod interrupt;
 mod job;
+mod limits;
 mod machine;
+mod policy;
 mod remote;
 mod show;
+mod sign;
 mod size;
 mod submit;
 mod summary;
+mod words;
 mod workshop;
 
 use std::process::ExitCode;
@@ -28,6 +35,10 @@ use clap::Parser;
 
 use crate::args::cluster::WorkerCommand;
 use crate::args::{Cli, Command};
+
+/// As a child this process ends where its memory does.
+#[global_allocator]
+static ALLOCATOR: mr_executor::Allocator = mr_executor::Allocator;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -44,6 +55,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::New(args) => workshop::new::run(&args)?,
         Command::Build(args) => workshop::build::run(&args)?,
         Command::Test(args) => workshop::test::run(&args)?,
+        Command::Check(args) => check::run(&args)?,
+        Command::Keygen(args) => sign::keygen(&args)?,
+        Command::Sign(args) => sign::sign(&args)?,
+        Command::Verify(args) => sign::verify(&args)?,
+        Command::Limits(args) => limits::run(&args)?,
         Command::Jobs(args) => remote::jobs::run(&args)?,
         Command::Job(command) => remote::job::run(&command)?,
         Command::Workers(args) => remote::workers::run(&args)?,
@@ -54,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             None => cluster::worker::run(&args.run)?,
         },
         Command::Completions(args) => completions::run(&args)?,
+        Command::Executor(args) => executor::run(&args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

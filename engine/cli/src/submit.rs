@@ -12,7 +12,7 @@ use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
 use crate::job::Place;
 use crate::show::{Show, Style};
-use crate::{config, job, remote, summary};
+use crate::{config, job, policy, remote, summary};
 
 /// Runs the job.
 pub fn run(args: &SubmitArgs) -> Result<()> {
@@ -27,11 +27,12 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
         return remote::submit::run(args, &target, style);
     }
     check_local(&args.remote)?;
+    let policy = policy::read(&args.job.policy, args.remote.target.config.as_deref())?;
     let interrupt = Interrupt::watch()?;
     let progress = Arc::new(Progress::default());
     let show = Show::start(style, progress.clone());
     let begun = Instant::now();
-    let planned = job::plan(&args.job, Place::Here, &mut |event| show.loading(event));
+    let planned = job::plan(&args.job, Place::Here, policy.as_ref(), &mut |event| show.loading(event));
     let compiled = begun.elapsed();
     let outcome = planned.and_then(|plan| {
         show.planned(&plan);

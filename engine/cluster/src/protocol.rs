@@ -147,6 +147,23 @@ pub enum Refused {
         /// How.
         reason: String,
     },
+    /// The coordinator takes no more at once.
+    #[error("too many jobs are being submitted at once; try again")]
+    Busy,
+    /// The cluster's policy does not allow what the job asks for. The text says what.
+    #[error("{sentence}")]
+    Permissions {
+        /// The reason.
+        sentence: String,
+    },
+    /// The cluster's policy does not take a component.
+    #[error("the plugin with blake3 {} {reason}", blake3::Hash::from_bytes(*hash).to_hex())]
+    Component {
+        /// Which.
+        hash: ComponentHash,
+        /// The reason, which begins with a verb.
+        reason: String,
+    },
 }
 
 /// First message of a channel to the coordinator.

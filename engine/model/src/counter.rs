@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::{COUNTER_NAME_BYTES_MAX, COUNTERS_MAX};
+use crate::text::is_unprintable;
 
 /// Named sums, in name order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +19,11 @@ impl Counters {
             *sum = sum.saturating_add(delta);
             return Ok(());
         }
-        if name.is_empty() || name.len() > COUNTER_NAME_BYTES_MAX {
-            return Err(CounterRefused::Name { bytes: name.len() });
+        if name.len() > COUNTER_NAME_BYTES_MAX {
+            return Err(CounterRefused::Long { bytes: name.len() });
+        }
+        if name.is_empty() || name.chars().any(is_unprintable) {
+            return Err(CounterRefused::Name);
         }
         if self.0.len() >= COUNTERS_MAX {
             return Err(CounterRefused::Count);
@@ -47,9 +51,12 @@ impl Counters {
 /// A counter over a limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CounterRefused {
-    /// The name is empty or too long.
+    /// The name is empty or holds what cannot be shown.
+    #[error("a counter's name is empty or holds control characters")]
+    Name,
+    /// The name is too long.
     #[error("a counter's name has {bytes} bytes; 1 to {COUNTER_NAME_BYTES_MAX} are allowed")]
-    Name {
+    Long {
         /// Length of the name in bytes.
         bytes: usize,
     },

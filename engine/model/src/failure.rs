@@ -103,8 +103,10 @@ pub enum Failure {
         value: String,
         /// The cap, with unit.
         cap: String,
-        /// The option that sets the cap, for example `--guest-memory`.
+        /// The option that sets the cap, for example `--guest-memory`; empty where it is fixed.
         option: String,
+        /// Where its input came from, if known.
+        place: Option<Place>,
         /// What it said and where it was.
         words: LastWords,
     },
@@ -167,6 +169,11 @@ pub enum Failure {
         /// The storage is full: another machine may do better.
         full: bool,
     },
+    /// The policy of the worker does not allow the job; another worker's may.
+    Refused {
+        /// What is not allowed, as a sentence.
+        sentence: String,
+    },
     /// The job or the attempt was cancelled.
     Cancelled,
     /// A fault of the engine.
@@ -194,6 +201,7 @@ impl Failure {
             Failure::Plugin { fault: PluginFault::Transient, .. }
             | Failure::InputLost { .. }
             | Failure::Disk { .. }
+            | Failure::Refused { .. }
             | Failure::Internal { .. } => Retry::Elsewhere,
             Failure::Fetch { map_task, .. } | Failure::Corrupt { map_task: Some(map_task), .. } => {
                 Retry::AfterMap(*map_task)
@@ -227,6 +235,27 @@ impl Failure {
         self.words().map_or(&[], |words| &words.log)
     }
 
+    /// The same failure with where the plugin's input came from, for whoever knows it; what is known
+    /// already stays.
+    #[must_use]
+    pub fn at(mut self, found: Option<Place>) -> Self {
+        if let Failure::Plugin { place, .. } | Failure::Limit { place, .. } | Failure::Rejects { place, .. } =
+            &mut self
+            && place.is_none()
+        {
+            *place = found;
+        }
+        self
+    }
+
+    /// What the plugin left, to be added to.
+    pub fn words_mut(&mut self) -> Option<&mut LastWords> {
+        match self {
+            Failure::Plugin { words, .. } | Failure::Limit { words, .. } => Some(words),
+            _ => None,
+        }
+    }
+
     /// What the plugin left, where the failure carries it.
     pub fn words(&self) -> Option<&LastWords> {
         match self {
@@ -246,8 +275,12 @@ impl fmt::Display for Failure {
                 }
                 write!(f, ": {message}")
             }
-            Failure::Limit { role, limit, value, cap, option, .. } => {
-                write!(f, "the {role} went over its limit of {limit}: {value}, and {cap} are allowed")?;
+            Failure::Limit { role, limit, value, cap, option, place, .. } => {
+                write!(f, "the {role} went over its limit of {limit}")?;
+                if let Some(place) = place {
+                    write!(f, " on {place}")?;
+                }
+                write!(f, ": {value}, and {cap} are allowed")?;
                 if option.is_empty() { Ok(()) } else { write!(f, " (raise it with {option})") }
             }
             Failure::InputLost { path, reason } => {
@@ -280,6 +313,7 @@ impl fmt::Display for Failure {
             Failure::Disk { path, reason, full: false } => {
                 write!(f, "{} cannot be used: {reason}", path.display())
             }
+            Failure::Refused { sentence } => write!(f, "a worker refuses the job: {sentence}"),
             Failure::Cancelled => f.write_str("cancelled"),
             Failure::Internal { message } => write!(f, "internal fault: {message}"),
         }
@@ -320,6 +354,7 @@ mod tests {
                 value: "b".into(),
                 cap: "c".into(),
                 option: "--d".into(),
+                place: Some(place.clone()),
                 words,
             },
             Failure::InputLost { path: path.clone(), reason: reason.clone() },
@@ -329,6 +364,7 @@ mod tests {
             Failure::Fetch { map_task, reason: reason.clone() },
             Failure::Corrupt { path: path.clone(), reason: reason.clone(), map_task: Some(map_task) },
             Failure::Disk { path, reason, full: true },
+            Failure::Refused { sentence: message.clone() },
             Failure::Cancelled,
             Failure::Internal { message },
         ]

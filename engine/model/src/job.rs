@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
 use crate::id::{AttemptId, JobId};
-use crate::limit;
+use crate::limit::{self, Limit, table};
 
 /// How bytes of input become records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +176,32 @@ impl Default for Permissions {
     }
 }
 
+impl Permissions {
+    /// Every permission that is a number, with its limit and its value in the limit's unit; none where
+    /// nothing is limited.
+    pub fn limits(&self) -> [(&'static Limit, Option<u64>); 10] {
+        let millis = |time: Duration| Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        [
+            (&table::GUEST_MEMORY, Some(self.guest_memory_bytes_max)),
+            (&table::IDLE_TIME, millis(self.idle_timeout)),
+            (&table::TASK_TIME, millis(self.task_time_max)),
+            (&table::RECORD_BYTES, Some(self.record_bytes_max)),
+            (&table::REJECTS, Some(self.rejects_max)),
+            (&table::TASK_OUTPUT_BYTES, Some(self.task_output_bytes_max)),
+            (&table::TASK_OUTPUT_RECORDS, Some(self.task_output_records_max)),
+            (&table::SHUFFLE_BYTES, self.shuffle_bytes_max),
+            (&table::OUTPUT_BYTES, self.output_bytes_max),
+            (&table::OUTPUT_RECORDS, self.output_records_max),
+        ]
+    }
+
+    /// The first permission that is over what the engine allows any job, with its value.
+    pub fn over_engine(&self) -> Option<(&'static Limit, u64)> {
+        let mut asked = self.limits().into_iter().filter_map(|(limit, value)| Some((limit, value?)));
+        asked.find(|(limit, value)| !limit.allows(*value))
+    }
+}
+
 /// A job as the scheduler and the attempts see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -221,6 +247,16 @@ pub struct TaskContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn permissions_over_the_engine_are_found() {
+        assert_eq!(Permissions::default().over_engine(), None);
+        let limits = Permissions::default().limits();
+        assert!(limits.iter().all(|(limit, value)| limit.default == *value && !limit.is_fixed()));
+        let long = Duration::from_secs(365 * 24 * 3600);
+        let asked = Permissions { task_time_max: long, ..Permissions::default() };
+        assert_eq!(asked.over_engine(), Some((&table::TASK_TIME, 365 * 24 * 3_600_000)));
+    }
 
     #[test]
     fn input_formats_parse() {

@@ -5,7 +5,7 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`contract`], [`job`],
-//! [`failure`], [`counter`]; below them [`path_serde`].
+//! [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
 
 pub mod column;
 pub mod contract;
@@ -16,6 +16,8 @@ pub mod id;
 pub mod job;
 pub mod limit;
 pub mod path_serde;
+pub mod quantity;
+pub mod text;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
 pub use contract::{Contract, ContractError, Param, PluginInfo};

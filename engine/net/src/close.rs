@@ -84,6 +84,9 @@ pub enum Fault {
     /// A segment has more bytes than its header says.
     #[error("a segment longer than its header says")]
     SegmentTooLong,
+    /// A frame began and did not end in time.
+    #[error("a frame that does not end in time")]
+    Slow,
 }
 
 /// Why a connection is closed.

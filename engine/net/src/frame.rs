@@ -1,25 +1,23 @@
 //! Frames: how messages lie on a stream.
 //!
 //! A stream begins with one byte, its kind; then come frames, each a little-endian u32 length and
-//! that many bytes of postcard. A length is compared with the cap of its kind before anything is
-//! read, and memory grows with what has arrived, never with what was announced. What breaks these
-//! rules closes the connection. Must not know what messages mean.
+//! that many bytes of postcard (`decoder`). A length is compared with the cap of its kind before
+//! anything is read. What breaks these rules closes the connection. Must not know what messages mean.
 
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 
 use crate::close::{Fault, code};
+use crate::decoder::{Decoder, KEPT_BYTES_MAX, LENGTH_BYTES};
 use crate::error::ExchangeError;
 use crate::remote::Remote;
 
-/// Bytes of a frame's length.
-const LENGTH_BYTES: usize = 4;
-/// Memory that a stream keeps between frames, in bytes; what a large one needed is given back.
-const KEPT_BYTES_MAX: usize = 64 << 10;
 /// Code of a stream that was given up.
 const ABANDONED: u32 = 1;
 
@@ -161,21 +159,25 @@ pub(crate) struct Inbound {
     remote: Remote,
     stream: RecvStream,
     /// What has arrived of the frame being read, so that a cancelled read loses nothing.
-    arrived: BytesMut,
+    frame: Decoder,
+    /// When the frame being read has to be complete.
+    deadline: Option<Instant>,
+    /// Room for the frame being read, where it is large.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Inbound {
     /// Wraps a stream that the peer opened.
     pub(crate) fn new(remote: Remote, stream: RecvStream) -> Self {
-        Self { remote, stream, arrived: BytesMut::new() }
+        Self { remote, stream, frame: Decoder::default(), deadline: None, room: None }
     }
 
     /// Reads the kind of a stream that the peer opened.
     pub(crate) async fn kind(&mut self) -> Result<StreamKind, ExchangeError> {
-        if !self.fill(1).await? {
+        let first = self.stream.read_chunk(1, true).await.map_err(|error| self.remote.read_error(error))?;
+        let Some(kind) = first.and_then(|chunk| chunk.bytes.first().copied()) else {
             return Err(self.remote.fault(Fault::Truncated));
-        }
-        let kind = self.arrived.get_u8();
+        };
         StreamKind::of(kind).ok_or_else(|| self.remote.fault(Fault::UnknownStream { kind }))
     }
 
@@ -185,27 +187,39 @@ impl Inbound {
         &mut self,
         bytes_max: usize,
     ) -> Result<Option<T>, ExchangeError> {
-        if !self.fill(LENGTH_BYTES).await? {
-            return if self.arrived.is_empty() { Ok(None) } else { Err(self.remote.fault(Fault::Truncated)) };
+        loop {
+            let missing = self.frame.missing(bytes_max).map_err(|fault| self.remote.fault(fault))?;
+            if missing == 0 {
+                break;
+            }
+            if missing > KEPT_BYTES_MAX && self.room.is_none() {
+                self.room = self.remote.frame_room(missing).await;
+                self.deadline = None;
+            }
+            match self.next_chunk(missing).await? {
+                Some(chunk) => self.frame.take(&chunk),
+                None if self.frame.is_between() => return Ok(None),
+                None => return Err(self.remote.fault(Fault::Truncated)),
+            }
         }
-        let bytes = self.arrived.as_ref().get_u32_le();
-        let length = usize::try_from(bytes).unwrap_or(usize::MAX);
-        if length > bytes_max {
-            let bytes_max = u32::try_from(bytes_max).unwrap_or(u32::MAX);
-            return Err(self.remote.fault(Fault::Oversized { bytes, bytes_max }));
-        }
-        if !self.fill(LENGTH_BYTES + length).await? {
-            return Err(self.remote.fault(Fault::Truncated));
-        }
-        let decoded = postcard::take_from_bytes(&self.arrived[LENGTH_BYTES..]);
-        let Ok((message, [])) = decoded else {
-            return Err(self.remote.fault(Fault::Garbage));
+        (self.deadline, self.room) = (None, None);
+        self.frame.message().map(Some).map_err(|fault| self.remote.fault(fault))
+    }
+
+    /// The next bytes of the stream, at most `missing`. What begins a frame may take for ever to come,
+    /// what ends it may not.
+    async fn next_chunk(&mut self, missing: usize) -> Result<Option<Bytes>, ExchangeError> {
+        let read = self.stream.read_chunk(missing, true);
+        let read = if self.frame.is_between() {
+            read.await
+        } else {
+            let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + self.remote.limits().frame);
+            match timeout_at(deadline, read).await {
+                Ok(read) => read,
+                Err(_) => return Err(self.remote.fault(Fault::Slow)),
+            }
         };
-        self.arrived.clear();
-        if self.arrived.capacity() > KEPT_BYTES_MAX {
-            self.arrived = BytesMut::new();
-        }
-        Ok(Some(message))
+        Ok(read.map_err(|error| self.remote.read_error(error))?.map(|chunk| chunk.bytes))
     }
 
     /// Reads a message that has to be there.
@@ -222,19 +236,6 @@ impl Inbound {
     /// The peer.
     pub(crate) fn remote(&self) -> &Remote {
         &self.remote
-    }
-
-    /// Waits until `bytes` have arrived; false if the stream ends before.
-    async fn fill(&mut self, bytes: usize) -> Result<bool, ExchangeError> {
-        while self.arrived.len() < bytes {
-            let missing = bytes - self.arrived.len();
-            let read = self.stream.read_chunk(missing, true).await;
-            match read.map_err(|error| self.remote.read_error(error))? {
-                Some(chunk) => self.arrived.extend_from_slice(&chunk.bytes),
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
     }
 }
 

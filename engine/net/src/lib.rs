@@ -12,12 +12,14 @@
 //!
 //! In reading order: [`node`], [`authority`] and [`identity`] (who), [`limits`], [`close`] and [`error`]
 //! (how it ends), [`endpoint`], [`greeting`], `tls` and `reset` (connections), [`remote`] and [`peer`] (the other
-//! side), [`request`], [`channel`] and [`segment`] (what is said, in the frames of `frame`), [`server`]
+//! side), [`request`], [`channel`] and [`segment`] (what is said, in the frames of `frame` and `decoder`), [`server`]
 //! and `session` (the listening side), [`pool`].
 
 pub mod authority;
 pub mod channel;
 pub mod close;
+#[doc(hidden)]
+pub mod decoder;
 pub mod endpoint;
 pub mod error;
 mod frame;

@@ -18,6 +18,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time from the opening of a stream until its first frame is complete. Only a peer that holds
 /// streams to hold resources needs longer.
 pub const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a frame from its first byte to its last; the largest one takes that long at 70 KB/s. Only a
+/// peer that holds frames to hold memory needs longer.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time without progress after which a transfer or a message in flight is given up: the other side
 /// may write what it gets to a slow disk, but not stop.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,9 +31,17 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time for the last words to reach the peers at shutdown, once everything has ended.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Streams that a peer may have open at once on one connection. Each costs a task and at most one
-/// frame of memory.
+/// Streams that a peer may have open at once on one connection. Each costs a task and a small frame of
+/// memory ([`FRAMES_BYTES_MAX`] bounds the large ones).
 pub const STREAMS_MAX: u32 = 64;
+/// Bytes of large frames that are being put together on all streams of a connection; further ones wait.
+/// Two of the largest.
+pub const FRAMES_BYTES_MAX: usize = 8 * MIB;
+/// Channels of a connection that are open at once; further ones wait. A peer needs one.
+pub const CHANNELS_MAX: usize = 4;
+/// Requests of a connection that are worked on at once; further ones wait. Each may cost the largest
+/// answer, and whoever asks takes one after the other.
+pub const REQUESTS_MAX: usize = 4;
 /// Bytes that a peer may have in flight on one stream: 10 Gbit/s over 3 ms, and what a slow reader
 /// can make this side hold for one stream.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
@@ -85,12 +96,20 @@ pub struct Limits {
     pub handshake: Duration,
     /// See [`FIRST_FRAME_TIMEOUT`].
     pub first_frame: Duration,
+    /// See [`FRAME_TIMEOUT`].
+    pub frame: Duration,
     /// See [`STALL_TIMEOUT`].
     pub stall: Duration,
     /// See [`DRAIN_TIMEOUT`].
     pub drain: Duration,
     /// See [`STREAMS_MAX`].
     pub streams_max: u32,
+    /// See [`FRAMES_BYTES_MAX`].
+    pub frames_bytes_max: usize,
+    /// See [`CHANNELS_MAX`].
+    pub channels_max: usize,
+    /// See [`REQUESTS_MAX`].
+    pub requests_max: usize,
     /// See [`STREAM_WINDOW_BYTES`].
     pub stream_window_bytes: u32,
     /// See [`CONNECTION_WINDOW_BYTES`].
@@ -123,9 +142,13 @@ impl Default for Limits {
             keep_alive: KEEP_ALIVE,
             handshake: HANDSHAKE_TIMEOUT,
             first_frame: FIRST_FRAME_TIMEOUT,
+            frame: FRAME_TIMEOUT,
             stall: STALL_TIMEOUT,
             drain: DRAIN_TIMEOUT,
             streams_max: STREAMS_MAX,
+            frames_bytes_max: FRAMES_BYTES_MAX,
+            channels_max: CHANNELS_MAX,
+            requests_max: REQUESTS_MAX,
             stream_window_bytes: STREAM_WINDOW_BYTES,
             connection_window_bytes: CONNECTION_WINDOW_BYTES,
             send_window_bytes: SEND_WINDOW_BYTES,

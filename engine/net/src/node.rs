@@ -100,7 +100,8 @@ impl NodeId {
     }
 
     /// Reads the node out of a certificate. Exactly one URI has to name one.
-    pub(crate) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
+    #[doc(hidden)]
+    pub fn of_certificate(certificate: &CertificateDer<'_>) -> Option<Self> {
         let certificate = webpki::EndEntityCert::try_from(certificate).ok()?;
         let mut uris = certificate.valid_uri_names();
         let (first, second) = (uris.next()?, uris.next());

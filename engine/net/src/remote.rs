@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use quinn::{ConnectionError, ReadError, WriteError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::close::{CloseReason, Closed, Fault, code};
 use crate::error::ExchangeError;
@@ -22,6 +23,8 @@ struct Shared {
     connection: quinn::Connection,
     node: NodeId,
     limits: Arc<Limits>,
+    /// Bytes of large frames that may be put together now.
+    frames: Arc<Semaphore>,
     /// QUIC does not remember what this side said when it closed.
     closed_with: OnceLock<CloseReason>,
 }
@@ -29,7 +32,9 @@ struct Shared {
 impl Remote {
     /// Wraps a connection whose certificate was checked.
     pub(crate) fn new(connection: quinn::Connection, node: NodeId, limits: Arc<Limits>) -> Self {
-        Self { shared: Arc::new(Shared { connection, node, limits, closed_with: OnceLock::new() }) }
+        let frames = Arc::new(Semaphore::new(limits.frames_bytes_max));
+        let closed_with = OnceLock::new();
+        Self { shared: Arc::new(Shared { connection, node, limits, frames, closed_with }) }
     }
 
     /// Who it is, from its certificate.
@@ -70,6 +75,13 @@ impl Remote {
     /// The limits that the connection is under.
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
+    }
+
+    /// Waits for room to put together a frame of `bytes` bytes, on all streams of the connection.
+    pub(crate) async fn frame_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = bytes.min(self.shared.limits.frames_bytes_max);
+        // Nobody closes the semaphore, so there always is room in the end.
+        self.shared.frames.clone().acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX)).await.ok()
     }
 
     /// The QUIC connection.

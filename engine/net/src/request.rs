@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::error::ExchangeError;
@@ -41,12 +42,18 @@ pub struct Responder<Response> {
     outbound: Outbound,
     /// Keeps the server from ending before the answer has arrived.
     _guard: TaskTrackerToken,
+    /// Lets the next request of the connection begin when this one has its answer.
+    _turn: Option<OwnedSemaphorePermit>,
     messages: PhantomData<fn(Response)>,
 }
 
 impl<Response: Serialize> Responder<Response> {
-    pub(crate) fn new(outbound: Outbound, guard: TaskTrackerToken) -> Self {
-        Self { outbound, _guard: guard, messages: PhantomData }
+    pub(crate) fn new(
+        outbound: Outbound,
+        guard: TaskTrackerToken,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self { outbound, _guard: guard, _turn: turn, messages: PhantomData }
     }
 
     /// Sends the answer and waits until it has arrived.

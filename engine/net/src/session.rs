@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use quinn::{RecvStream, SendStream};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,6 +26,9 @@ pub(crate) struct Session<H> {
     remote: Remote,
     handler: Arc<H>,
     streams: TaskTracker,
+    /// Requests that may be worked on now, and channels that may be opened.
+    requests: Arc<Semaphore>,
+    channels: Arc<Semaphore>,
     drain: CancellationToken,
     abort: CancellationToken,
 }
@@ -43,7 +47,9 @@ impl<H: Handler> Session<H> {
         drain: CancellationToken,
         abort: CancellationToken,
     ) -> Self {
-        Self { remote, handler, streams: TaskTracker::new(), drain, abort }
+        let requests = Arc::new(Semaphore::new(remote.limits().requests_max));
+        let channels = Arc::new(Semaphore::new(remote.limits().channels_max));
+        Self { remote, handler, streams: TaskTracker::new(), requests, channels, drain, abort }
     }
 
     /// Serves the connection until it ends, or until everything in flight has at shutdown.
@@ -82,30 +88,46 @@ impl<H: Handler> Session<H> {
     async fn serve(self: Arc<Self>, send: SendStream, receive: RecvStream) {
         let outbound = Outbound::new(self.remote.clone(), send);
         let mut inbound = Inbound::new(self.remote.clone(), receive);
-        let first = timeout(self.remote.limits().first_frame, self.first(&mut inbound)).await;
+        let Some(kind) = self.in_time(inbound.kind()).await else { return };
+        // One that waits here has not been read: it takes no memory but QUIC's.
+        let turn = match kind {
+            StreamKind::Request => self.requests.clone().acquire_owned().await.ok(),
+            StreamKind::Channel => self.channels.clone().acquire_owned().await.ok(),
+            StreamKind::Segment | StreamKind::Greeting => None,
+        };
+        let Some(first) = self.in_time(self.first(kind, &mut inbound)).await else { return };
         let guard = self.streams.token();
         match first {
-            Ok(Ok(First::Request(request))) => {
-                let responder = Responder::new(outbound, guard);
+            First::Request(request) => {
+                let responder = Responder::new(outbound, guard, turn);
                 self.handler.request(&self.remote, request, responder).await;
             }
-            Ok(Ok(First::Opening(opening))) => {
+            First::Opening(opening) => {
                 let channel = Channel::new(outbound, inbound, Some(guard));
                 self.handler.channel(&self.remote, opening, channel).await;
             }
-            Ok(Ok(First::Key(key))) => {
+            First::Key(key) => {
                 let responder = SegmentResponder::new(outbound, guard);
                 self.handler.segment(&self.remote, key, responder).await;
             }
-            // A fault has closed the connection; a stream that was given up is nobody's loss.
-            Ok(Err(_)) => {}
-            Err(_) => drop(self.remote.fault(Fault::Silent)),
         }
     }
 
-    async fn first(&self, inbound: &mut Inbound) -> Result<First<H>, ExchangeError> {
+    /// What a stream says first, which it has a time for.
+    async fn in_time<T>(&self, said: impl Future<Output = Result<T, ExchangeError>>) -> Option<T> {
+        match timeout(self.remote.limits().first_frame, said).await {
+            // A fault has closed the connection; a stream that was given up is nobody's loss.
+            Ok(said) => said.ok(),
+            Err(_) => {
+                self.remote.fault(Fault::Silent);
+                None
+            }
+        }
+    }
+
+    async fn first(&self, kind: StreamKind, inbound: &mut Inbound) -> Result<First<H>, ExchangeError> {
         let control_bytes_max = self.remote.limits().control_bytes_max;
-        match inbound.kind().await? {
+        match kind {
             StreamKind::Request => Ok(First::Request(inbound.expect(control_bytes_max).await?)),
             StreamKind::Channel => Ok(First::Opening(inbound.expect(control_bytes_max).await?)),
             StreamKind::Segment => Ok(First::Key(inbound.expect(HEADER_BYTES_MAX).await?)),

@@ -82,10 +82,11 @@ pub(crate) struct Ended {
 
 /// Runs an attempt to its end.
 pub(crate) fn run(attempt: &Attempt, input: Input<'_>) -> Result<AttemptDone, Failure> {
-    attempt.check_cancelled()?;
+    attempt.check_stopped()?;
     let begun = cpu_nanos();
     let ended = catch_unwind(AssertUnwindSafe(|| run_stage(attempt, input)))
-        .unwrap_or_else(|_| Err(Failure::internal(format!("{} panicked", attempt.id))))?;
+        .unwrap_or_else(|_| Err(Failure::internal(format!("{} panicked", attempt.id))))
+        .map_err(|failure| attempt.why_stopped(failure))?;
     let rejects = ended.rejected.iter().map(|rejected| Reject {
         place: rejected.place.as_ref(),
         reason: &rejected.reason,

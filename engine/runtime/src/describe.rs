@@ -59,10 +59,10 @@ impl JobDescription {
         if self.spec.batch_bytes == 0 || u64::from(self.spec.batch_bytes) > limit::BATCH_BYTES_MAX {
             return Err(format!("its batches are of {} bytes", self.spec.batch_bytes));
         }
-        if permissions.record_bytes_max > limit::RECORD_BYTES_MAX
-            || permissions.rejects_max > limit::REJECTS_MAX
-        {
-            return Err("its limits are over the engine's".into());
+        if let Some((limit, value)) = permissions.over_engine() {
+            let max = limit.max.unwrap_or(u64::MAX);
+            let (value, max) = (limit.show(value), limit.show(max));
+            return Err(format!("it asks for a limit of {limit} of {value}, and {max} are the most"));
         }
         if params.len() > limit::PARAMS_MAX || *reducers > limit::REDUCERS_MAX {
             return Err("it has too many parameters or reducers".into());

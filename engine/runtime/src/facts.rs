@@ -50,6 +50,9 @@ pub struct MapFacts {
     pub shuffle_records: u64,
     /// Their bytes of keys and values.
     pub shuffle_bytes: u64,
+    /// Hash of what its mapper emitted, in order and before anything was done with it; none where no
+    /// plugin maps, or where it makes a part.
+    pub emitted: Option<u128>,
 }
 
 /// What a reduce attempt counts.
@@ -78,7 +81,7 @@ pub struct LastReject {
 
 impl Facts {
     /// What the scheduler is told.
-    pub(crate) fn report(&self) -> AttemptReport {
+    pub fn report(&self) -> AttemptReport {
         AttemptReport {
             bytes_spilled: self.spilled.bytes,
             rejects: self.rejects,

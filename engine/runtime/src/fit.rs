@@ -19,27 +19,43 @@ pub fn check_types(
     key: InputKey,
     map_only: bool,
 ) -> Result<StageTypes, PlanError> {
-    let (mut types, mut emitter) = match &stages.mapper {
+    let (types, misfits) = walk_types(stages, format, key, map_only);
+    misfits.into_iter().next().map_or(Ok(types), Err)
+}
+
+/// Every step of the record path whose types do not fit.
+pub fn type_misfits(stages: &Stages, format: InputFormat, key: InputKey, map_only: bool) -> Vec<PlanError> {
+    walk_types(stages, format, key, map_only).1
+}
+
+/// The types of what is written to the parts, and what does not fit on the way.
+fn walk_types(
+    stages: &Stages,
+    format: InputFormat,
+    key: InputKey,
+    map_only: bool,
+) -> (StageTypes, Vec<PlanError>) {
+    let (mut types, emitter) = match &stages.mapper {
         Some(mapper) => (mapper.contract().map.clone(), format!("the mapper of {}", mapper.path().display())),
         None => (identity_types(format, key), format!("the input ({format}, without a mapper)")),
     };
-    if map_only {
-        return Ok(StageTypes { key: types.0, value: types.1 });
+    let mut misfits = Vec::new();
+    if !map_only {
+        if let Some(partitioner) = &stages.partitioner {
+            let taken = (partitioner.contract().partition_key.clone(), None);
+            check_step(&types, &emitter, &taken, Role::Partitioner, partitioner.path(), &mut misfits);
+        }
+        if let Some(combiner) = &stages.combiner {
+            let taken = &combiner.contract().combine;
+            check_step(&types, &emitter, taken, Role::Combiner, combiner.path(), &mut misfits);
+        }
+        if let Some(reducer) = &stages.reducer {
+            let contract = reducer.contract();
+            check_step(&types, &emitter, &contract.reduce_in, Role::Reducer, reducer.path(), &mut misfits);
+            types = contract.reduce.clone();
+        }
     }
-    if let Some(partitioner) = &stages.partitioner {
-        let taken = (partitioner.contract().partition_key.clone(), None);
-        check_step(&types, &emitter, &taken, Role::Partitioner, partitioner.path())?;
-    }
-    if let Some(combiner) = &stages.combiner {
-        check_step(&types, &emitter, &combiner.contract().combine, Role::Combiner, combiner.path())?;
-    }
-    if let Some(reducer) = &stages.reducer {
-        let contract = reducer.contract();
-        check_step(&types, &emitter, &contract.reduce_in, Role::Reducer, reducer.path())?;
-        types = contract.reduce.clone();
-        emitter.clear();
-    }
-    Ok(StageTypes { key: types.0, value: types.1 })
+    (StageTypes { key: types.0, value: types.1 }, misfits)
 }
 
 fn identity_types(format: InputFormat, key: InputKey) -> Types {
@@ -59,12 +75,13 @@ fn check_step(
     taken: &Types,
     role: Role,
     path: &std::path::Path,
-) -> Result<(), PlanError> {
+    misfits: &mut Vec<PlanError>,
+) {
     for (what, given, taken) in [("keys", &given.0, &taken.0), ("values", &given.1, &taken.1)] {
         if let (Some(given), Some(taken)) = (given, taken)
             && !fits(given, taken)
         {
-            return Err(PlanError::Types {
+            misfits.push(PlanError::Types {
                 what,
                 emitter: emitter.to_owned(),
                 given: given.to_string(),
@@ -73,7 +90,6 @@ fn check_step(
             });
         }
     }
-    Ok(())
 }
 
 /// True where every cell of `given` is one of `taken`: any cell whatever is bytes, and text is.
@@ -99,6 +115,17 @@ fn same_layout(given: &DataType, taken: &DataType) -> bool {
 /// Checks the job's parameters against what the plugins declare, and fills in defaults. The answer is
 /// sorted by name.
 pub fn check_params(stages: &Stages, given: &[(String, String)]) -> Result<Vec<(String, String)>, PlanError> {
+    let (params, misfits) = walk_params(stages, given);
+    misfits.into_iter().next().map_or(Ok(params), Err)
+}
+
+/// Everything that is wrong with the job's parameters.
+pub fn param_misfits(stages: &Stages, given: &[(String, String)]) -> Vec<PlanError> {
+    walk_params(stages, given).1
+}
+
+/// The parameters with defaults filled in, and what does not fit.
+fn walk_params(stages: &Stages, given: &[(String, String)]) -> (Vec<(String, String)>, Vec<PlanError>) {
     let plugins = stages.plugins();
     let mut declared: BTreeMap<&str, Vec<&Param>> = BTreeMap::new();
     let mut any_goes = false;
@@ -110,11 +137,12 @@ pub fn check_params(stages: &Stages, given: &[(String, String)]) -> Result<Vec<(
             None => any_goes = true,
         }
     }
+    let mut misfits = Vec::new();
     let mut params = BTreeMap::new();
     for (name, value) in given {
-        check_param(name, value, &declared, any_goes)?;
+        misfits.extend(check_param(name, value, &declared, any_goes).err());
         if params.insert(name.clone(), value.clone()).is_some() {
-            return Err(PlanError::Param { name: name.clone(), reason: "it is given twice".into() });
+            misfits.push(PlanError::Param { name: name.clone(), reason: "it is given twice".into() });
         }
     }
     for (name, takers) in declared {
@@ -123,16 +151,17 @@ pub fn check_params(stages: &Stages, given: &[(String, String)]) -> Result<Vec<(
                 (Some(default), false) => drop(params.insert(name.to_owned(), default.clone())),
                 (None, false) if param.required => {
                     let reason = format!("the plugin requires it ({}); give --param {name}=...", param.help);
-                    return Err(PlanError::Param { name: name.to_owned(), reason });
+                    misfits.push(PlanError::Param { name: name.to_owned(), reason });
+                    break;
                 }
                 _ => {}
             }
         }
     }
     if params.len() > PARAMS_MAX {
-        return Err(PlanError::ParamCount { count: params.len() });
+        misfits.push(PlanError::ParamCount { count: params.len() });
     }
-    Ok(params.into_iter().collect())
+    (params.into_iter().collect(), misfits)
 }
 
 fn check_param(

@@ -3,17 +3,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mr_model::limit::{COMBINE_GROWTH_BYTES, COMBINE_GROWTH_MAX, table};
 use mr_model::{Batch, BatchBuf, Counters, Failure, GroupedBatchBuf, PluginFault, Role};
 use mr_sandbox::{Combiner, InstanceOptions, Plugin, Sink};
 use mr_shuffle::Combine;
 
-use crate::job::Attempt;
-
-/// Most that a combiner may emit for one batch, as a multiple of what it was given: it folds, so it
-/// has no reason to emit more.
-const GROWTH_MAX: usize = 4;
-/// Room beside the multiple, in bytes.
-const GROWTH_BYTES: usize = 1 << 20;
+use crate::job::{Attempt, merge_counters};
+use crate::sink::name_group;
 
 /// A combiner component between batches.
 pub(crate) struct PluginCombine {
@@ -58,10 +54,13 @@ impl Combine for PluginCombine {
         let mut combiner = self.opened()?;
         {
             let mut emitted = self.emitted();
-            emitted.bytes_max = Some(groups.size() * GROWTH_MAX + GROWTH_BYTES);
+            emitted.bytes_max = Some(groups.size() * COMBINE_GROWTH_MAX + COMBINE_GROWTH_BYTES);
             emitted.batch.clear();
         }
-        combiner.combine_batch(groups).map_err(|error| error.failure)?;
+        combiner.combine_batch(groups).map_err(|error| {
+            let datatype = self.plugin.contract().combine.0.as_ref();
+            name_group(error.failure, error.row, groups, datatype)
+        })?;
         let mut emitted = self.emitted();
         emitted.bytes_max = None;
         std::mem::swap(&mut emitted.batch, out);
@@ -74,7 +73,7 @@ impl Combine for PluginCombine {
         let Some(combiner) = self.combiner.take() else { return Ok(()) };
         let report = combiner.close().map_err(|error| error.failure)?;
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.merge(&report.counters).map_err(|refused| Failure::internal(refused.to_string()))
+        merge_counters(&mut counters, Role::Combiner, &report)
     }
 }
 
@@ -87,7 +86,17 @@ impl Sink for Emitted {
             self.batch.push(key, value);
         }
         if self.batch.size() > bytes_max {
-            return Err(contract("it emitted far more than it was given"));
+            let cap = bytes_max as u64;
+            let value = format!("{} bytes for one batch", self.batch.size());
+            return Err(Failure::Limit {
+                role: Role::Combiner,
+                limit: table::COMBINE_GROWTH.name.to_owned(),
+                value,
+                cap: format!("{cap} bytes"),
+                option: String::new(),
+                place: None,
+                words: mr_model::LastWords::default(),
+            });
         }
         Ok(())
     }

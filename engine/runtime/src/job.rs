@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mr_model::counter::CounterRefused;
+use mr_model::limit::{COUNTERS_MAX, table};
 use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
-use mr_sandbox::{CancelToken, GuestMemory, InstanceOptions, LogForward, RoleReport};
+use mr_sandbox::{
+    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
+};
 use mr_shuffle::{Codec, HashPartitioner, MemoryPool, RangePartitioner, RunId};
 use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -12,6 +16,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::describe::{JobDescription, SpreadDescription};
 use crate::memory::MemoryPlan;
 use crate::progress::Progress;
+use crate::quota::stage_role;
 use crate::request::Stages;
 
 /// Seed of the seeds that tasks get: fixed, so that a job gives the same output whenever it runs.
@@ -62,9 +67,13 @@ pub(crate) struct Attempt {
     pub id: AttemptId,
     pub progress: Arc<Progress>,
     pub cancel: CancelToken,
-    pub log: Option<LogForward>,
+    pub log: Option<LogGate>,
+    /// When it has to end.
+    pub deadline: Deadline,
     /// Linear memory of its guests together.
     pub memory: Arc<GuestMemory>,
+    /// What its guests emit together.
+    pub output: Arc<GuestOutput>,
     pub counters: Arc<Mutex<Counters>>,
 }
 
@@ -77,12 +86,15 @@ impl Job {
     pub fn new(
         description: JobDescription,
         stages: Stages,
-        resources: AttemptResources,
+        mut resources: AttemptResources,
     ) -> Result<Arc<Self>, Failure> {
         description.check(&stages).map_err(|reason| {
             Failure::internal(format!("job {} cannot run: {reason}", description.spec.id))
         })?;
         let JobDescription { spec, chunks, spread, part_dir, .. } = description;
+        // What the machine has to give may be more than what the job may use.
+        let guests = &mut resources.memory.guests;
+        *guests = spec.permissions.guest_memory_bytes_max.min(*guests);
         Ok(Arc::new(Self {
             stages,
             chunks,
@@ -123,14 +135,8 @@ impl Job {
 
     #[cold]
     fn record_too_long(&self, role: Role, bytes: u64) -> Failure {
-        Failure::Limit {
-            role,
-            limit: "record size".into(),
-            value: format!("a record of {bytes} bytes"),
-            cap: format!("{} bytes", self.spec.permissions.record_bytes_max),
-            option: "--max-record".into(),
-            words: mr_model::LastWords::default(),
-        }
+        let cap = self.spec.permissions.record_bytes_max;
+        table::RECORD_BYTES.passed_by(role, format!("a record of {bytes} bytes"), cap)
     }
 }
 
@@ -143,13 +149,19 @@ impl Attempt {
         log: Option<LogForward>,
         cancel: &CancelToken,
     ) -> Self {
+        let permissions = &job.spec.permissions;
         Self {
             job: job.clone(),
             id,
             progress: progress.clone(),
             cancel: cancel.clone(),
-            log,
+            log: log.map(LogGate::new),
+            deadline: Deadline::after(permissions.task_time_max),
             memory: Arc::new(GuestMemory::new(job.resources.memory.guests)),
+            output: Arc::new(GuestOutput::new(
+                permissions.task_output_bytes_max,
+                permissions.task_output_records_max,
+            )),
             counters: Arc::default(),
         }
     }
@@ -171,6 +183,9 @@ impl Attempt {
             memory: self.memory.clone(),
             memory_bytes_max: self.job.resources.memory.guests,
             idle_timeout: spec.permissions.idle_timeout,
+            deadline: Some(self.deadline),
+            output: self.output.clone(),
+            wall_clock: spec.permissions.wall_clock,
             cancel: self.cancel.clone(),
             log: self.log.clone(),
         }
@@ -187,10 +202,9 @@ impl Attempt {
         PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)
     }
 
-    /// Adds what a guest counted.
-    pub fn count(&self, report: &RoleReport) -> Result<(), Failure> {
-        let merged = self.counters().merge(&report.counters);
-        merged.map_err(|refused| Failure::internal(refused.to_string()))
+    /// Adds what a guest of `role` counted.
+    pub fn count(&self, role: Role, report: &RoleReport) -> Result<(), Failure> {
+        merge_counters(&mut self.counters(), role, report)
     }
 
     /// What the guests counted so far.
@@ -198,8 +212,49 @@ impl Attempt {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends an attempt that was cancelled.
-    pub fn check_cancelled(&self) -> Result<(), Failure> {
-        if self.cancel.is_cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
+    /// Ends an attempt that was cancelled or that takes too long.
+    pub fn check_stopped(&self) -> Result<(), Failure> {
+        if self.cancel.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        if self.deadline.left().is_zero() { Err(self.took_too_long()) } else { Ok(()) }
     }
+
+    /// The failure of an attempt whose time is over.
+    fn took_too_long(&self) -> Failure {
+        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (elapsed, allowed) = (millis(self.deadline.elapsed()), millis(self.deadline.allowed()));
+        table::TASK_TIME.passed(stage_role(self.id.task.stage), elapsed, allowed)
+    }
+
+    /// What host work that only knows of cancelling is to look at: true once it has to stop, also for
+    /// want of time.
+    pub fn stop(&self) -> impl Fn() -> bool + Send + 'static {
+        let (cancel, deadline) = (self.cancel.clone(), self.deadline);
+        move || cancel.is_cancelled() || deadline.left().is_zero()
+    }
+
+    /// The failure of host work that was told to stop: nobody cancelled it where its time is over.
+    pub fn why_stopped(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Cancelled if !self.cancel.is_cancelled() => self.took_too_long(),
+            failure => failure,
+        }
+    }
+}
+
+/// Adds what a guest of `role` counted to what the others of its attempt did.
+pub(crate) fn merge_counters(
+    counters: &mut Counters,
+    role: Role,
+    report: &RoleReport,
+) -> Result<(), Failure> {
+    counters.merge(&report.counters).map_err(|refused| match refused {
+        CounterRefused::Count => table::COUNTERS.passed_by(
+            role,
+            format!("more than {COUNTERS_MAX} in one task"),
+            COUNTERS_MAX as u64,
+        ),
+        refused => Failure::internal(refused.to_string()),
+    })
 }

@@ -8,19 +8,23 @@
 //! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`fit`] (whether the
 //! stages fit together), [`plan`] (what would run), [`describe`] and [`record`] (a plan as plain data, for
 //! attempts and for reports), [`progress`], [`facts`] and [`report`] (what is told), [`job`] (what attempts
-//! share), `quota`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one attempt), `map` and
-//! `reduce` (its two kinds), `sample` (boundaries of range partitioning), [`workdir`] and [`tally`]
-//! (what a driver keeps), [`local`] (the driver of this process).
+//! share), `quota`, `emission`, `placed`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one
+//! attempt), `map` and `reduce` (its two kinds), `isolate` (the record that a mapper failed on), `sample`
+//! (boundaries of range partitioning), [`workdir`] and [`tally`] (what a driver keeps), [`local`] (the driver
+//! of this process).
 
 pub mod attempt;
 pub mod describe;
+mod emission;
 pub mod facts;
 pub mod fit;
 mod hook;
+mod isolate;
 pub mod job;
 pub mod local;
 mod map;
 pub mod memory;
+mod placed;
 pub mod plan;
 pub mod progress;
 mod quota;
@@ -36,10 +40,11 @@ pub mod workdir;
 pub use attempt::{AttemptDone, Product, run_attempt};
 pub use describe::{JobDescription, SpreadDescription, TaskInput};
 pub use facts::{Facts, MapFacts, ReduceFacts, StageFacts};
+pub use isolate::ISOLATION_TIME_MAX;
 pub use job::{AttemptResources, Job};
 pub use local::{JobError, run_local};
 pub use memory::{MemoryError, MemoryPlan};
-pub use plan::{Plan, PlanError};
+pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
 pub use report::{JobReport, Spilled, Times};

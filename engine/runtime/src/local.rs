@@ -368,7 +368,7 @@ impl<'a> Driver<'a> {
             let failure = Failure::internal(format!("{} has no part to commit", lease.attempt));
             return self.handle(Event::AttemptFailed { lease, failure });
         };
-        if let Err(failure) = self.tally.check_output(waiting.part.bytes()) {
+        if let Err(failure) = self.tally.check_output(waiting.part.bytes(), waiting.part.rows()) {
             return self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
         match self.target.commit(waiting.part) {
@@ -391,7 +391,7 @@ impl<'a> Driver<'a> {
     /// Keeps what a task told, and ends the job where its tasks together are over a limit.
     fn keep(&mut self, attempt: AttemptId, facts: Facts, part: Option<Part>) {
         self.tally.keep(attempt, facts, part);
-        if let Some(failure) = self.tally.over_limit() {
+        if let Some(failure) = self.tally.fault() {
             self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
     }

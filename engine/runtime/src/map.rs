@@ -10,8 +10,9 @@ use mr_storage::{Split, SplitReader};
 use crate::attempt::{Ended, Product};
 use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
+use crate::isolate::Suspects;
 use crate::job::{Attempt, Spread};
-use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, locate, row_sample};
+use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, row_sample};
 
 /// A stage's sink, as far as the loop over batches sees it.
 trait MapSink: Sink {
@@ -65,18 +66,19 @@ impl MapAttempt<'_> {
             }
             _ => None,
         };
-        let (sink, rejected) = self.run(ShuffleSink::new(job.clone(), writer, partitioner))?;
-        let (records_out, bytes_out) = (sink.records, sink.bytes);
+        let (sink, rejected) = self.run(ShuffleSink::new(attempt, writer, partitioner))?;
+        let (records_out, bytes_out, emitted) = (sink.records, sink.bytes, sink.emitted());
         let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {
             let report = partitioner.close().map_err(|error| error.failure)?;
-            self.add_report(&report)?;
+            self.add_report(Role::Partitioner, &report)?;
         }
         let facts = MapFacts {
             records_out,
             bytes_out,
             shuffle_records: output.records.iter().sum(),
             shuffle_bytes: output.bytes.iter().sum(),
+            emitted,
             ..MapFacts::default()
         };
         let spilled = output.spilled;
@@ -107,21 +109,25 @@ impl MapAttempt<'_> {
         let mut rejected = Vec::new();
         let mut bytes_read = 0;
         while reader.next_batch(&mut batch)? {
-            self.attempt.check_cancelled()?;
+            self.attempt.check_stopped()?;
             match mapper.as_mut() {
-                Some(mapper) => {
-                    let mapped = mapper.map_batch(batch.view());
+                Some(open) => {
+                    let mapped = open.map_batch(batch.view());
                     for row in lock(&sink).rejects().take() {
                         let sample = row_sample(&batch, row.row);
                         let place = reader.place(row.row);
                         rejected.push(Rejected::new(row, place, sample));
                     }
                     if let Err(error) = mapped {
-                        let blamed = match &error.failure {
-                            Failure::Rejects { .. } => rejected.last().and_then(|last| last.place.clone()),
-                            _ => reader.place(error.row.unwrap_or(0)),
-                        };
-                        return Err(locate(error.failure, blamed));
+                        // Its memory is needed to find out why.
+                        drop(mapper.take());
+                        let place = |row| reader.place(row);
+                        return Err(match error.failure {
+                            failure @ Failure::Rejects { .. } => {
+                                failure.at(rejected.last().and_then(|last| last.place.clone()))
+                            }
+                            _ => Suspects::new(self.attempt, &batch).explain(error, &place),
+                        });
                     }
                 }
                 None => lock(&sink).emit(0, batch.view())?,
@@ -135,7 +141,7 @@ impl MapAttempt<'_> {
         }
         if let Some(mapper) = mapper {
             let report = mapper.close().map_err(|error| error.failure)?;
-            self.add_report(&report)?;
+            self.add_report(Role::Mapper, &report)?;
         }
         let sink =
             Arc::into_inner(sink).ok_or_else(|| Failure::internal("a closed mapper still holds its sink"))?;
@@ -153,9 +159,9 @@ impl MapAttempt<'_> {
         newlines + unended as u64
     }
 
-    fn add_report(&mut self, report: &RoleReport) -> Result<(), Failure> {
+    fn add_report(&mut self, role: Role, report: &RoleReport) -> Result<(), Failure> {
         self.guest_memory_bytes_peak = self.guest_memory_bytes_peak.max(report.memory_bytes_peak);
-        self.attempt.count(report)
+        self.attempt.count(role, report)
     }
 
     fn ended(

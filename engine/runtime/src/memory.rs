@@ -8,6 +8,7 @@
 
 use mr_model::limit::{KIB, MIB};
 use mr_shuffle::input::{FAN_IN_MAX, FAN_IN_MIN, FILE_CURSOR_BYTES};
+use serde::{Deserialize, Serialize};
 
 /// Memory that the process has beside the budget, in bytes: code, stacks, the compiled plugins, file
 /// lists. The peak of resident memory stays below the budget and this together.
@@ -24,7 +25,7 @@ const SORT_BYTES_MIN: u64 = 4 * MIB;
 const SORT_BYTES_START_MAX: u64 = 16 * MIB;
 
 /// How a budget is divided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryPlan {
     /// The budget, in bytes.
     pub budget: u64,

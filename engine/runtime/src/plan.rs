@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use mr_model::limit::{REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
-use mr_model::{Failure, InputFormat, JobSpec, OutputFormat, Partitioning, Role};
+use mr_model::{Contract, Failure, InputFormat, JobSpec, OutputFormat, Partitioning, Role};
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
 use mr_storage::{InputError, InputFile, Split, SplitError, list_inputs, plan_splits};
 
 use crate::describe::{JobDescription, SpreadDescription};
-use crate::fit::{check_params, check_types};
+use crate::fit::{check_params, check_types, param_misfits, type_misfits};
 use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
 use crate::request::{JobRequest, OutputTarget, Stages};
@@ -88,18 +88,10 @@ pub struct Plan {
 impl Plan {
     /// Checks a request and plans it. Reads the lists of inputs, not their content.
     pub fn new(request: JobRequest) -> Result<Self, PlanError> {
+        let format = choose_format(&request)?;
         let mut stages = request.stages;
-        let contract = |role| stages.role(role).map(|plugin| plugin.contract().clone());
-        let main = stages.main.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
-        let mapper = contract(Role::Mapper).unwrap_or_default();
-        let format =
-            request.input_format.or(mapper.input_format).or(main.input_format).unwrap_or(InputFormat::Lines);
-        if mapper.chunks && format != InputFormat::Lines {
-            return Err(PlanError::Options(format!(
-                "the mapper of {} reads lines, and the input format is {format}; use --input-format lines",
-                stages.mapper.as_ref().map(|plugin| plugin.path().display().to_string()).unwrap_or_default()
-            )));
-        }
+        let main = main_contract(&stages);
+        let mapper = stages.mapper.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
         let params = check_params(&stages, &request.params)?;
         let files = list_inputs(&request.inputs)?;
         let input_bytes: u64 = files.iter().map(|file| file.bytes).sum();
@@ -133,7 +125,9 @@ impl Plan {
             request.permissions.record_bytes_max,
         )?;
         let mut permissions = request.permissions;
-        permissions.guest_memory_bytes_max = memory.guests;
+        if let Some(bytes) = request.guest_memory_bytes {
+            permissions.guest_memory_bytes_max = bytes;
+        }
         let spec = JobSpec {
             id: request.id,
             params,
@@ -212,6 +206,48 @@ impl Plan {
 fn default_reducers(input_bytes: u64) -> u32 {
     let wanted = input_bytes.div_ceil(REDUCER_INPUT_BYTES).clamp(1, u64::from(REDUCERS_DEFAULT_MAX));
     u32::try_from(wanted).unwrap_or(REDUCERS_DEFAULT_MAX)
+}
+
+/// Everything about the stages of a job, its parameters and its options that does not fit, where
+/// [`Plan::new`] answers the first of it. Inputs and memory are not looked at.
+pub fn misfits(request: &JobRequest) -> Vec<PlanError> {
+    let mut stages = request.stages.clone();
+    if request.reducers == Some(0) {
+        (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
+    }
+    let mut misfits = param_misfits(&request.stages, &request.params);
+    match choose_format(request) {
+        Ok(format) => {
+            let key = stages.mapper.as_ref().map(|plugin| plugin.contract().input_key).unwrap_or_default();
+            misfits.extend(type_misfits(&stages, format, key, request.reducers == Some(0)));
+        }
+        Err(error) => misfits.push(error),
+    }
+    let described = main_contract(&stages).partitioning;
+    misfits.extend(choose_partitioning(request.partitioning, described, &stages).err());
+    misfits
+}
+
+/// What the component says that the job was submitted with.
+fn main_contract(stages: &Stages) -> Contract {
+    stages.main.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default()
+}
+
+/// How input becomes records: as asked for, else as the mapper says, else as the main component says.
+fn choose_format(request: &JobRequest) -> Result<InputFormat, PlanError> {
+    let mapper = request.stages.mapper.as_ref();
+    let described = mapper.and_then(|plugin| plugin.contract().input_format);
+    let described = described.or(main_contract(&request.stages).input_format);
+    let format = request.input_format.or(described).unwrap_or(InputFormat::Lines);
+    match mapper {
+        Some(plugin) if plugin.contract().chunks && format != InputFormat::Lines => {
+            Err(PlanError::Options(format!(
+                "the mapper of {} reads lines, and the input format is {format}; use --input-format lines",
+                plugin.path().display()
+            )))
+        }
+        _ => Ok(format),
+    }
 }
 
 fn choose_partitioning(

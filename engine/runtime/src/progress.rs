@@ -44,6 +44,9 @@ pub struct Progress {
     pub reduce_tasks_total: AtomicU64,
     /// Reduce tasks done.
     pub reduce_tasks: AtomicU64,
+    /// Batches that plugins emitted on the way to reducers: a sign of life where one batch of input makes
+    /// many.
+    pub emitted_batches: AtomicU64,
     /// Groups reduced.
     pub reduce_groups: AtomicU64,
     /// Records written.

@@ -1,6 +1,7 @@
 //! Quotas on what a job may shuffle and write: the same check for one attempt, which ends it early,
 //! and for all winners together, which ends the job.
 
+use mr_model::limit::{Limit, table};
 use mr_model::{Failure, Permissions, Role, Stage};
 
 /// The role that a limit on a whole stage is told of.
@@ -13,24 +14,23 @@ pub(crate) fn stage_role(stage: Stage) -> Role {
 
 /// Refuses more bytes for the reducers than the job may shuffle.
 pub(crate) fn check_shuffle(permissions: &Permissions, bytes: u64) -> Result<(), Failure> {
-    check(permissions.shuffle_bytes_max, bytes, Role::Mapper, ["shuffle bytes", "--max-shuffle"])
+    check(&table::SHUFFLE_BYTES, permissions.shuffle_bytes_max, bytes, Role::Mapper)
 }
 
-/// Refuses more bytes of parts than the job may write. `role` is that of the last stage.
-pub(crate) fn check_output(permissions: &Permissions, role: Role, bytes: u64) -> Result<(), Failure> {
-    check(permissions.output_bytes_max, bytes, role, ["output bytes", "--max-output"])
+/// Refuses more bytes or records of parts than the job may write. `role` is that of the last stage.
+pub(crate) fn check_output(
+    permissions: &Permissions,
+    role: Role,
+    bytes: u64,
+    records: u64,
+) -> Result<(), Failure> {
+    check(&table::OUTPUT_BYTES, permissions.output_bytes_max, bytes, role)?;
+    check(&table::OUTPUT_RECORDS, permissions.output_records_max, records, role)
 }
 
-fn check(cap: Option<u64>, bytes: u64, role: Role, [limit, option]: [&str; 2]) -> Result<(), Failure> {
+fn check(limit: &Limit, cap: Option<u64>, value: u64, role: Role) -> Result<(), Failure> {
     match cap {
-        Some(cap) if bytes > cap => Err(Failure::Limit {
-            role,
-            limit: limit.into(),
-            value: format!("{bytes} bytes"),
-            cap: format!("{cap} bytes"),
-            option: option.into(),
-            words: mr_model::LastWords::default(),
-        }),
+        Some(cap) if value > cap => Err(limit.passed(role, value, cap)),
         _ => Ok(()),
     }
 }

@@ -12,7 +12,7 @@ use crate::facts::{ReduceFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::job::Attempt;
 use crate::progress::Progress;
-use crate::sink::{PartSink, Rejected, key_text};
+use crate::sink::{PartSink, Rejected, name_group};
 
 /// Records between two looks at the cancel flag and two reports of progress, where no plugin runs.
 const IDENTITY_STEP_RECORDS: u64 = 8192;
@@ -30,7 +30,6 @@ impl MoreValues for Groups {
 pub(crate) fn run_reduce(attempt: &Attempt, input: ReduceInput) -> Result<Ended, Failure> {
     let job = &attempt.job;
     let (records_in, bytes_in) = input.expected();
-    let stop = attempt.cancel.clone();
     let (merge, merged) = input.open(ReduceInputOptions {
         id: attempt.run_id(),
         dir: job.resources.run_dir.clone(),
@@ -38,7 +37,7 @@ pub(crate) fn run_reduce(attempt: &Attempt, input: ReduceInput) -> Result<Ended,
         codec: Codec::None,
         batch_bytes: job.spec.batch_bytes as usize,
         combine: PluginCombine::hook(attempt),
-        cancelled: Box::new(move || stop.is_cancelled()),
+        cancelled: Box::new(attempt.stop()),
         merged_bytes: attempt.progress.shuffle_bytes.clone(),
         merge_bytes: attempt.progress.shuffle_bytes_total.clone(),
     })?;
@@ -94,14 +93,17 @@ impl ReduceAttempt<'_> {
             if !lock(&groups).0.next_batch(&mut batch)? {
                 break;
             }
-            attempt.check_cancelled()?;
+            attempt.check_stopped()?;
             let reduced = reducer.reduce_batch(&batch);
             for row in lock(&sink).rejects.take() {
                 let key =
                     if row.row < batch.groups() { batch.keys.view().cell(row.row as usize) } else { &[] };
                 self.rejected.push(Rejected::new(row, None, key));
             }
-            reduced.map_err(|error| name_group(attempt, error.failure, error.row, &batch))?;
+            reduced.map_err(|error| {
+                let datatype = plugin.contract().reduce_in.0.as_ref();
+                name_group(error.failure, error.row, &batch, datatype)
+            })?;
             self.groups += u64::from(batch.groups());
             let passed = lock(&groups).0.passed().1;
             show(&attempt.progress, u64::from(batch.groups()), passed - shown);
@@ -109,7 +111,7 @@ impl ReduceAttempt<'_> {
         }
         let report = reducer.close().map_err(|error| error.failure)?;
         self.guest_memory_bytes_peak = report.memory_bytes_peak;
-        attempt.count(&report)?;
+        attempt.count(Role::Reducer, &report)?;
         self.passed = lock(&groups).0.passed();
         let sink = Arc::into_inner(sink)
             .ok_or_else(|| Failure::internal("a closed reducer still holds its sink"))?;
@@ -124,7 +126,7 @@ impl ReduceAttempt<'_> {
             merge.advance()?;
             let passed = merge.passed();
             if passed.0.is_multiple_of(IDENTITY_STEP_RECORDS) {
-                self.attempt.check_cancelled()?;
+                self.attempt.check_stopped()?;
                 show(&self.attempt.progress, passed.0 - shown.0, passed.1 - shown.1);
                 shown = passed;
             }
@@ -139,21 +141,6 @@ impl ReduceAttempt<'_> {
 fn show(progress: &Progress, groups: u64, bytes: u64) {
     progress.reduce_groups.fetch_add(groups, Ordering::Relaxed);
     progress.shuffle_bytes.fetch_add(bytes, Ordering::Relaxed);
-}
-
-/// Adds the key of the group at fault to what the reducer said.
-fn name_group(attempt: &Attempt, failure: Failure, row: Option<u32>, batch: &GroupedBatchBuf) -> Failure {
-    let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
-    match (failure, group) {
-        (Failure::Plugin { fault, role, message, place, words }, Some(group)) => {
-            let plugin = attempt.job.stages.role(role);
-            let datatype = plugin.and_then(|plugin| plugin.contract().reduce_in.0.as_ref());
-            let key = key_text(batch.keys.view().cell(group as usize), datatype);
-            let message = format!("{message} (group of key \"{key}\")");
-            Failure::Plugin { fault, role, message, place, words }
-        }
-        (failure, _) => failure,
-    }
 }
 
 fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -97,7 +97,8 @@ pub struct JobRequest {
     pub guest_memory_bytes: Option<u64>,
     /// Tasks that run at once.
     pub workers: usize,
-    /// What the plugins of the job may use; its guest memory is set by the memory plan.
+    /// What the plugins of the job may use. Its guest memory is the most that the memory plan may give
+    /// them where `guest_memory_bytes` does not ask for any.
     pub permissions: Permissions,
     /// Attempts of a task, for failures worth another one.
     pub attempts_max: u32,

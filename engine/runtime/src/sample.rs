@@ -10,7 +10,7 @@ use mr_shuffle::range_boundaries;
 use mr_storage::{Piece, Split, SplitReader};
 
 use crate::job::{Attempt, Job};
-use crate::sink::{SampleSink, locate};
+use crate::sink::SampleSink;
 
 /// Places of the input that are looked at: the share of the largest range then is within some per
 /// cent of even for inputs that are not sorted in an odd way.
@@ -44,11 +44,11 @@ pub(crate) fn sample_boundaries(
     };
     let mut batch = BatchBuf::default();
     while reader.next_batch(&mut batch)? {
-        attempt.check_cancelled()?;
+        attempt.check_stopped()?;
         match mapper.as_mut() {
             Some(mapper) => mapper
                 .map_batch(batch.view())
-                .map_err(|error| locate(error.failure, reader.place(error.row.unwrap_or(0))))?,
+                .map_err(|error| error.failure.at(reader.place(error.row.unwrap_or(0))))?,
             None => {
                 let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
                 batch.keys.view().iter().for_each(|key| sink.push(key));

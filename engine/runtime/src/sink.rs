@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
-use mr_model::limit::RECORD_SAMPLE_BYTES_MAX;
-use mr_model::{Batch, BatchBuf, DataType, Failure, Place, PluginFault, Role};
+use mr_model::limit::{RECORD_SAMPLE_BYTES_MAX, REJECT_REASON_BYTES_MAX};
+use mr_model::text::escaped;
+use mr_model::{Batch, BatchBuf, DataType, Failure, GroupedBatchBuf, Place, PluginFault, Role};
 use mr_sandbox::{Partitioner, Sink};
 use mr_shuffle::{MapOutput, MapOutputWriter};
 use mr_storage::PartWriter;
 
+use crate::emission::Emission;
 use crate::job::{Attempt, Job, Spread};
+use crate::placed::PlacedKeys;
 use crate::progress::Progress;
 use crate::quota::{check_output, check_shuffle, stage_role};
 
 /// Encoded output that is handed to a part at a time, in bytes.
 const PART_CHUNK_BYTES: usize = 64 * 1024;
-
-/// Bytes kept of the reason of a reject: they are held until the job ends.
-const REASON_BYTES_MAX: usize = 512;
 
 /// A row that a plugin gave up on.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Rejects {
 
     fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
         self.count += 1;
-        let reason = &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)];
+        let reason = &reason[..reason.floor_char_boundary(REJECT_REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
@@ -76,18 +76,36 @@ impl Rejects {
 /// Takes map output into the shuffle.
 pub(crate) struct ShuffleSink {
     job: Arc<Job>,
+    progress: Arc<Progress>,
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
+    /// Hash of what a mapper emits; none where there is none.
+    emission: Option<Emission>,
+    placed_keys: PlacedKeys,
     pub rejects: Rejects,
     pub records: u64,
     pub bytes: u64,
 }
 
 impl ShuffleSink {
-    pub fn new(job: Arc<Job>, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+    pub fn new(attempt: &Attempt, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+        let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        Self { job, writer, partitioner, placed: Vec::new(), rejects, records: 0, bytes: 0 }
+        let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
+        let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
+        Self {
+            job,
+            progress,
+            writer,
+            partitioner,
+            placed,
+            placed_keys,
+            emission,
+            rejects,
+            records: 0,
+            bytes: 0,
+        }
     }
 
     /// The output, and the partitioner to be closed.
@@ -97,11 +115,35 @@ impl ShuffleSink {
         Ok((output, self.partitioner))
     }
 
+    /// Hash of what the mapper emitted so far.
+    pub fn emitted(&self) -> Option<u128> {
+        self.emission.as_ref().map(Emission::hash)
+    }
+
     /// Counts a batch, and looks what the ones before it have become.
-    fn begin(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
+    fn begin(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
+        if let Some(emission) = &mut self.emission {
+            emission.add(batch, partitions);
+        }
         self.records += u64::from(batch.rows());
         self.bytes += batch.bytes();
+        self.progress.add(&self.progress.emitted_batches, 1);
         check_shuffle(&self.job.spec.permissions, self.writer.bytes())
+    }
+
+    /// Refuses a partitioner that puts a key elsewhere than before.
+    fn check_placed(&mut self, batch: Batch<'_>, placed: &[u32]) -> Result<(), Failure> {
+        self.placed_keys.check(batch.keys, placed).map_err(|moved| {
+            let plugin = self.job.stages.role(Role::Partitioner);
+            let datatype = plugin.and_then(|plugin| plugin.contract().partition_key.as_ref());
+            let key = key_text(batch.keys.cell(moved.row as usize), datatype);
+            let (before, now) = (moved.before, moved.now);
+            let message = format!(
+                "it put the key \"{key}\" into partition {now}, and into {before} before; a partitioner must be a \
+                 function of the key alone"
+            );
+            contract(Role::Partitioner, message)
+        })
     }
 
     fn push_placed(
@@ -119,7 +161,7 @@ impl ShuffleSink {
 
 impl Sink for ShuffleSink {
     fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
-        self.begin(batch)?;
+        self.begin(batch, &[])?;
         let job = self.job.clone();
         match &job.spread {
             Spread::Hash(hash) => {
@@ -142,6 +184,7 @@ impl Sink for ShuffleSink {
                     return Err(Failure::internal("the job's partitioner was not opened"));
                 };
                 partitioner.partition_batch(batch.keys, &mut placed).map_err(|error| error.failure)?;
+                self.check_placed(batch, &placed)?;
                 let pushed = self.push_placed(batch, placed.iter().copied());
                 self.placed = placed;
                 pushed
@@ -150,7 +193,7 @@ impl Sink for ShuffleSink {
     }
 
     fn emit_partitioned(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
-        self.begin(batch)?;
+        self.begin(batch, partitions)?;
         // The sandbox has checked their number and range.
         let placed = partitions.as_chunks::<4>().0.iter().map(|place| u32::from_le_bytes(*place));
         self.push_placed(batch, placed)
@@ -205,7 +248,8 @@ impl PartSink {
 
     fn write(&mut self) -> Result<(), Failure> {
         let bytes = self.encoded.len() as u64;
-        check_output(&self.job.spec.permissions, self.role, self.bytes + bytes)?;
+        let (all_bytes, all_records) = (self.bytes + bytes, self.records + self.rows);
+        check_output(&self.job.spec.permissions, self.role, all_bytes, all_records)?;
         self.part.write(&self.encoded, self.rows)?;
         self.records += self.rows;
         self.bytes += bytes;
@@ -262,23 +306,26 @@ impl Sink for SampleSink {
     }
 }
 
-/// Adds where it happened to a failure that a plugin caused on a row of `batch`.
-pub(crate) fn locate(failure: Failure, place: Option<Place>) -> Failure {
-    match failure {
-        Failure::Plugin { fault, role, message, place: None, words } => {
-            Failure::Plugin { fault, role, message, place, words }
-        }
-        Failure::Rejects { allowed, reason, place: None } => Failure::Rejects { allowed, reason, place },
-        other => other,
+/// Adds the key of the group at fault to what a combiner or reducer left: of the one that it blames, or
+/// of the only one that it was given.
+pub(crate) fn name_group(
+    mut failure: Failure,
+    row: Option<u32>,
+    batch: &GroupedBatchBuf,
+    datatype: Option<&DataType>,
+) -> Failure {
+    let group = row.or_else(|| (batch.groups() == 1).then_some(0)).filter(|group| *group < batch.groups());
+    if let (Some(words), Some(group)) = (failure.words_mut(), group) {
+        words.record = Some(key_text(batch.keys.view().cell(group as usize), datatype));
     }
+    failure
 }
 
-/// The beginning of a key as text, for a failure that names its group.
-pub(crate) fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
+/// The beginning of a key as text.
+fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
     let mut text = Vec::new();
     let rendered = datatype.is_some_and(|datatype| datatype.render(key, &mut text).is_ok());
-    let shown = if rendered { &text } else { key };
-    shown[..shown.len().min(RECORD_SAMPLE_BYTES_MAX)].escape_ascii().to_string()
+    escaped(if rendered { &text } else { key }, RECORD_SAMPLE_BYTES_MAX)
 }
 
 /// The value (or key, where there is none) of a row, as a sample of the record.

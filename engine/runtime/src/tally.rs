@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mr_model::{AttemptId, Counters, Failure, Permissions, Stage, TaskId};
+use mr_model::{AttemptId, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId};
 use mr_shuffle::SpillStats;
 use mr_storage::{Manifest, Part};
 
@@ -20,6 +20,10 @@ pub struct Tally {
     maps: u32,
     reducers: u32,
     permissions: Permissions,
+    /// The job has a combiner, so that parts may differ and be right.
+    combines: bool,
+    /// A task that ran again made other output than before.
+    differs: Option<Failure>,
     attempts_failed: u64,
     maps_done: u32,
     sums: Sums,
@@ -39,6 +43,7 @@ struct Sums {
     shuffle_records: u64,
     shuffle_bytes: u64,
     output_bytes: u64,
+    output_records: u64,
     rejects: u64,
 }
 
@@ -49,6 +54,7 @@ impl Tally {
             maps: record.map_tasks,
             reducers: record.spec.reducers,
             permissions: record.spec.permissions.clone(),
+            combines: record.plugins.iter().any(|plugin| plugin.roles.contains(&Role::Combiner)),
             ..Self::default()
         }
     }
@@ -64,12 +70,32 @@ impl Tally {
         if task.index >= tasks {
             return;
         }
+        if let Some(failure) = self.differs(attempt, &facts, part.as_ref()) {
+            self.differs.get_or_insert(failure);
+        }
         let won = Won { attempt, facts, part };
         self.sums.add(&won);
         match self.tasks.insert(task, won) {
             Some(former) => self.sums.subtract(&former),
             None => self.maps_done += u32::from(task.stage == Stage::Map),
         }
+    }
+
+    /// The failure of a job of which `attempt` made other output than the attempt that is kept of its
+    /// task, from the same input; none where both are the same or cannot be compared. Map attempts are
+    /// compared by what their mapper emitted. Parts are compared only where nothing is combined: in which
+    /// portions a combiner is given a group depends on memory, and one that adds up floating point
+    /// numbers, say, makes other sums of them that are as right.
+    pub fn differs(&self, attempt: AttemptId, facts: &Facts, part: Option<&Part>) -> Option<Failure> {
+        let former = self.tasks.get(&attempt.task).filter(|former| former.attempt != attempt)?;
+        let emitted = match (&former.facts.stage, &facts.stage) {
+            (StageFacts::Map(former), StageFacts::Map(map)) => former.emitted.zip(map.emitted),
+            _ => None,
+        };
+        let parts = former.part.as_ref().zip(part).filter(|_| !self.combines);
+        let same = emitted.is_none_or(|(former, latter)| former == latter)
+            && parts.is_none_or(|(former, latter)| former.blake3 == latter.blake3);
+        (!same).then(|| nondeterministic(former.attempt, attempt))
     }
 
     /// Counts an attempt that failed and is tried again.
@@ -109,22 +135,28 @@ impl Tally {
         winners.filter(|(_, rejects)| *rejects > 0).collect()
     }
 
-    /// The failure of a job whose tasks together are over a limit: on rejects, or on bytes shuffled or
-    /// written.
-    pub fn over_limit(&self) -> Option<Failure> {
+    /// The failure of a job whose tasks together are over a limit (on rejects, or on what is shuffled or
+    /// written), or of which one made other output than before.
+    pub fn fault(&self) -> Option<Failure> {
+        if self.differs.is_some() {
+            return self.differs.clone();
+        }
         self.check_rejects()
             .and_then(|()| check_shuffle(&self.permissions, self.sums.shuffle_bytes))
-            .and_then(|()| self.check_output(0))
+            .and_then(|()| self.check_output(0, 0))
             .err()
     }
 
-    /// Refuses another part of `bytes` bytes if the job would write more than it may.
+    /// Refuses another part of `bytes` bytes and `records` records if the job would write more than it
+    /// may.
     ///
     /// # Errors
     /// [`Failure::Limit`].
-    pub fn check_output(&self, bytes: u64) -> Result<(), Failure> {
+    pub fn check_output(&self, bytes: u64, records: u64) -> Result<(), Failure> {
         let stage = if self.reducers == 0 { Stage::Map } else { Stage::Reduce };
-        check_output(&self.permissions, stage_role(stage), self.sums.output_bytes.saturating_add(bytes))
+        let Sums { output_bytes, output_records, .. } = self.sums;
+        let (bytes, records) = (output_bytes.saturating_add(bytes), output_records.saturating_add(records));
+        check_output(&self.permissions, stage_role(stage), bytes, records)
     }
 
     fn check_rejects(&self) -> Result<(), Failure> {
@@ -238,22 +270,102 @@ impl Sums {
         }
     }
 
-    fn fields(&mut self) -> [&mut u64; 4] {
-        [&mut self.shuffle_records, &mut self.shuffle_bytes, &mut self.output_bytes, &mut self.rejects]
+    fn fields(&mut self) -> [&mut u64; 5] {
+        [
+            &mut self.shuffle_records,
+            &mut self.shuffle_bytes,
+            &mut self.output_bytes,
+            &mut self.output_records,
+            &mut self.rejects,
+        ]
     }
 }
 
 impl Won {
-    fn amounts(&self) -> [u64; 4] {
+    fn amounts(&self) -> [u64; 5] {
         let (records, bytes) = match &self.facts.stage {
             StageFacts::Map(map) => (map.shuffle_records, map.shuffle_bytes),
             StageFacts::Reduce(_) => (0, 0),
         };
-        [records, bytes, self.part.as_ref().map_or(0, |part| part.bytes), self.facts.rejects]
+        let (part_bytes, part_records) = self.part.as_ref().map_or((0, 0), |part| (part.bytes, part.rows));
+        [records, bytes, part_bytes, part_records, self.facts.rejects]
+    }
+}
+
+fn nondeterministic(former: AttemptId, latter: AttemptId) -> Failure {
+    let message = format!(
+        "{} made other output in attempt {} than in attempt {}, from the same input; let what it emits depend on its \
+         records and parameters alone, not on the number of its attempt, on addresses or on the order of a hash table",
+        latter.task, latter.attempt, former.attempt
+    );
+    Failure::Plugin {
+        fault: PluginFault::Nondeterministic,
+        role: stage_role(latter.task.stage),
+        message,
+        place: None,
+        words: LastWords::default(),
     }
 }
 
 /// Saturating: the numbers may come from another machine.
 fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(task: TaskId, attempt: u32) -> AttemptId {
+        AttemptId { task, attempt }
+    }
+
+    fn facts(stage: StageFacts) -> Facts {
+        Facts {
+            stage,
+            spilled: SpillStats::default(),
+            rejects: 0,
+            last_reject: None,
+            counters: Counters::default(),
+            guest_memory_bytes_peak: 0,
+            cpu_millis: 0,
+        }
+    }
+
+    fn map(emitted: Option<u128>) -> Facts {
+        facts(StageFacts::Map(MapFacts { emitted, ..MapFacts::default() }))
+    }
+
+    fn part(blake3: &str) -> Part {
+        Part { name: "part".into(), rows: 1, bytes: 1, blake3: blake3.into() }
+    }
+
+    #[test]
+    fn maps_that_ran_again_are_compared_by_what_they_emitted() {
+        let task = TaskId::map(3);
+        let mut tally = Tally { maps: 9, combines: true, ..Tally::default() };
+        tally.keep(attempt(task, 0), map(Some(7)), None);
+        assert_eq!(tally.differs(attempt(task, 1), &map(Some(7)), None), None);
+        assert_eq!(tally.differs(attempt(task, 0), &map(Some(8)), None), None, "it is the same attempt");
+        assert_eq!(tally.differs(attempt(task, 1), &map(None), None), None, "there is nothing to compare");
+        tally.keep(attempt(task, 1), map(Some(7)), None);
+        assert_eq!(tally.fault(), None);
+        tally.keep(attempt(task, 2), map(Some(8)), None);
+        let said = "the mapper is not deterministic: map task 3 made other output in attempt 2 than in attempt 1, \
+                    from the same input; let what it emits depend on ";
+        assert!(tally.fault().unwrap().to_string().starts_with(said), "{:?}", tally.fault());
+    }
+
+    #[test]
+    fn parts_are_compared_where_nothing_is_combined() {
+        let task = TaskId::reduce(0);
+        let reduced = || facts(StageFacts::Reduce(ReduceFacts::default()));
+        for combines in [false, true] {
+            let mut tally = Tally { reducers: 1, combines, ..Tally::default() };
+            tally.keep(attempt(task, 0), reduced(), Some(part("a")));
+            assert_eq!(tally.differs(attempt(task, 1), &reduced(), Some(&part("a"))), None);
+            let differs = tally.differs(attempt(task, 1), &reduced(), Some(&part("b")));
+            assert_eq!(differs.is_some(), !combines);
+        }
+    }
 }

@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use blake3::Hash as Blake3;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, Timestamps};
 use wasmtime::Engine;
-use wasmtime::component::Component;
 
 /// Bytes that the cache may hold: some hundred plugins in interpreted languages, or ten thousand
 /// compiled ones. The entries used least recently go first.
@@ -51,6 +50,32 @@ pub(crate) struct Folder {
     entries: OwnedFd,
 }
 
+/// Compiled code, perhaps with an entry's header before it.
+pub(crate) struct Entry {
+    content: Vec<u8>,
+    /// Where the code begins.
+    code: usize,
+}
+
+impl Entry {
+    /// The code.
+    pub(crate) fn code(&self) -> &[u8] {
+        self.content.get(self.code..).unwrap_or_default()
+    }
+
+    /// The code alone.
+    pub(crate) fn into_code(mut self) -> Vec<u8> {
+        self.content.drain(..self.code.min(self.content.len()));
+        self.content
+    }
+}
+
+impl From<Vec<u8>> for Entry {
+    fn from(code: Vec<u8>) -> Self {
+        Self { content: code, code: 0 }
+    }
+}
+
 impl Cache {
     /// Only names the folders; nothing is touched.
     pub(crate) fn new(root: PathBuf, engine: &Engine) -> Self {
@@ -76,18 +101,18 @@ impl Cache {
 }
 
 impl Folder {
-    /// The component with this hash, if it is here and whole.
-    pub(crate) fn lookup(&self, engine: &Engine, component: &Blake3) -> Option<Component> {
+    /// The code of the component with this hash, if it is here and whole, and `accept` takes it.
+    pub(crate) fn lookup(&self, component: &Blake3, accept: &mut dyn FnMut(&Entry) -> bool) -> Option<Entry> {
         let file = self.open(&entry_name(component), OFlags::RDONLY).ok()?;
         let content = read_entry(&file).ok()?;
-        let code = check_entry(&content, component)?;
-        // SAFETY: deserialising trusts its input. These bytes were written by this user, into a
-        // folder and a file that nobody else could write to since, from code that the same engine
-        // had compiled, and are whole by their hash.
-        let found = unsafe { Component::deserialize(engine, code) }.ok()?;
+        check_entry(&content, component)?;
+        let entry = Entry { content, code: HEADER_BYTES };
+        if !accept(&entry) {
+            return None;
+        }
         // Being used is what keeps an entry. Where the time cannot be set, it is only dropped sooner.
         let _ = rustix::fs::futimens(&file, &now());
-        Some(found)
+        Some(entry)
     }
 
     /// Keeps the code of a component, and drops the oldest entries if there is too much.

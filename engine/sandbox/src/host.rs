@@ -5,22 +5,18 @@
 use mr_model::Failure;
 use mr_model::column::END_BYTES;
 use mr_model::counter::CounterRefused;
-use mr_model::limit::BATCH_BYTES_MAX;
+use mr_model::limit::{BATCH_BYTES_MAX, BATCH_ROWS_MAX, COUNTER_NAME_BYTES_MAX, COUNTERS_MAX, table};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList, WasmStr};
 
 use crate::abi::{BatchIn, LevelIn, ValuesOut};
 use crate::fault::Fault;
+use crate::limits::Passed;
 use crate::log::clean;
 use crate::state::{Group, Purpose, Sink, State};
 
 /// Version of `mr:engine` that this engine speaks.
 pub(crate) const VERSION: &str = "0.1.0";
-/// Interfaces of `mr:engine` that a plugin may import.
-pub(crate) const IMPORTS: [&str; 7] =
-    ["types", "output", "group-values", "config", "counters", "logging", "side-input"];
-/// Rows of one batch: with empty cells, bytes alone would not bound the work of taking it.
-pub(crate) const BATCH_ROWS_MAX: u32 = 4 * 1024 * 1024;
 
 /// Name of an interface of `mr:engine` as components import and export it.
 pub(crate) fn interface(name: &str) -> String {
@@ -74,12 +70,14 @@ fn link_side_input(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn emit(mut cx: StoreContextMut<'_, State>, port: u32, records: &BatchIn) -> Result<(), Fault> {
+    cx.data().admit("output.emit")?;
     if port != 0 {
         return Err(Fault::Contract(format!("it emitted to port {port}; there is only port 0")));
     }
     check_size(records)?;
     to_sink(&mut cx, "output.emit", |cx, sink| {
         let batch = records.view(cx).map_err(|bad| Fault::Contract(format!("it emitted a batch: {bad}")))?;
+        cx.data().count_output(batch.bytes(), batch.rows())?;
         sink.emit(port, batch).map_err(Fault::Failure)
     })
 }
@@ -99,6 +97,7 @@ fn emit_partitioned(
         let batch = records.view(cx).map_err(|bad| Fault::Contract(format!("it emitted a batch: {bad}")))?;
         let partitions = partitions.as_le_slice(cx);
         check_partitions(partitions, batch.rows(), count)?;
+        state.count_output(batch.bytes(), batch.rows())?;
         sink.emit_partitioned(batch, partitions).map_err(Fault::Failure)
     })
 }
@@ -135,14 +134,10 @@ fn to_sink(
 fn check_size(records: &BatchIn) -> Result<(), Fault> {
     let (rows, bytes) = (records.rows(), records.bytes());
     if bytes > BATCH_BYTES_MAX {
-        return Err(Fault::Contract(format!(
-            "it emitted a batch of {bytes} bytes; {BATCH_BYTES_MAX} are allowed"
-        )));
+        return Err(Fault::Limit(Passed::new(&table::BATCH_SIZE, bytes, BATCH_BYTES_MAX)));
     }
     if rows > BATCH_ROWS_MAX {
-        return Err(Fault::Contract(format!(
-            "it emitted a batch of {rows} rows; {BATCH_ROWS_MAX} are allowed"
-        )));
+        return Err(Fault::Limit(Passed::new(&table::BATCH_ROWS, rows.into(), BATCH_ROWS_MAX.into())));
     }
     Ok(())
 }
@@ -193,6 +188,15 @@ fn config_value(cx: &StoreContextMut<'_, State>, key: &WasmStr) -> wasmtime::Res
     Ok(state.params.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()))
 }
 
+fn refused_counter(refused: &CounterRefused) -> Fault {
+    let passed = |limit, value: usize, cap: usize| Fault::Limit(Passed::new(limit, value as u64, cap as u64));
+    match refused {
+        CounterRefused::Count => passed(&table::COUNTERS, COUNTERS_MAX + 1, COUNTERS_MAX),
+        CounterRefused::Long { bytes } => passed(&table::COUNTER_NAME_BYTES, *bytes, COUNTER_NAME_BYTES_MAX),
+        CounterRefused::Name => Fault::Contract(refused.to_string()),
+    }
+}
+
 fn add_counters(
     mut cx: StoreContextMut<'_, State>,
     deltas: &WasmList<(WasmStr, i64)>,
@@ -204,10 +208,7 @@ fn add_counters(
         let (name, delta) = delta?;
         match counters.add(&name.to_str(&cx)?, delta) {
             Ok(()) => {}
-            Err(CounterRefused::Count) => return Err(Fault::Counters.into()),
-            Err(refused @ CounterRefused::Name { .. }) => {
-                return Err(Fault::Contract(refused.to_string()).into());
-            }
+            Err(refused) => return Err(refused_counter(&refused).into()),
         }
     }
     let state = cx.data_mut();

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mr_model::limit::{ATTRIBUTES_MAX, GUEST_MEMORY_BYTES_DEFAULT, MESSAGE_BYTES_MAX};
+use mr_model::limit::{ATTRIBUTES_MAX, DESCRIBE_TIME_MAX, MESSAGE_BYTES_MAX, table};
+use mr_model::text::is_unprintable;
 use mr_model::{Contract, PluginInfo, Role};
 use wasmtime::Store;
 use wasmtime::component::{
@@ -15,19 +15,17 @@ use wasmtime::component::{
 use crate::abi::{BatchArg, ColumnArg, ContextArg, ErrorIn, GroupedArg, InfoIn};
 use crate::engine::Core;
 use crate::fault::Cause;
-use crate::host::{IMPORTS, VERSION, interface};
-use crate::limits::{CancelToken, GuestMemory, Limits};
+use crate::grants::granted;
+use crate::host::{VERSION, interface};
+use crate::limits::{CancelToken, Limits};
 use crate::load::LoadError;
 use crate::log::{Log, clean};
 use crate::plugin::{Facts, RoleFunctions};
-use crate::state::{Purpose, State};
+use crate::state::{IdleLimit, Purpose, State};
+use crate::wasi::WasiOptions;
 
-/// Longest time that a plugin may take to start and to describe itself: it has nothing to compute.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
-/// WASI packages that are linked.
-const WASI_PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 /// Interface by which a plugin describes itself.
-const DESCRIPTION: &str = "plugin";
+pub(crate) const DESCRIPTION: &str = "plugin";
 
 type Unit = Result<(), ErrorIn>;
 
@@ -64,33 +62,23 @@ pub(crate) fn inspect(
     Ok(Facts { core, hash, bytes, pre, roles, functions, info, contract, imports, exports })
 }
 
-fn check_import(path: &Path, import: &str) -> Result<(), LoadError> {
-    let (package, rest) = import.split_once('/').unwrap_or((import, ""));
-    let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
-    let offered = match package.split_once(':') {
-        Some(("mr", "engine")) if version != VERSION => {
-            return Err(LoadError::WrongVersion { path: path.to_owned(), interface: import.to_owned() });
-        }
-        Some(("mr", "engine")) => IMPORTS.contains(&name),
-        Some(("wasi", package)) => WASI_PACKAGES.contains(&package) && version.starts_with("0.2."),
-        _ => false,
-    };
-    if offered {
+/// Whether an import is on offer.
+pub(crate) fn check_import(path: &Path, import: &str) -> Result<(), LoadError> {
+    if granted(import).is_some() {
         return Ok(());
     }
-    Err(LoadError::UnknownImport { path: path.to_owned(), import: import.to_owned() })
+    let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+    let path = path.to_owned();
+    Err(if interface.starts_with("mr:engine/") && version != VERSION {
+        LoadError::WrongVersion { path, interface: clean(import) }
+    } else {
+        LoadError::UnknownImport { path, import: clean(import) }
+    })
 }
 
 /// The roles among the exports, and whether there is a description.
 fn exported(path: &Path, exports: &[String]) -> Result<(Vec<Role>, bool), LoadError> {
-    let known = |name: &str| name == DESCRIPTION || Role::ALL.iter().any(|role| role.name() == name);
-    for export in exports {
-        let Some(rest) = export.strip_prefix("mr:engine/") else { continue };
-        let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
-        if known(name) && version != VERSION {
-            return Err(LoadError::WrongVersion { path: path.to_owned(), interface: export.clone() });
-        }
-    }
+    exports.iter().try_for_each(|export| check_version(path, export))?;
     let has = |name: &str| exports.contains(&interface(name));
     let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| has(role.name())).collect();
     let describes = has(DESCRIPTION);
@@ -98,6 +86,17 @@ fn exported(path: &Path, exports: &[String]) -> Result<(Vec<Role>, bool), LoadEr
         return Err(LoadError::NoRole { path: path.to_owned() });
     }
     Ok((roles, describes))
+}
+
+/// Whether an export, where it is one that the engine knows, is of the engine's version.
+pub(crate) fn check_version(path: &Path, export: &str) -> Result<(), LoadError> {
+    let known = |name: &str| name == DESCRIPTION || Role::ALL.iter().any(|role| role.name() == name);
+    let Some(rest) = export.strip_prefix("mr:engine/") else { return Ok(()) };
+    let (name, version) = rest.split_once('@').unwrap_or((rest, ""));
+    if known(name) && version != VERSION {
+        return Err(LoadError::WrongVersion { path: path.to_owned(), interface: export.to_owned() });
+    }
+    Ok(())
 }
 
 /// An instance that is only looked at.
@@ -112,16 +111,16 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn start(core: &Core, path: &'a Path, pre: &'a InstancePre<State>) -> Result<Self, LoadError> {
         let live = core.ticker.live();
-        let memory = GUEST_MEMORY_BYTES_DEFAULT;
-        let limits = Limits::new(Arc::new(GuestMemory::new(memory)), memory);
         let (log, cancel) = (Log::default(), CancelToken::default());
-        let mut store = core.store(State::new(Purpose::Describe, limits, log, 0, DESCRIBE_TIMEOUT, cancel));
+        let idle = IdleLimit { limit: &table::DESCRIBE_TIME, allowed: DESCRIBE_TIME_MAX };
+        let (limits, wasi) = (Limits::at_start(), WasiOptions::default());
+        let mut store = core.store(State::new(Purpose::Describe, limits, log, wasi, idle, cancel));
         match pre.instantiate(&mut store) {
             Ok(instance) => Ok(Self { path, component: pre.component(), store, instance, _live: live }),
-            Err(error) => {
-                let reason = Cause::of(error, store.data()).to_string();
-                Err(LoadError::Start { path: path.to_owned(), reason })
-            }
+            Err(error) => Err(match Cause::of(error, store.data()) {
+                Cause::Limit { passed, .. } => LoadError::passed(path, &passed),
+                cause => LoadError::Start { path: path.to_owned(), reason: cause.to_string() },
+            }),
         }
     }
 
@@ -182,12 +181,27 @@ impl<'a> Trial<'a> {
         let refused = |reason: String| LoadError::Describe { path: self.path.to_owned(), reason };
         let (info,) = match describe.call(&mut self.store, ()) {
             Ok(info) => info,
-            Err(error) => return Err(refused(Cause::of(error, self.store.data()).to_string())),
+            Err(error) => match Cause::of(error, self.store.data()) {
+                Cause::Limit { passed, .. } => return Err(LoadError::passed(self.path, &passed)),
+                cause => return Err(refused(cause.to_string())),
+            },
         };
         let InfoIn { name, version, sdk, attributes } = info;
         let long = |text: &String| text.len() > MESSAGE_BYTES_MAX;
-        if [&name, &version, &sdk].into_iter().chain(attributes.iter().flat_map(|(n, v)| [n, v])).any(long) {
+        let texts = || [&name, &version, &sdk].into_iter().chain(attributes.iter().flat_map(|(n, v)| [n, v]));
+        if texts().any(long) {
             return Err(refused(format!("a text is longer than {MESSAGE_BYTES_MAX} bytes")));
+        }
+        // A separator, say, may be a tab; whatever else is shown as it is.
+        let is_default = |name: &str| name.starts_with("param.") && name.ends_with(".default");
+        let defaults: Vec<&String> =
+            attributes.iter().filter(|(name, _)| is_default(name)).map(|(_, value)| value).collect();
+        let odd = |text: &&String| text.chars().any(is_unprintable);
+        if texts()
+            .filter(|text| !defaults.iter().any(|default| std::ptr::eq(*default, *text)))
+            .any(|text| odd(&text))
+        {
+            return Err(refused("a text holds control characters".to_owned()));
         }
         if attributes.len() > ATTRIBUTES_MAX {
             let reason = mr_model::ContractError::TooMany(attributes.len());

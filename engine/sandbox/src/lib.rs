@@ -11,32 +11,40 @@
 //! not be a thread that drives an async runtime. Must not know of inputs, partitions on disk,
 //! scheduling or the network.
 //!
-//! In reading order: `engine` (the [`Sandbox`]), `load`, `cache` and `inspect` (from a file to a
-//! [`Plugin`]), `plugin`, `roles` (what a task calls), `role` (life of one instance),
-//! `host` and `abi` (what a plugin calls), `wasi`, `log`, `limits`, `ticker`, and
+//! In reading order: `engine` (the [`Sandbox`]), `load`, `compile`, `cache` and `inspect` (from a file to
+//! a [`Plugin`]), `revive` (from its code to one, in another process), [`mod@survey`] (all that is wrong
+//! with a file), `plugin`, `roles` (what a task calls), `role` (life of one instance), `host` and `abi`
+//! (what a plugin calls), `grants` (the list of it), `wasi`, `log`, `limits`, `ticker`, and
 //! `fault` (from an error to a [`Failure`](mr_model::Failure)).
 
 mod abi;
 mod cache;
+mod compile;
 mod engine;
 mod fault;
+mod grants;
 mod host;
 mod inspect;
 mod limits;
 mod load;
 mod log;
 mod plugin;
+mod revive;
 mod role;
 mod roles;
 mod state;
+pub mod survey;
 mod ticker;
 mod wasi;
 
-pub use engine::{Sandbox, SandboxError, SandboxOptions};
-pub use limits::{CancelToken, GuestMemory};
-pub use load::{LoadError, LoadProgress};
-pub use log::{LogForward, LogLevel};
+pub use compile::{CompileApart, CompileError, Compiler};
+pub use engine::{Prepared, Sandbox, SandboxError, SandboxOptions};
+pub use grants::{GRANTS, Grant, granted};
+pub use limits::{CancelToken, Deadline, GuestMemory, GuestOutput};
+pub use load::{Code, LoadError, LoadProgress, read as read_component};
+pub use log::{LogForward, LogGate, LogLevel};
 pub use plugin::{Compile, Plugin};
+pub use revive::{LoadedCode, PluginFacts};
 pub use role::{InstanceOptions, RoleError, RoleReport};
 pub use roles::{Combiner, Mapper, Partitioner, Reducer};
 pub use state::{MoreValues, Sink};

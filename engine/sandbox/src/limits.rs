@@ -1,23 +1,15 @@
 //! Bounds of one instance that wasmtime asks about while it runs: linear memory, tables, instances;
-//! and the pool of memory that the instances of one slot share. Time is checked in
-//! [`crate::state`], batches and counters in [`crate::host`].
+//! and what the instances of one attempt share: a pool of memory, what they may emit, and a deadline.
+//! Time is checked in [`crate::state`], batches and counters in [`crate::host`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use mr_model::limit::{KIB, MIB};
+use mr_model::limit::{
+    INSTANCES_MAX, Limit, MEMORIES_MAX, START_MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, table,
+};
 use wasmtime::ResourceLimiter;
-
-/// Handles of resources (streams, pollables) alive at once in an instance: standard streams need
-/// three, and each costs the host some memory.
-pub(crate) const HANDLES_MAX: usize = 1024;
-/// Elements of all tables of an instance together: a pointer each on the host; interpreters with
-/// many extension modules stay far below.
-const TABLE_ELEMENTS_MAX: usize = 4 * 1024 * 1024;
-/// Core instances of one component: Python with all its extension modules has some hundred.
-const INSTANCES_MAX: usize = 1000;
-/// Linear memories of one component: one for each module that does not share.
-const MEMORIES_MAX: usize = 64;
 
 /// Cancels whoever holds a clone, at its next check.
 #[derive(Debug, Clone, Default)]
@@ -70,11 +62,94 @@ impl GuestMemory {
     }
 }
 
-/// Growth of memory that was refused, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Denied {
-    pub(crate) wanted: u64,
+/// What the guests of one attempt may emit together. Counted by batch.
+#[derive(Debug)]
+pub struct GuestOutput {
+    bytes: AtomicU64,
+    records: AtomicU64,
+    bytes_max: u64,
+    records_max: u64,
+}
+
+impl GuestOutput {
+    /// Room for `bytes_max` bytes of keys and values and for `records_max` records.
+    pub fn new(bytes_max: u64, records_max: u64) -> Self {
+        Self { bytes: AtomicU64::new(0), records: AtomicU64::new(0), bytes_max, records_max }
+    }
+
+    /// Counts a batch, or says which limit it goes over.
+    pub(crate) fn take(&self, bytes: u64, records: u64) -> Result<(), Passed> {
+        let count = |counter: &AtomicU64, amount, limit, cap| {
+            let sum = counter.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
+            if sum > cap { Err(Passed::new(limit, sum, cap)) } else { Ok(()) }
+        };
+        count(&self.bytes, bytes, &table::TASK_OUTPUT_BYTES, self.bytes_max)?;
+        count(&self.records, records, &table::TASK_OUTPUT_RECORDS, self.records_max)
+    }
+}
+
+/// When an attempt has to end.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    begun: Instant,
+    allowed: Duration,
+}
+
+impl Deadline {
+    /// `allowed` from now on.
+    pub fn after(allowed: Duration) -> Self {
+        Self { begun: Instant::now(), allowed }
+    }
+
+    /// Time that is left, zero once it has passed.
+    pub fn left(&self) -> Duration {
+        self.allowed.saturating_sub(self.begun.elapsed())
+    }
+
+    /// Time since it was set.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Time from its setting until it passes.
+    pub fn allowed(&self) -> Duration {
+        self.allowed
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Passed> {
+        let elapsed = self.begun.elapsed();
+        if elapsed <= self.allowed {
+            return Ok(());
+        }
+        Err(Passed::new(&table::TASK_TIME, millis(elapsed), millis(self.allowed)))
+    }
+}
+
+/// A limit that was passed, before it is known in which role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Passed {
+    pub(crate) limit: &'static Limit,
+    /// What it came to, in words.
+    pub(crate) value: String,
+    /// What is allowed, in the limit's unit.
     pub(crate) cap: u64,
+}
+
+impl Passed {
+    pub(crate) fn new(limit: &'static Limit, value: u64, cap: u64) -> Self {
+        Self { limit, value: limit.show(value), cap }
+    }
+
+    /// A fixed limit was passed, nobody knows by how much.
+    pub(crate) fn fixed(limit: &'static Limit) -> Self {
+        let cap = limit.max.unwrap_or(0);
+        Self { limit, value: format!("more than {}", limit.show(cap)), cap }
+    }
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The limiter of one instance. Its memory goes back to the pool when it is dropped.
@@ -82,13 +157,24 @@ pub(crate) struct Limits {
     pool: Arc<GuestMemory>,
     memory_bytes: u64,
     memory_bytes_max: u64,
+    /// What its memory is limited as.
+    memory_limit: &'static Limit,
     table_elements: usize,
-    denied: Option<Denied>,
+    denied: Option<Passed>,
 }
 
 impl Limits {
     pub(crate) fn new(pool: Arc<GuestMemory>, memory_bytes_max: u64) -> Self {
-        Self { pool, memory_bytes: 0, memory_bytes_max, table_elements: 0, denied: None }
+        let memory_limit = &table::GUEST_MEMORY;
+        Self { pool, memory_bytes: 0, memory_bytes_max, memory_limit, table_elements: 0, denied: None }
+    }
+
+    /// The limiter of an instance that is only looked at.
+    pub(crate) fn at_start() -> Self {
+        let bytes = START_MEMORY_BYTES_MAX;
+        let mut limits = Self::new(Arc::new(GuestMemory::new(bytes)), bytes);
+        limits.memory_limit = &table::START_MEMORY;
+        limits
     }
 
     /// Most linear memory held so far, in bytes: memories never shrink.
@@ -97,8 +183,8 @@ impl Limits {
     }
 
     /// The last growth refused since [`Limits::forget_denied`].
-    pub(crate) fn denied(&self) -> Option<Denied> {
-        self.denied
+    pub(crate) fn denied(&self) -> Option<&Passed> {
+        self.denied.as_ref()
     }
 
     /// A guest that lived on after a refusal has coped with it.
@@ -106,14 +192,14 @@ impl Limits {
         self.denied = None;
     }
 
-    fn take(&mut self, bytes: u64) -> Result<(), Denied> {
+    fn take(&mut self, bytes: u64) -> Result<(), Passed> {
         let wanted = self.memory_bytes.saturating_add(bytes);
         if wanted > self.memory_bytes_max {
-            return Err(Denied { wanted, cap: self.memory_bytes_max });
+            return Err(Passed::new(self.memory_limit, wanted, self.memory_bytes_max));
         }
         if !self.pool.try_grow(bytes) {
             let wanted = self.pool.used().saturating_add(bytes);
-            return Err(Denied { wanted, cap: self.pool.bytes_max() });
+            return Err(Passed::new(self.memory_limit, wanted, self.pool.bytes_max()));
         }
         self.memory_bytes = wanted;
         Ok(())
@@ -151,10 +237,14 @@ impl ResourceLimiter for Limits {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
         let total = self.table_elements.saturating_add(desired.saturating_sub(current));
         if total > TABLE_ELEMENTS_MAX {
+            self.denied = Some(Passed::new(&table::TABLE_ELEMENTS, total as u64, TABLE_ELEMENTS_MAX as u64));
             return Ok(false);
         }
         self.table_elements = total;
@@ -166,22 +256,11 @@ impl ResourceLimiter for Limits {
     }
 
     fn tables(&self) -> usize {
-        INSTANCES_MAX
+        TABLES_MAX
     }
 
     fn memories(&self) -> usize {
         MEMORIES_MAX
-    }
-}
-
-/// Bytes for people, in the unit that keeps the number short.
-pub(crate) fn show_bytes(bytes: u64) -> String {
-    if bytes >= MIB {
-        format!("{} MiB", bytes.div_ceil(MIB))
-    } else if bytes >= KIB {
-        format!("{} KiB", bytes.div_ceil(KIB))
-    } else {
-        format!("{bytes} bytes")
     }
 }
 
@@ -196,9 +275,9 @@ mod tests {
         let mut second = Limits::new(Arc::clone(&pool), 80);
         assert!(first.memory_growing(0, 60, None).unwrap());
         assert!(!first.memory_growing(60, 90, None).unwrap());
-        assert_eq!(first.denied(), Some(Denied { wanted: 90, cap: 80 }));
+        assert_eq!(first.denied(), Some(&Passed::new(&table::GUEST_MEMORY, 90, 80)));
         assert!(!second.memory_growing(0, 41, None).unwrap());
-        assert_eq!(second.denied(), Some(Denied { wanted: 101, cap: 100 }));
+        assert_eq!(second.denied(), Some(&Passed::new(&table::GUEST_MEMORY, 101, 100)));
         assert!(second.memory_growing(0, 40, None).unwrap());
         assert_eq!(pool.used(), 100);
         drop(first);
@@ -216,6 +295,19 @@ mod tests {
     fn tables_are_bounded_together() {
         let mut limits = Limits::new(Arc::new(GuestMemory::new(0)), 0);
         assert!(limits.table_growing(0, TABLE_ELEMENTS_MAX, None).unwrap());
+        assert!(!limits.table_growing(0, 5, Some(4)).unwrap());
+        assert_eq!(limits.denied(), None);
         assert!(!limits.table_growing(0, 1, None).unwrap());
+        let (value, cap) = (TABLE_ELEMENTS_MAX as u64 + 1, TABLE_ELEMENTS_MAX as u64);
+        assert_eq!(limits.denied(), Some(&Passed::new(&table::TABLE_ELEMENTS, value, cap)));
+    }
+
+    #[test]
+    fn what_is_emitted_is_added_up() {
+        let output = GuestOutput::new(10, 3);
+        assert_eq!(output.take(10, 1), Ok(()));
+        assert_eq!(output.take(1, 1), Err(Passed::new(&table::TASK_OUTPUT_BYTES, 11, 10)));
+        let output = GuestOutput::new(10, 3);
+        assert_eq!(output.take(0, 4), Err(Passed::new(&table::TASK_OUTPUT_RECORDS, 4, 3)));
     }
 }

@@ -13,9 +13,11 @@ use mr_model::ContractError;
 use mr_model::limit::COMPONENT_BYTES_MAX;
 use wasmtime::component::Component;
 
+use crate::cache::Entry;
 use crate::engine::{Core, Sandbox};
 use crate::host::VERSION;
 use crate::inspect::inspect;
+use crate::limits::Passed;
 use crate::plugin::{Compile, Facts, Plugin};
 
 /// First bytes of every WebAssembly binary.
@@ -81,6 +83,31 @@ pub enum LoadError {
         /// The compiler's reason.
         reason: String,
     },
+    /// Compiling it takes more than is allowed.
+    #[error(
+        "compiling plugin {path} went over its limit of {limit}: {value}, and {cap} are allowed \
+         (raise it with {option}, or make the plugin smaller)"
+    )]
+    CompileLimit {
+        /// The file.
+        path: PathBuf,
+        /// What is limited.
+        limit: String,
+        /// What it took, with unit.
+        value: String,
+        /// The cap, with unit.
+        cap: String,
+        /// The option that sets the cap.
+        option: String,
+    },
+    /// The process that was to compile it did not.
+    #[error("plugin {path} was not compiled: {reason}")]
+    Compiler {
+        /// The file.
+        path: PathBuf,
+        /// What became of the process.
+        reason: String,
+    },
     /// The component wants something that no plugin is given.
     #[error(
         "plugin {path} imports {import}, which this engine does not offer; \
@@ -124,6 +151,18 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// The component goes over a limit before it works on anything.
+    #[error("plugin {path} goes over the limit of {limit}: {value}, and {cap} are allowed")]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// What is limited.
+        limit: &'static str,
+        /// What it came to, with unit.
+        value: String,
+        /// The cap, with unit.
+        cap: String,
+    },
     /// The component fails before any of its functions is called.
     #[error("plugin {path} does not start: {reason}")]
     Start {
@@ -150,6 +189,37 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// What is wrong, without the file that it begins with: for lists of what is wrong with one file.
+    pub fn about(&self, path: &Path) -> String {
+        let text = self.to_string();
+        match text.strip_prefix(&format!("plugin {} ", path.display())) {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        }
+    }
+
+    /// A limit was passed while the plugin was looked at; no option raises these.
+    pub(crate) fn passed(path: &Path, passed: &Passed) -> Self {
+        LoadError::Limit {
+            path: path.to_owned(),
+            limit: passed.limit.name,
+            value: passed.value.clone(),
+            cap: passed.limit.show(passed.cap),
+        }
+    }
+}
+
+/// The compiled code of a component, and what it was compiled from.
+pub struct Code {
+    /// BLAKE3 of the component.
+    pub hash: blake3::Hash,
+    /// Size of the component, in bytes.
+    pub component_bytes: u64,
+    /// The code.
+    pub code: Vec<u8>,
+}
+
 /// Plugins in use, by hash, each behind a lock that is held while it is loaded.
 #[derive(Default)]
 pub(crate) struct Loaded(Mutex<HashMap<blake3::Hash, Arc<Mutex<Weak<Facts>>>>>);
@@ -171,7 +241,6 @@ impl Sandbox {
     pub fn load(&self, path: &Path, on_progress: &mut dyn FnMut(LoadProgress)) -> Result<Plugin, LoadError> {
         let started = Instant::now();
         let bytes = read(path)?;
-        check_kind(path, &bytes)?;
         let hash = blake3::hash(&bytes);
         let slot = self.0.loaded.slot(hash);
         let mut held = match slot.try_lock() {
@@ -194,9 +263,22 @@ impl Sandbox {
         let compile = Compile { cached, time: started.elapsed() };
         Ok(Plugin { path: path.to_owned(), facts, compile })
     }
+
+    /// The code of a component, from the cache or compiled: nothing of it runs in this process, and where
+    /// the compiler is apart, nothing of it is looked at but its first bytes.
+    pub fn code(&self, path: &Path, on_progress: &mut dyn FnMut(LoadProgress)) -> Result<Code, LoadError> {
+        let bytes = read(path)?;
+        let hash = blake3::hash(&bytes);
+        let (entry, _) = code(&self.0, path, &bytes, &hash, on_progress, &mut |_| true)?;
+        Ok(Code { hash, component_bytes: bytes.len() as u64, code: entry.into_code() })
+    }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+/// Reads a component, as far as its size allows.
+///
+/// # Errors
+/// A file that is missing, cannot be read, is too large or does not begin as components do.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |reason: io::Error| match reason.kind() {
         io::ErrorKind::NotFound => LoadError::Missing { path: path.to_owned() },
         _ => LoadError::Unreadable { path: path.to_owned(), reason },
@@ -207,10 +289,12 @@ fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     if bytes.len() as u64 > COMPONENT_BYTES_MAX {
         return Err(LoadError::TooLarge { path: path.to_owned() });
     }
+    check_kind(path, &bytes)?;
     Ok(bytes)
 }
 
-fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+/// Whether a file begins as components do.
+pub(crate) fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.strip_prefix(WASM_MAGIC) {
         Some(rest) if rest.starts_with(COMPONENT_LAYER) => Ok(()),
         // A core module has its layer, 0, where a component has 1.
@@ -231,29 +315,51 @@ fn component(
     hash: &blake3::Hash,
     on_progress: &mut dyn FnMut(LoadProgress),
 ) -> Result<(Component, bool), LoadError> {
+    let mut found = None;
+    let mut read = |entry: &Entry| {
+        // SAFETY: deserialising trusts its input. This is code that the same engine compiled: just now, or
+        // before, and then it was kept in a folder and a file that nobody else could write to since, and
+        // is whole by its hash.
+        found = unsafe { Component::deserialize(&core.engine, entry.code()) }.ok();
+        found.is_some()
+    };
+    let (_, cached) = code(core, path, bytes, hash, on_progress, &mut read)?;
+    let unreadable = || LoadError::Compiler {
+        path: path.to_owned(),
+        reason: "the engine does not understand the compiler's code".into(),
+    };
+    found.map(|component| (component, cached)).ok_or_else(unreadable)
+}
+
+/// The code of a component, and whether it was in the cache. What `accept` refuses is compiled anew.
+fn code(
+    core: &Core,
+    path: &Path,
+    bytes: &[u8],
+    hash: &blake3::Hash,
+    on_progress: &mut dyn FnMut(LoadProgress),
+    accept: &mut dyn FnMut(&Entry) -> bool,
+) -> Result<(Entry, bool), LoadError> {
     let folder = core.cache.as_ref().and_then(|cache| cache.folder().ok());
-    let find = || folder.as_ref().and_then(|folder| folder.lookup(&core.engine, hash));
-    if let Some(component) = find() {
-        return Ok((component, true));
+    let mut find = || folder.as_ref().and_then(|folder| folder.lookup(hash, accept));
+    if let Some(entry) = find() {
+        return Ok((entry, true));
     }
     let _lock = folder.as_ref().and_then(|folder| {
         let wait = || on_progress(LoadProgress::Waiting);
         folder.lock(hash, wait).ok()
     });
     // Somebody else may have compiled it since the first look.
-    if let Some(component) = find() {
-        return Ok((component, true));
+    if let Some(entry) = find() {
+        return Ok((entry, true));
     }
     on_progress(LoadProgress::Compiling { bytes: bytes.len() as u64 });
-    let component = Component::from_binary(&core.engine, bytes).map_err(|error| LoadError::Compile {
-        path: path.to_owned(),
-        reason: crate::log::clean(&format!("{error:#}")),
-    })?;
-    if let Some(folder) = &folder
-        && let Ok(code) = component.serialize()
-    {
+    let code = core.compiler.compile(&core.engine, bytes).map_err(|error| error.of(path))?;
+    if let Some(folder) = &folder {
         // A full disk or a folder that went away: the next process compiles again.
         let _ = folder.store(hash, &code);
     }
-    Ok((component, false))
+    let entry = Entry::from(code);
+    accept(&entry);
+    Ok((entry, false))
 }

@@ -3,14 +3,15 @@
 //! bounded, and none of it can stop a guest.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use mr_model::Role;
-use mr_model::limit::{LOG_LINES_MAX, MESSAGE_BYTES_MAX};
+use mr_model::limit::{LOG_BYTES_MAX, LOG_FORWARD_BURST, LOG_FORWARD_RATE, LOG_LINES_MAX, MESSAGE_BYTES_MAX};
+use mr_model::text::printable;
 
-/// Lines of one instance that are passed on while it runs; the rest is only kept. A plugin that
-/// logs every record must not slow down whoever listens.
-const FORWARDED_LINES_MAX: usize = 1000;
+/// Time in which one more line may be passed on.
+const FORWARD_INTERVAL: Duration = Duration::from_millis(1000 / LOG_FORWARD_RATE as u64);
 
 /// Weight of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,78 @@ pub enum LogLevel {
 /// Takes log lines while a task runs. Called on the guest's thread, so it must be quick.
 pub type LogForward = Arc<dyn Fn(Role, LogLevel, &str) + Send + Sync>;
 
+/// What the log lines of one attempt pass through on their way to whoever listens: a burst of lines at
+/// once, then a few in a second, so that a plugin that logs every record slows down nobody but itself.
+/// How many lines were left out is said before the next one that passes, and at the end.
+#[derive(Clone)]
+pub struct LogGate(Arc<Mutex<Gate>>);
+
+struct Gate {
+    forward: LogForward,
+    /// Lines that may pass now.
+    room: u32,
+    /// Until when room was added.
+    filled: Instant,
+    left_out: u64,
+    /// Who spoke last.
+    role: Role,
+}
+
+impl LogGate {
+    /// The gate of one attempt.
+    pub fn new(forward: LogForward) -> Self {
+        let filled = Instant::now();
+        Self(Arc::new(Mutex::new(Gate {
+            forward,
+            room: LOG_FORWARD_BURST,
+            filled,
+            left_out: 0,
+            role: Role::Mapper,
+        })))
+    }
+
+    fn pass(&self, now: Instant, role: Role, level: LogLevel, text: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pass(now, role, level, text);
+    }
+}
+
+impl Gate {
+    fn pass(&mut self, now: Instant, role: Role, level: LogLevel, text: &str) {
+        self.role = role;
+        if self.room == 0 {
+            self.fill(now);
+        }
+        let Some(room) = self.room.checked_sub(1) else {
+            self.left_out += 1;
+            return;
+        };
+        self.room = room;
+        self.tell_left_out();
+        (self.forward)(role, level, text);
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled).as_millis() / FORWARD_INTERVAL.as_millis();
+        self.room = u32::try_from(passed).unwrap_or(u32::MAX).min(LOG_FORWARD_BURST);
+        if self.room > 0 {
+            self.filled = now;
+        }
+    }
+
+    fn tell_left_out(&mut self) {
+        if self.left_out > 0 {
+            let text = format!("{} log lines left out", std::mem::take(&mut self.left_out));
+            (self.forward)(self.role, LogLevel::Warn, &text);
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.tell_left_out();
+    }
+}
+
 /// Which standard stream a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stdio {
@@ -41,10 +114,11 @@ pub(crate) enum Stdio {
 #[derive(Default)]
 pub(crate) struct Log {
     lines: VecDeque<String>,
+    /// Bytes of the lines kept.
+    bytes: usize,
     partial: [Vec<u8>; 2],
     last_error: Option<String>,
-    forward: Option<(Role, LogForward)>,
-    forwarded: usize,
+    forward: Option<(Role, LogGate)>,
 }
 
 impl LogLevel {
@@ -60,7 +134,7 @@ impl LogLevel {
 }
 
 impl Log {
-    pub(crate) fn new(role: Role, forward: Option<LogForward>) -> Self {
+    pub(crate) fn new(role: Role, forward: Option<LogGate>) -> Self {
         Self { forward: forward.map(|forward| (role, forward)), ..Self::default() }
     }
 
@@ -117,22 +191,18 @@ impl Log {
     }
 
     fn keep(&mut self, line: String) {
-        if self.lines.len() == LOG_LINES_MAX {
-            self.lines.pop_front();
-        }
+        self.bytes += line.len();
         self.lines.push_back(line);
+        while self.lines.len() > LOG_LINES_MAX || self.bytes > LOG_BYTES_MAX {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.len();
+        }
     }
 
-    fn forward(&mut self, level: LogLevel, text: &str) {
-        let Some((role, forward)) = &self.forward else { return };
-        match self.forwarded {
-            ..FORWARDED_LINES_MAX => forward(*role, level, text),
-            FORWARDED_LINES_MAX => {
-                forward(*role, LogLevel::Warn, "too many log lines; the rest is not shown")
-            }
-            _ => return,
+    fn forward(&self, level: LogLevel, text: &str) {
+        if let Some((role, gate)) = &self.forward {
+            gate.pass(Instant::now(), *role, level, text);
         }
-        self.forwarded += 1;
     }
 }
 
@@ -145,19 +215,13 @@ impl Stdio {
     }
 }
 
-/// Text from a guest, cut to [`MESSAGE_BYTES_MAX`] and without control characters, which could
-/// drive the terminal of whoever reads it.
+/// Text from a guest, cut to [`MESSAGE_BYTES_MAX`] and fit to be shown.
 pub(crate) fn clean(text: &str) -> String {
-    let text = &text[..text.floor_char_boundary(MESSAGE_BYTES_MAX)];
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
+    printable(text, MESSAGE_BYTES_MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[test]
@@ -188,19 +252,37 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_lines_are_passed_on() {
+    fn kept_lines_are_bounded_in_bytes_too() {
+        let mut log = Log::default();
+        for _ in 0..LOG_LINES_MAX {
+            log.message(LogLevel::Info, &"x".repeat(2 * MESSAGE_BYTES_MAX));
+        }
+        let lines = log.lines();
+        assert!(lines.iter().map(String::len).sum::<usize>() <= LOG_BYTES_MAX);
+        assert_eq!(lines.len(), LOG_BYTES_MAX / (MESSAGE_BYTES_MAX + "info: ".len()));
+    }
+
+    #[test]
+    fn a_flood_is_left_out_and_it_is_said_how_much() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
         let forward: LogForward = Arc::new(move |role, level, text| {
             sink.lock().unwrap().push((role, level, text.to_owned()));
         });
-        let mut log = Log::new(Role::Reducer, Some(forward));
-        for _ in 0..2 * FORWARDED_LINES_MAX {
-            log.message(LogLevel::Debug, "again");
-        }
-        let seen = seen.lock().unwrap();
-        assert_eq!(seen.len(), FORWARDED_LINES_MAX + 1);
-        assert_eq!(seen[0], (Role::Reducer, LogLevel::Debug, "again".to_owned()));
-        assert_eq!(seen[FORWARDED_LINES_MAX].1, LogLevel::Warn);
+        let gate = LogGate::new(forward);
+        let begun = Instant::now();
+        let say =
+            |after: Duration, text: &str| gate.pass(begun + after, Role::Reducer, LogLevel::Debug, text);
+        let said = || std::mem::take(&mut *seen.lock().unwrap());
+        let line = |text: &str| (Role::Reducer, LogLevel::Debug, text.to_owned());
+        let note = |text: &str| (Role::Reducer, LogLevel::Warn, text.to_owned());
+
+        (0..2 * LOG_FORWARD_BURST).for_each(|_| say(Duration::ZERO, "again"));
+        assert_eq!(said(), vec![line("again"); LOG_FORWARD_BURST as usize]);
+        // Some room comes back with time, in which the next lines pass.
+        (0..4).for_each(|_| say(2 * FORWARD_INTERVAL, "later"));
+        assert_eq!(said(), [note("1000 log lines left out"), line("later"), line("later")]);
+        drop(gate);
+        assert_eq!(said(), [note("2 log lines left out")]);
     }
 }

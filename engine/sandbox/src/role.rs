@@ -4,17 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mr_model::limit::table;
 use mr_model::{Counters, Failure, Role, TaskContext};
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower, TypedFunc};
 
 use crate::abi::{ContextArg, ErrorIn};
 use crate::fault::Cause;
-use crate::limits::{CancelToken, GuestMemory, Limits};
-use crate::log::{Log, LogForward};
+use crate::limits::{CancelToken, Deadline, GuestMemory, GuestOutput, Limits};
+use crate::log::{Log, LogGate};
 use crate::plugin::Plugin;
-use crate::state::{MoreValues, Purpose, Sink, State};
+use crate::state::{IdleLimit, MoreValues, Purpose, Sink, State};
 use crate::ticker::Live;
+use crate::wasi::WasiOptions;
 
 /// What an instance is told and bounded by.
 #[derive(Clone)]
@@ -29,10 +31,16 @@ pub struct InstanceOptions {
     pub memory_bytes_max: u64,
     /// Longest time that it may run without returning, emitting, fetching or counting.
     pub idle_timeout: Duration,
+    /// When its attempt has to end; none for never.
+    pub deadline: Option<Deadline>,
+    /// What it may emit together with the other instances of its attempt.
+    pub output: Arc<GuestOutput>,
+    /// What its wall clock shows first, in seconds since 1970; none for a fixed moment.
+    pub wall_clock: Option<u64>,
     /// Stops it at the next tick, some 10 ms at most.
     pub cancel: CancelToken,
-    /// Takes its log lines while it runs.
-    pub log: Option<LogForward>,
+    /// Takes log lines of its attempt while it runs.
+    pub log: Option<LogGate>,
 }
 
 /// Why a role's call failed. The instance is of no use after it, and nothing that it emitted counts.
@@ -171,8 +179,11 @@ fn state(
 ) -> State {
     let limits = Limits::new(Arc::clone(&options.memory), options.memory_bytes_max);
     let log = Log::new(role, options.log.clone());
-    let (seed, cancel) = (options.context.seed, options.cancel.clone());
-    let mut state = State::new(Purpose::Role(role), limits, log, seed, options.idle_timeout, cancel);
+    let wasi = WasiOptions { seed: options.context.seed, wall_clock: options.wall_clock };
+    let idle = IdleLimit { limit: &table::IDLE_TIME, allowed: options.idle_timeout };
+    let mut state = State::new(Purpose::Role(role), limits, log, wasi, idle, options.cancel.clone());
+    state.deadline = options.deadline;
+    state.output = Some(Arc::clone(&options.output));
     state.params = Arc::clone(&options.params);
     state.partitions = options.context.partitions;
     state.sink = sink;

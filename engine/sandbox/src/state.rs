@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use mr_model::limit::Limit;
 use mr_model::{Batch, ColumnBuf, Counters, Failure, Role};
 use wasmtime::UpdateDeadline;
 
 use crate::fault::Fault;
-use crate::limits::{CancelToken, Limits};
+use crate::limits::{CancelToken, Deadline, GuestOutput, Limits, Passed, millis};
 use crate::log::Log;
-use crate::wasi::Wasi;
+use crate::wasi::{Wasi, WasiOptions};
 
 /// Takes what a role emits. A failure that it answers with comes out of the role's call unchanged.
 pub trait Sink: Send {
@@ -95,8 +96,18 @@ pub(crate) struct State {
     /// Rows (or groups) of the current input batch.
     pub(crate) input_rows: u32,
     progress: Instant,
-    idle_timeout: Duration,
+    idle: IdleLimit,
+    pub(crate) deadline: Option<Deadline>,
+    /// What it may emit together with the others of its attempt; none where it emits nothing.
+    pub(crate) output: Option<Arc<GuestOutput>>,
     cancel: CancelToken,
+}
+
+/// How long an instance may stand still, and as what that is limited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdleLimit {
+    pub(crate) limit: &'static Limit,
+    pub(crate) allowed: Duration,
 }
 
 impl State {
@@ -104,14 +115,14 @@ impl State {
         purpose: Purpose,
         limits: Limits,
         log: Log,
-        seed: u64,
-        idle_timeout: Duration,
+        wasi: WasiOptions,
+        idle: IdleLimit,
         cancel: CancelToken,
     ) -> Self {
         let log = Arc::new(Mutex::new(log));
         Self {
             purpose,
-            wasi: Wasi::new(seed, &log),
+            wasi: Wasi::new(wasi, &log),
             limits,
             log,
             params: Arc::default(),
@@ -123,7 +134,9 @@ impl State {
             more_values: ColumnBuf::default(),
             input_rows: 0,
             progress: Instant::now(),
-            idle_timeout,
+            idle,
+            deadline: None,
+            output: None,
             cancel,
         }
     }
@@ -156,14 +169,23 @@ impl State {
         if self.cancel.is_cancelled() { Err(Fault::Cancelled) } else { Ok(()) }
     }
 
+    /// Refuses a batch with which the guests of the attempt would have emitted more than they may.
+    pub(crate) fn count_output(&self, bytes: u64, rows: u32) -> Result<(), Fault> {
+        let Some(output) = &self.output else { return Ok(()) };
+        output.take(bytes, u64::from(rows)).map_err(Fault::Limit)
+    }
+
     /// Called at every tick while the guest runs.
     pub(crate) fn check_time(&self) -> wasmtime::Result<UpdateDeadline> {
         if self.cancel.is_cancelled() {
             return Err(Fault::Cancelled.into());
         }
-        let idle = self.progress.elapsed();
-        if idle > self.idle_timeout {
-            return Err(Fault::Idle { idle, allowed: self.idle_timeout }.into());
+        let (idle, IdleLimit { limit, allowed }) = (self.progress.elapsed(), self.idle);
+        if idle > allowed {
+            return Err(Fault::Limit(Passed::new(limit, millis(idle), millis(allowed))).into());
+        }
+        if let Some(deadline) = &self.deadline {
+            deadline.check().map_err(Fault::Limit)?;
         }
         Ok(UpdateDeadline::Continue(1))
     }

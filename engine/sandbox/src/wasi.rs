@@ -4,32 +4,46 @@
 //! were asked, so that a task that runs again does the same, and a guest that sleeps waits for
 //! nothing.
 
+mod ready;
+mod sockets;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use mr_model::limit::{HANDLES_MAX, RANDOM_BYTES_MAX, table};
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime_wasi::p2::bindings::cli::{stderr, stdout};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, tcp_create_socket};
+use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
+use wasmtime_wasi::p2::bindings::sync::sockets::udp_create_socket;
 use wasmtime_wasi::p2::{DynOutputStream, DynPollable, OutputStream, Pollable, StreamResult, subscribe};
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use crate::fault::Fault;
-use crate::limits::HANDLES_MAX;
+use crate::limits::Passed;
 use crate::log::{Log, Stdio};
 use crate::state::State;
 
-/// What the wall clock shows first, in seconds since 1970: the start of the year 2000, which is
+/// What the wall clock shows first unless the job is granted another, in seconds since 1970: the start of the year 2000, which is
 /// plainly not now and still after the dates that libraries refuse.
 const WALL_START_SECONDS: u64 = 946_684_800;
 /// How far every look at a clock moves it, in nanoseconds: time passes for loops that wait for it.
 const CLOCK_STEP_NANOS: u64 = 1_000;
-/// Random bytes in one call: bounds what the host allocates for it.
-const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes that a standard stream takes at once, as WASI streams commonly do.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What an instance sees of time and chance.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct WasiOptions {
+    /// What random numbers follow from.
+    pub(crate) seed: u64,
+    /// What the wall clock shows first, in seconds since 1970; none for the fixed moment.
+    pub(crate) wall_clock: Option<u64>,
+}
 
 /// WASI state of one instance.
 pub(crate) struct Wasi {
@@ -37,18 +51,22 @@ pub(crate) struct Wasi {
     table: ResourceTable,
     log: Arc<Mutex<Log>>,
     clock: Clock,
+    /// What the wall clock shows first, in seconds since 1970.
+    wall_start: u64,
     random: Random,
     insecure: Random,
 }
 
 impl Wasi {
-    pub(crate) fn new(seed: u64, log: &Arc<Mutex<Log>>) -> Self {
+    pub(crate) fn new(options: WasiOptions, log: &Arc<Mutex<Log>>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let ctx = WasiCtx::builder().allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false).build();
-        let mut seeds = Random(seed);
+        let mut seeds = Random(options.seed);
         let (random, insecure) = (Random(seeds.next()), Random(seeds.next()));
-        Self { ctx, table, log: Arc::clone(log), clock: Clock::default(), random, insecure }
+        let (log, clock) = (Arc::clone(log), Clock::default());
+        let wall_start = options.wall_clock.unwrap_or(WALL_START_SECONDS);
+        Self { ctx, table, log, clock, wall_start, random, insecure }
     }
 
     fn stream(&mut self, stdio: Stdio) -> wasmtime::Result<Resource<DynOutputStream>> {
@@ -60,7 +78,8 @@ impl Wasi {
 /// Defines WASI 0.2 for every plugin.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
-    // What would tell one machine or one run from another is replaced, and output kept.
+    // What would tell one machine or one run from another is replaced, output kept, and what would start
+    // an async runtime or make a socket left out.
     linker.allow_shadowing(true);
     wall_clock::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     monotonic_clock::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
@@ -69,6 +88,11 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     insecure_seed::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     stdout::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     stderr::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    poll::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    streams::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    tcp_create_socket::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    udp_create_socket::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
+    ip_name_lookup::add_to_linker::<_, HasSelf<Wasi>>(linker, |state| &mut state.wasi)?;
     linker.allow_shadowing(false);
     Ok(())
 }
@@ -96,7 +120,7 @@ impl Clock {
 impl wall_clock::Host for Wasi {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
         let nanos = self.clock.read();
-        let seconds = WALL_START_SECONDS + nanos / NANOS_PER_SECOND;
+        let seconds = self.wall_start.saturating_add(nanos / NANOS_PER_SECOND);
         let nanoseconds = u32::try_from(nanos % NANOS_PER_SECOND)?;
         Ok(wall_clock::Datetime { seconds, nanoseconds })
     }
@@ -153,9 +177,8 @@ impl Random {
 
     fn bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
         if len > RANDOM_BYTES_MAX {
-            let message =
-                format!("it asked for {len} random bytes; {RANDOM_BYTES_MAX} are allowed in one call");
-            return Err(Fault::Contract(message).into());
+            let passed = Passed::new(&table::RANDOM_BYTES, len, RANDOM_BYTES_MAX);
+            return Err(Fault::Limit(passed).into());
         }
         let len = usize::try_from(len)?;
         let mut bytes = Vec::with_capacity(len.next_multiple_of(8));

@@ -70,6 +70,8 @@ pub(crate) fn is_of_the_worker(failure: &Failure) -> bool {
         | Failure::Limit { .. }
         | Failure::InputChanged { .. }
         | Failure::InputRecord { .. }
-        | Failure::Rejects { .. } => false,
+        | Failure::Rejects { .. }
+        // What a worker's owner does not allow is no sign of a sick machine.
+        | Failure::Refused { .. } => false,
     }
 }

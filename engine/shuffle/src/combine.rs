@@ -60,13 +60,19 @@ impl CombineStage {
         self.groups.close_group();
         self.out.clear();
         self.hook.combine(&self.groups, &mut self.out)?;
+        let (given, emitted) = (self.groups.values.rows(), self.out.rows());
+        if emitted > given {
+            return Err(contract(format!(
+                "it emitted {emitted} records for {given}; a combiner makes fewer"
+            )));
+        }
         let mut given = self.groups.keys.view().iter().peekable();
         for (key, value) in self.out.view().iter() {
             while given.peek().is_some_and(|known| *known != key) {
                 given.next();
             }
             if given.peek().is_none() {
-                return Err(foreign_key());
+                return Err(contract("it emitted a key that it was not given, or keys out of order".into()));
             }
             consume(key, value)?;
         }
@@ -87,11 +93,11 @@ impl CombineStage {
     }
 }
 
-fn foreign_key() -> Failure {
+fn contract(message: String) -> Failure {
     Failure::Plugin {
         fault: PluginFault::Contract,
         role: Role::Combiner,
-        message: "it emitted a key that it was not given, or keys out of order".into(),
+        message,
         place: None,
         words: mr_model::LastWords::default(),
     }
@@ -119,12 +125,12 @@ pub(crate) mod tests {
         }
     }
 
-    /// Emits a key that it was not given.
-    struct Liar;
+    /// Emits these keys, whatever it was given.
+    struct Liar(&'static [&'static str]);
 
     impl Combine for Liar {
         fn combine(&mut self, _: &GroupedBatchBuf, out: &mut BatchBuf) -> Result<(), Failure> {
-            out.push(b"zzz", b"");
+            self.0.iter().for_each(|key| out.push(key.as_bytes(), b""));
             Ok(())
         }
     }
@@ -148,10 +154,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_key_that_was_not_given_is_refused() {
-        let mut stage = CombineStage::new(Box::new(Liar), 100);
-        stage.add(b"a", b"1", &mut |_, _| Ok(())).unwrap();
-        let failure = stage.flush(&mut |_, _| Ok(())).unwrap_err();
-        assert!(matches!(failure, Failure::Plugin { fault: PluginFault::Contract, .. }));
+    fn what_it_was_not_given_is_refused() {
+        let foreign = "it emitted a key that it was not given, or keys out of order";
+        for (emitted, expected) in [
+            (&["a", "b"][..], None),
+            (&["a", "a"], None),
+            (&["zzz"], Some(foreign)),
+            (&["b", "a"], Some(foreign)),
+            (&["a", "a", "b"], Some("it emitted 3 records for 2; a combiner makes fewer")),
+        ] {
+            let mut stage = CombineStage::new(Box::new(Liar(emitted)), 100);
+            stage.add(b"a", b"1", &mut |_, _| Ok(())).unwrap();
+            stage.add(b"b", b"1", &mut |_, _| Ok(())).unwrap();
+            let told = stage.flush(&mut |_, _| Ok(())).err().map(|failure| failure.to_string());
+            let expected = expected.map(|why| format!("the combiner broke the plugin interface: {why}"));
+            assert_eq!(told, expected, "{emitted:?}");
+        }
     }
 }

@@ -8,9 +8,10 @@
 //! [`partition`], [`sort`] (entries and their order), [`buffer`] (records of a map task until they
 //! are sorted), [`run`] (the run file's format), [`segment`] (a part of
 //! one, wherever it lies), [`writer`] and [`reader`] (run files),
-//! [`output`] (a map task's output), [`merge`] (one sorted stream from many), [`group`] (batches of
+//! `adopt` (run files of a process that is not trusted), [`output`] (a map task's output), [`merge`] (one sorted stream from many), [`group`] (batches of
 //! groups), [`combine`] (the hook), [`input`] (a reduce task's input, merged in passes).
 
+mod adopt;
 pub mod buffer;
 pub mod combine;
 pub mod group;

@@ -1,6 +1,7 @@
 //! Reads one partition of a run file, block by block, and trusts nothing that it reads.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,9 +36,9 @@ impl RunReader {
         let lost = |error: std::io::Error| corrupt(path, id, error.to_string());
         let file = File::open(path).map_err(lost)?;
         let length = file.metadata().map_err(lost)?.len();
-        let (seed, header_bytes) = check_header(&file, path, id)?;
-        let index =
-            read_index(&file, length, seed, header_bytes).map_err(|reason| corrupt(path, id, reason))?;
+        let (_, seed, header_bytes) = check_header(&file, path, id)?;
+        let index = read_index(&file, length, seed, header_bytes, u32::MAX)
+            .map_err(|reason| corrupt(path, id, reason))?;
         Ok(Self { file: Arc::new(file), path: path.to_owned(), id: id.clone(), seed, index })
     }
 
@@ -89,20 +90,28 @@ impl StoredSegment {
     }
 }
 
-fn check_header(file: &File, path: &Path, id: &RunId) -> Result<(u64, u64), Failure> {
+/// Codec of the blocks, seed of the checksums, and length of the header.
+pub(crate) fn check_header(file: &File, path: &Path, id: &RunId) -> Result<(Codec, u64, u64), Failure> {
     let mut stored = Vec::new();
     for codec in [Codec::None, Codec::Lz4] {
         let (expected, seed) = encode_header(id, codec);
         stored.resize(expected.len(), 0);
         file.read_exact_at(&mut stored, 0).map_err(|error| corrupt(path, id, error.to_string()))?;
         if stored == expected {
-            return Ok((seed, expected.len() as u64));
+            return Ok((codec, seed, expected.len() as u64));
         }
     }
     Err(corrupt(path, id, "its header does not name this job, task and attempt"))
 }
 
-fn read_index(file: &File, length: u64, seed: u64, header_bytes: u64) -> Result<Vec<IndexEntry>, String> {
+/// The index of a file of `length` bytes, which has at most `entries_max` entries.
+pub(crate) fn read_index(
+    file: &File,
+    length: u64,
+    seed: u64,
+    header_bytes: u64,
+    entries_max: u32,
+) -> Result<Vec<IndexEntry>, String> {
     let mut trailer = [0u8; TRAILER_BYTES];
     let trailer_at = length.checked_sub(TRAILER_BYTES as u64).ok_or("it is too short")?;
     file.read_exact_at(&mut trailer, trailer_at).map_err(|error| error.to_string())?;
@@ -112,12 +121,29 @@ fn read_index(file: &File, length: u64, seed: u64, header_bytes: u64) -> Result<
     if fields.0 != END_MAGIC || offset < header_bytes || offset.checked_add(index_bytes) != Some(trailer_at) {
         return Err("its trailer is damaged".into());
     }
+    if entries > entries_max {
+        return Err(format!("its index has {entries} entries, and {entries_max} are possible"));
+    }
     let mut index = vec![0u8; usize::try_from(index_bytes).map_err(|error| error.to_string())?];
     file.read_exact_at(&mut index, offset).map_err(|error| error.to_string())?;
     if index_checksum(seed, offset, entries, &index) != checksum {
         return Err("its index is damaged".into());
     }
-    Ok(index.as_chunks::<INDEX_ENTRY_BYTES>().0.iter().map(IndexEntry::decode).collect())
+    let index: Vec<_> = index.as_chunks::<INDEX_ENTRY_BYTES>().0.iter().map(IndexEntry::decode).collect();
+    if !is_orderly(&index, header_bytes..offset) {
+        return Err("its index is out of order".into());
+    }
+    Ok(index)
+}
+
+/// Whether every partition is there once, in order, and lies within `blocks`. The checksum does not tell:
+/// anybody can make one.
+fn is_orderly(index: &[IndexEntry], blocks: Range<u64>) -> bool {
+    let lies_within = |entry: &IndexEntry| {
+        entry.offset >= blocks.start
+            && entry.offset.checked_add(entry.length).is_some_and(|end| end <= blocks.end)
+    };
+    index.is_sorted_by(|former, next| former.partition < next.partition) && index.iter().all(lies_within)
 }
 
 /// An open file, and the seed of the checksums in it.
@@ -242,7 +268,7 @@ impl RunCursor {
         let end = self.segment.offset + self.segment.length;
         if self.next >= end {
             let counted = (self.records_read, self.bytes_read);
-            if self.next > end || counted != (self.segment.records, self.segment.bytes) {
+            if counted != (self.segment.records, self.segment.bytes) {
                 return Err(self.corrupt("it has not as many records as its index says"));
             }
             self.exhausted = true;
@@ -253,8 +279,9 @@ impl RunCursor {
             return Ok(false);
         }
         let head_at = self.start + (self.next - self.segment.offset);
+        let head = self.read_head(head_at, end - self.next)?;
+        // A place that could be read is far below the greatest number.
         let payload_at = head_at + BLOCK_HEAD_BYTES as u64;
-        let head = self.read_head(head_at)?;
         let is_raw = head.stored_bytes == head.raw_bytes;
         let payload = if is_raw { &mut self.block } else { &mut self.stored };
         payload.resize(head.stored_bytes as usize, 0);
@@ -277,13 +304,15 @@ impl RunCursor {
         Ok(true)
     }
 
-    fn read_head(&self, head_at: u64) -> Result<BlockHead, Failure> {
+    /// Reads the head of a block, which with the block has at most `bytes_max` bytes.
+    fn read_head(&self, head_at: u64, bytes_max: u64) -> Result<BlockHead, Failure> {
         let mut head = [0u8; BLOCK_HEAD_BYTES];
         let read = self.file.read_exact_at(&mut head, head_at);
         read.map_err(|error| self.corrupt(error.to_string()))?;
         let head = BlockHead::decode(&head);
         let fits = u64::from(head.raw_bytes.max(head.stored_bytes)) <= BLOCK_BYTES_MAX
             && head.cursor_bytes() <= self.segment.cursor_bytes
+            && BLOCK_HEAD_BYTES as u64 + u64::from(head.stored_bytes) <= bytes_max
             && head.partition == self.segment.partition
             && head.records > 0;
         if fits { Ok(head) } else { Err(self.corrupt(format!("the block at byte {} is damaged", self.next))) }

@@ -171,6 +171,11 @@ fn compress<'a>(block: &'a Vec<u8>, stored: &'a mut Vec<u8>) -> &'a Vec<u8> {
 }
 
 impl RunFile {
+    /// A file that was checked.
+    pub(crate) fn at(path: PathBuf, id: RunId, codec: Codec, index: Vec<IndexEntry>, bytes: u64) -> Self {
+        Self { path, id, index, codec, bytes }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,11 +7,12 @@
 //! can change without its users. Must not know of plugins, threads, schedulers or the network, and
 //! must not write anywhere but in the staging folder of an output.
 //!
-//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`output`],
+//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`folder`], [`output`],
 //! [`stdout`], [`manifest`]; below them `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
 
 pub mod encode;
 mod file;
+pub mod folder;
 pub mod input;
 pub mod manifest;
 mod origin;
@@ -27,6 +28,7 @@ pub mod step;
 mod walk;
 
 pub use encode::RecordEncoder;
+pub use folder::{AttemptFolder, ToldPart};
 pub use input::{InputError, InputFile, list_inputs};
 pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
 pub use output::{Durability, OutputDir, OutputError, Resumed};

@@ -94,15 +94,23 @@ impl Origin {
         Ok(())
     }
 
-    /// Reads at `offset` into the spare capacity of `data`; at least one byte, as the planned length
-    /// says that there is more.
+    /// Fills the spare capacity of `data` from `offset` on, or up to the planned length of the file; at
+    /// least one byte. A file system that answers in smaller portions must not decide how records are
+    /// divided into batches: a plugin would see other batches when it runs again.
     fn read(&self, piece: &Piece, offset: u64, data: &mut Vec<u8>) -> Result<(), Failure> {
-        match file::read_at(&self.file, offset, data) {
-            Ok(0) => {
-                Err(changed(piece, format!("it ends at byte {offset} and had {} bytes", piece.file_bytes)))
+        let mut offset = offset;
+        loop {
+            match file::read_at(&self.file, offset, data) {
+                Ok(0) => {
+                    let had = piece.file_bytes;
+                    return Err(changed(piece, format!("it ends at byte {offset} and had {had} bytes")));
+                }
+                Ok(read) => offset += read as u64,
+                Err(error) => return Err(lost(piece, &error)),
             }
-            Ok(_) => Ok(()),
-            Err(error) => Err(lost(piece, &error)),
+            if data.len() == data.capacity() || offset >= piece.file_bytes {
+                return Ok(());
+            }
         }
     }
 

@@ -210,7 +210,7 @@ fn stage_letter(stage: Stage) -> char {
     }
 }
 
-fn part_name(stage: Stage, index: u32) -> String {
+pub(crate) fn part_name(stage: Stage, index: u32) -> String {
     format!("part-{}-{index:05}", stage_letter(stage))
 }
 

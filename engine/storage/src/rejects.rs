@@ -85,7 +85,7 @@ pub(crate) fn collect(dir: &Path, winners: &[(AttemptId, u64)]) -> Result<(), Fa
     step!("rename the rejects", fs::rename(&collecting, &named).map_err(disk))
 }
 
-fn file_name(attempt: AttemptId) -> String {
+pub(crate) fn file_name(attempt: AttemptId) -> String {
     attempt_file(attempt) + ATTEMPT_SUFFIX
 }
 

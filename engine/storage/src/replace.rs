@@ -83,7 +83,10 @@ pub(crate) fn remove_attempts(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if is_of_attempt(&entry) {
-            match step!("remove an attempt's file", fs::remove_file(entry.path())) {
+            let is_folder = entry.file_type()?.is_dir();
+            let remove =
+                || if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+            match step!("remove an attempt's file", remove()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }
@@ -137,5 +140,19 @@ mod tests {
             rename_new_unchecked(&at("next"), &at("old")).unwrap_err().kind(),
             io::ErrorKind::AlreadyExists
         );
+    }
+
+    #[test]
+    fn what_attempts_left_goes_whatever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("part-r-00000"), "kept").unwrap();
+        fs::write(dir.path().join("_attempt-r-00001-0"), "lost").unwrap();
+        let folder = dir.path().join("_attempt-r-00002-0.folder");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("_attempt-r-00002-0"), "lost").unwrap();
+        remove_attempts(dir.path()).unwrap();
+        let left: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["part-r-00000"]);
     }
 }

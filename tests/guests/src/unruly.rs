@@ -1,6 +1,8 @@
 //! A plugin that counts equal lines, and does what the parameter `mode` says where a line begins
 //! with `boom`: in its mapper, combiner or reducer.
 
+use std::cell::Cell;
+
 use guest_sdk::prelude::*;
 
 /// Bytes of the record that `huge-record` emits.
@@ -11,6 +13,8 @@ struct Conduct {
     mode: String,
     here: bool,
     attempt: u32,
+    /// Records that it was to act on.
+    met: Cell<u32>,
 }
 
 impl Conduct {
@@ -24,7 +28,7 @@ impl Conduct {
         let here = task.param::<String>("role")? == role;
         match mode.as_str() {
             "setup-fatal" if here => Err(Error::fatal("nothing is set up")),
-            _ => Ok(Self { mode, here, attempt: task.attempt() }),
+            _ => Ok(Self { mode, here, attempt: task.attempt(), met: Cell::new(0) }),
         }
     }
 
@@ -36,6 +40,7 @@ impl Conduct {
         match self.mode.as_str() {
             "panic" => panic!("it cannot go on"),
             "trap" => trap(),
+            "third" if self.met.replace(self.met.get() + 1) == 2 => trap(),
             "spin" => {
                 log(Level::Warn, "spinning");
                 spin();

@@ -12,6 +12,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
+use tokio::net::UdpSocket;
 
 /// The protocol that the cluster speaks.
 pub fn protocol() -> String {
@@ -27,6 +28,11 @@ pub async fn connect(
     shown: Option<Shown<'_>>,
     alpn: &str,
 ) -> Result<Connection, ConnectionError> {
+    client(shown, alpn).connect(address.parse().unwrap(), "127.0.0.1").unwrap().await
+}
+
+/// A socket to dial from, which shows this certificate.
+pub fn client(shown: Option<Shown<'_>>, alpn: &str) -> Endpoint {
     let tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -45,18 +51,41 @@ pub async fn connect(
     let mut endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
     let config = QuicClientConfig::try_from(tls).unwrap();
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(config)));
-    endpoint.connect(address.parse().unwrap(), "127.0.0.1").unwrap().await
+    endpoint
+}
+
+/// The first datagrams of so many handshakes that nobody answers.
+pub async fn first_datagrams(count: usize) -> Vec<Vec<u8>> {
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let mut datagrams = Vec::new();
+    for _ in 0..count {
+        let endpoint = client(None, &protocol());
+        let _connecting = endpoint.connect(address, "127.0.0.1").unwrap();
+        let mut datagram = vec![0; 2048];
+        // A late one of an earlier handshake does as well.
+        let bytes = silent.recv(&mut datagram).await.unwrap();
+        datagram.truncate(bytes);
+        datagrams.push(datagram);
+    }
+    datagrams
 }
 
 /// Connects and gets through the greeting.
 pub async fn greet(address: &str, shown: Shown<'_>) -> Connection {
-    let connection = connect(address, Some(shown), &protocol()).await.unwrap();
-    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    try_greet(address, shown).await.expect("it is let in")
+}
+
+/// Connects and tries to get through the greeting.
+pub async fn try_greet(address: &str, shown: Shown<'_>) -> Option<Connection> {
+    let connection = connect(address, Some(shown), &protocol()).await.ok()?;
+    let (mut send, mut receive) = connection.open_bi().await.ok()?;
     // Kind 0, a frame of one byte: the verdict is ok.
-    send.write_all(&[0, 1, 0, 0, 0, 0]).await.unwrap();
-    send.finish().unwrap();
-    assert_eq!(receive.read_to_end(16).await.unwrap(), [0, 0, 0, 0]);
-    connection
+    send.write_all(&[0, 1, 0, 0, 0, 0]).await.ok()?;
+    send.finish().ok()?;
+    let answer = receive.read_to_end(16).await.ok()?;
+    assert_eq!(answer, [0, 0, 0, 0]);
+    Some(connection)
 }
 
 /// Why the other side closes, in its own words or as an alert of TLS.

@@ -62,11 +62,13 @@ pub struct Setup {
     pub lease: &'static str,
     /// Further options of the coordinator.
     pub coordinator: &'static [&'static str],
+    /// The coordinator's policy: the text of `policy.toml`.
+    pub policy: Option<String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 2, memory: "64M", lease: "2s", coordinator: &[] }
+        Self { workers: 2, memory: "64M", lease: "2s", coordinator: &[], policy: None }
     }
 }
 
@@ -126,6 +128,9 @@ impl Cluster {
         init.args(["cluster", "init", "ids", "--workers", &(setup.workers + SPARE_WORKERS).to_string()]);
         let minted = run(init);
         assert_eq!(minted.code(), Some(0), "{}", minted.stderr);
+        if let Some(policy) = &setup.policy {
+            fs::write(dir.path().join("policy.toml"), policy).unwrap();
+        }
         let coordinator = Node::new("coordinator", &dir.path().join("logs"));
         let client = Client::new(dir.path());
         let mut cluster =
@@ -140,6 +145,9 @@ impl Cluster {
         let mut command = self.node_command("coordinator");
         command.args(["--data-dir", "coordinator", "--listen", &self.client.address]);
         command.args(["--worker-lease", self.setup.lease]).args(self.setup.coordinator);
+        if self.setup.policy.is_some() {
+            command.args(["--policy", "policy.toml"]);
+        }
         self.coordinator.start(command);
         self.client.address = self.coordinator.ready();
     }
@@ -168,7 +176,10 @@ impl Cluster {
     pub fn worker_command(&self, number: usize, options: &[&str]) -> Command {
         let name = &self.workers[number].name;
         let mut command = self.node_command("worker");
-        command.args(["--name", name]).args(options).arg("--cache-dir").arg(shared_cache());
+        command.args(["--name", name]).args(options);
+        if !options.contains(&"--cache-dir") {
+            command.arg("--cache-dir").arg(shared_cache());
+        }
         for (option, value) in [
             ("--coordinator", self.address.as_str()),
             ("--data-dir", name),

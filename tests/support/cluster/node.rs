@@ -77,6 +77,12 @@ impl Node {
         kill_process(Pid::from_child(child), signal).expect("it runs");
     }
 
+    /// The process, which must run.
+    #[track_caller]
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
+    }
+
     /// Ends the process without a warning.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -94,12 +100,65 @@ impl Node {
         eventually(&what, || child.try_wait().expect("a child can be waited for"))
     }
 
+    /// What the process and those that it started hold now.
+    pub fn usage(&self) -> Usage {
+        Usage::of(self.child.as_ref().expect("it runs").id())
+    }
+
     /// Peak of resident memory, in KiB.
     pub fn memory_kib_peak(&self) -> u64 {
-        let child = self.child.as_ref().expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the system tells it");
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        status(self.id(), "VmHWM:")
+    }
+
+    /// Number of the process, which must run.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+}
+
+/// A number that the system tells of a process.
+pub fn status(id: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the system tells it");
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// What a process holds, with all the processes that it has started.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Usage {
+    /// The process itself.
+    pub pid: u32,
+    /// How many processes there are.
+    pub processes: u64,
+    /// Resident memory, in KiB.
+    pub memory_kib: u64,
+    pub threads: u64,
+    pub descriptors: u64,
+}
+
+impl Usage {
+    fn of(pid: u32) -> Self {
+        let mut usage = Self { pid, ..Self::default() };
+        usage.add(pid);
+        usage
+    }
+
+    /// Adds a process and all below it; one that has just ended counts as nothing.
+    fn add(&mut self, pid: u32) {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        let Ok(status) = fs::read_to_string(proc.join("status")) else { return };
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+        };
+        self.processes += 1;
+        self.memory_kib += number("VmRSS:");
+        self.threads += number("Threads:");
+        self.descriptors += fs::read_dir(proc.join("fd")).map_or(0, Iterator::count) as u64;
+        for thread in fs::read_dir(proc.join("task")).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            children.split_whitespace().filter_map(|pid| pid.parse().ok()).for_each(|pid| self.add(pid));
+        }
     }
 }
 

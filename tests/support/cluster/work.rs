@@ -75,7 +75,12 @@ impl Work {
 
     /// A job of one of the test's plugins.
     pub fn new(name: &str, input: PathBuf, args: &str) -> Self {
-        Self { plugin: plugin(name), input, args: args.to_owned(), free_args: String::new() }
+        Self::of(plugin(name), input, args)
+    }
+
+    /// A job of the plugin in a file.
+    pub fn of(plugin: PathBuf, input: PathBuf, args: &str) -> Self {
+        Self { plugin, input, args: args.to_owned(), free_args: String::new() }
     }
 
     /// Other options than those that shape what it yields so far.
@@ -86,6 +91,11 @@ impl Work {
     /// Further options that change nothing of what it yields.
     pub fn with(self, args: &str) -> Self {
         Self { free_args: format!("{} {args}", self.free_args), ..self }
+    }
+
+    /// What it reads.
+    pub fn input(&self) -> &Path {
+        &self.input
     }
 
     /// Gives a command everything but the output.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::args::CompileArgs;
 use crate::size::{parse_millis, parse_reserve, parse_size};
 
 /// Which cluster is meant.
@@ -166,6 +167,9 @@ pub struct UpArgs {
     /// See `worker --shuffle-codec`
     #[arg(long, value_name = "CODEC", default_value = "auto")]
     pub shuffle_codec: CodecArg,
+    /// See `worker --isolation`
+    #[arg(long, value_name = "HOW", default_value = "process")]
+    pub isolation: IsolationArg,
     /// Run this command with the cluster set (MR_ENGINE_CONFIG), then take the cluster down and end with
     /// the command's exit code
     #[arg(last = true, value_name = "COMMAND")]
@@ -196,6 +200,9 @@ pub struct CoordinatorArgs {
     /// Time without any worker after which jobs fail
     #[arg(long, value_name = "TIME", default_value = "300s", value_parser = parse_millis)]
     pub no_worker_timeout: Duration,
+    /// Refuse jobs and plugins that this policy file does not allow; it is read once, at the start
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -264,8 +271,40 @@ pub struct WorkerRunArgs {
     /// Fetch map output of other workers on this machine, too, instead of reading it where it lies
     #[arg(long)]
     pub no_near: bool,
+    /// How plugins are kept from the worker: each attempt in a process with few rights (process), the same
+    /// or no worker where the system lacks a wall (require), or in threads of the worker (none)
+    #[arg(long, value_name = "HOW", default_value = "process")]
+    pub isolation: IsolationArg,
+    #[command(flatten)]
+    pub compile: CompileArgs,
+    /// Refuse jobs and plugins that this policy file does not allow, whatever the coordinator accepted; it
+    /// is read once, at the start
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// How plugins are kept from a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IsolationArg {
+    /// In processes, with the walls that the system offers
+    Process,
+    /// In processes, with all walls
+    Require,
+    /// In threads
+    None,
+}
+
+impl IsolationArg {
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IsolationArg::Process => "process",
+            IsolationArg::Require => "require",
+            IsolationArg::None => "none",
+        }
+    }
 }
 
 /// How map output is stored and sent.

@@ -1,10 +1,12 @@
 //! `mr-engine coordinator`: runs the coordinator of a cluster until a signal ends it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use mr_cluster::coordinator::{self, CoordinatorOptions};
 use mr_net::{Limits, NodeRole};
+use mr_policy::Policy;
 
 use super::service;
 use crate::args::cluster::{CoordinatorArgs, Queue};
@@ -21,6 +23,7 @@ pub fn run(args: &CoordinatorArgs) -> Result<()> {
         no_worker_timeout: args.no_worker_timeout,
         queues: queues(&args.queues)?,
         keep_jobs: args.keep_jobs,
+        policy: args.policy.as_deref().map(Policy::read).transpose()?.map(Arc::new),
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;

@@ -11,6 +11,9 @@ use tracing_subscriber::EnvFilter;
 use crate::args::cluster::{LogArgs, LogFormat};
 use crate::exit::UsageError;
 
+/// Threads that read and write files for peers: as many as keep a disk busy, whatever number of peers ask.
+const BLOCKING_THREADS_MAX: usize = 32;
+
 /// Logs to standard error from now on, and binds this process to its parent if it was told to.
 pub fn prepare(args: &LogArgs) -> Result<()> {
     let filter = EnvFilter::try_new(&args.log)
@@ -40,7 +43,10 @@ pub fn serve<T>(run: impl AsyncFnOnce(CancellationToken) -> Result<T>) -> Result
         asked.cancel();
     })
     .context("signals cannot be handled")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build();
     let runtime = runtime.context("the system gives no threads")?;
     runtime.block_on(run(shutdown))
 }

@@ -170,6 +170,7 @@ impl Cluster<'_> {
         command.arg("--slots").arg(self.slots().to_string());
         command.arg("--memory").arg(self.memory_bytes().to_string());
         command.args(["--shuffle-codec", self.args.shuffle_codec.as_str()]);
+        command.args(["--isolation", self.args.isolation.as_str()]);
         // Compiled once for all workers, and for jobs that run without a cluster.
         if let (Some(cache), None) = (machine::cache_dir(), std::env::var_os("MR_ENGINE_CACHE_DIR")) {
             command.arg("--cache-dir").arg(cache);

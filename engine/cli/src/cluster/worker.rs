@@ -1,16 +1,18 @@
 //! `mr-engine worker`: runs a worker until a signal or a drain ends it.
 
 use std::net::ToSocketAddrs;
+use std::sync::Arc;
 
 use anyhow::Result;
-use mr_cluster::worker::{self, WorkerOptions};
+use mr_cluster::worker::{self, Isolation, WorkerOptions};
 use mr_net::{Limits, NodeRole};
+use mr_policy::Policy;
 use mr_shuffle::Codec;
 
 use super::service;
-use crate::args::cluster::{CodecArg, WorkerRunArgs};
+use crate::args::cluster::{CodecArg, IsolationArg, WorkerRunArgs};
 use crate::exit::UsageError;
-use crate::{identity, machine};
+use crate::{compiler, identity, machine};
 
 /// Runs the worker.
 pub fn run(args: &WorkerRunArgs) -> Result<()> {
@@ -33,6 +35,8 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
         disk_reserve_bytes: args.disk_reserve,
         codec: codec(args.shuffle_codec, coordinator),
         read_near: !args.no_near,
+        isolation: isolation(args),
+        policy: args.policy.as_deref().map(Policy::read).transpose()?.map(Arc::new),
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;
@@ -45,6 +49,19 @@ fn incomplete() -> UsageError {
     UsageError(
         "worker needs --identity, --coordinator and --data-dir; see `mr-engine worker --help`".to_owned(),
     )
+}
+
+fn isolation(args: &WorkerRunArgs) -> Isolation {
+    let processes = |required| Isolation::Processes {
+        program: compiler::program(),
+        compile: compiler::limits(&args.compile),
+        required,
+    };
+    match args.isolation {
+        IsolationArg::Process => processes(false),
+        IsolationArg::Require => processes(true),
+        IsolationArg::None => Isolation::Threads { compiler: compiler::apart(&args.compile) },
+    }
 }
 
 /// On one machine, compressing costs more than it saves.

@@ -12,6 +12,7 @@ use mr_model::Failure;
 use super::{end, show, view, wait};
 use crate::args::cluster::{CancelArgs, JobCommand, OneJobArgs};
 use crate::size::{ago, bytes, count, seconds};
+use crate::words;
 
 /// Runs one of the subcommands of `mr-engine job`.
 pub fn run(command: &JobCommand) -> Result<()> {
@@ -94,7 +95,10 @@ fn as_text(view: JobView, now_unix_millis: u64) -> String {
     if !matches!(view.end, None | Some(JobEnd::Succeeded(_)))
         && let Err(failed) = end::report(view)
     {
-        line("error", failed.to_string());
+        line("error", words::indented(&failed.to_string()));
+        if let Some(left) = failed.failure().and_then(Failure::words) {
+            words::place(left).into_iter().chain(words::log(left)).for_each(|text| line("", text));
+        }
     }
     out
 }
@@ -103,13 +107,15 @@ fn as_text(view: JobView, now_unix_millis: u64) -> String {
 fn attempt_text(record: &AttemptRecord) -> String {
     let took = seconds(record.ended_unix_millis.saturating_sub(record.started_unix_millis));
     let end = match &record.failure {
-        Some(failure) => format!("failed after {took}: {failure}"),
+        Some(failure) => format!("failed after {took}: {}", words::indented(&failure.to_string())),
         None => format!("done in {took}"),
     };
     let mut text = format!("{} on {}: {end}\n", record.attempt, record.worker);
-    let failed = record.failure.as_ref().map(Failure::log).unwrap_or_default();
+    let left = record.failure.as_ref().and_then(Failure::words);
+    let failed = left.map_or(&[][..], |left| &left.log);
     let log = if record.log.is_empty() { failed } else { &record.log };
-    for line in log.iter().flat_map(|line| line.lines()) {
+    let place = left.map(words::place).unwrap_or_default();
+    for line in place.iter().chain(log).flat_map(|line| line.lines()) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "  {line}");
     }

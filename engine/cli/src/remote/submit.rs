@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use mr_cluster::client::{Accepted, Client, Component, Submission};
-use mr_cluster::protocol::{OutputRequest, Share, SubmittedPlan};
+use mr_cluster::client::{Accepted, Client, ClientError, Component, Submission};
+use mr_cluster::protocol::{OutputRequest, Refused, Share, SubmittedPlan};
 use mr_model::{Failure, JobId};
 use mr_runtime::{JobError, OutputTarget, Plan, Progress};
 use mr_scheduler::config::QUEUE_DEFAULT;
@@ -20,12 +20,14 @@ use crate::config::Target;
 use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
 use crate::job::{self, Place};
+use crate::policy::Unusable;
 use crate::show::{Show, Style, print_json};
-use crate::summary;
+use crate::{policy, summary};
 
 /// Plans the job, hands it in, and waits for it unless told otherwise.
 pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     check(args)?;
+    let policy = policy::read(&args.job.policy, args.remote.target.config.as_deref())?;
     let interrupt = Interrupt::watch()?;
     let options = super::options(target, args.remote.target.away_max)?;
     let runtime = super::runtime()?;
@@ -33,7 +35,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let connecting = runtime.spawn(Client::connect(options));
     let begun = Instant::now();
     let show = Show::start(style, Arc::new(Progress::default()));
-    let planned = job::plan(&args.job, Place::Cluster, &mut |event| show.loading(event));
+    let planned = job::plan(&args.job, Place::Cluster, policy.as_ref(), &mut |event| show.loading(event));
     let loaded = begun.elapsed();
     let submission = planned.and_then(|plan| {
         show.planned(&plan);
@@ -47,7 +49,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
         let client = connecting.await.context("the connection ended")??;
         let ended = hand_in(&client, args, target, &submission, &id, style, &interrupt).await;
         client.close().await;
-        ended
+        ended.map_err(|error| name_plugin(error, &plan))
     })?;
     let Some(view) = view else { return Ok(()) };
     let output = view.output.clone();
@@ -104,6 +106,18 @@ fn say_accepted(
             "job {id} is on the cluster at {} ({}){known}",
             target.coordinator, target.source
         )),
+    }
+}
+
+/// The cluster knows a plugin that it refuses by its hash; people know it by its file.
+fn name_plugin(error: anyhow::Error, plan: &Plan) -> anyhow::Error {
+    let Some(ClientError::Refused(Refused::Component { hash, reason })) = error.downcast_ref() else {
+        return error;
+    };
+    let hex = blake3::Hash::from_bytes(*hash).to_hex();
+    match plan.stages.plugins().into_iter().find(|(plugin, _)| plugin.hash() == hex.as_str()) {
+        Some((plugin, _)) => Unusable { path: plugin.path().to_owned(), reason: reason.clone() }.into(),
+        None => error,
     }
 }
 

@@ -216,7 +216,7 @@ impl Trouble {
     /// What the coordinator's refusal means: one that is going down is asked again when it is back.
     pub fn of_refusal(refused: Refused) -> Self {
         match refused {
-            Refused::ShuttingDown => Trouble::Passing(refused.to_string()),
+            Refused::ShuttingDown | Refused::Busy => Trouble::Passing(refused.to_string()),
             refused => Trouble::Final(ClientError::Refused(refused)),
         }
     }

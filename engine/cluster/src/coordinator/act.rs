@@ -81,7 +81,7 @@ impl Core {
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         live.keep(lease.attempt.task, &won, self.now);
         self.batch.tasks.push((task_key(live.record.number, lease.attempt.task), won));
-        let passed = live.tally.over_limit();
+        let passed = live.tally.fault();
         self.forget_attempt(lease);
         self.touch(&lease.job);
         if let Some(failure) = passed {

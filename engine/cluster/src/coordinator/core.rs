@@ -21,7 +21,8 @@ use super::journal::{Batch, Journal, JournalError};
 use super::record::{JobRecord, JobStage, WorkerRecord};
 use super::words::Telling;
 use crate::protocol::{
-    Order, OutputRequest, Refused, Registration, SubmitHead, SubmitReply, SubmittedPlan, WorkerWord,
+    ComponentHash, Order, OutputRequest, Refused, Registration, SubmitHead, SubmitReply, SubmittedPlan,
+    WorkerWord,
 };
 
 /// Settings of a core.
@@ -226,6 +227,10 @@ pub struct Core {
     pub(super) following: VecDeque<Event>,
     /// What the attempt told whose end is being handled.
     pub(super) telling: Option<Telling>,
+    /// Jobs in the journal that name a component.
+    pub(super) named: BTreeMap<ComponentHash, u64>,
+    /// Components that a job named until now; another one may name them, too.
+    pub(super) unneeded: Vec<ComponentHash>,
     /// Number of the heartbeat that is being handled.
     pub(super) heartbeat: u64,
 }
@@ -400,6 +405,7 @@ impl Core {
     /// The staging folder of a new job is there: the job is taken into the journal and scheduled.
     pub(super) fn admit(&mut self, job: JobId, staging: PathBuf) {
         let Some(Preparing { tickets, head, mut plan }) = self.preparing.remove(&job) else { return };
+        self.unneeded.extend(head.components.iter().map(|(hash, _)| *hash));
         plan.description.part_dir.clone_from(&staging);
         let (Ok(description), Ok(encoded)) =
             (postcard::to_stdvec(&plan.description), postcard::to_stdvec(&*plan))
@@ -431,11 +437,26 @@ impl Core {
         // A job that the scheduler refused is gone again by now and was answered.
         if let Some(live) = self.jobs.get_mut(&job) {
             self.next_number += 1;
+            for component in &live.record.components {
+                *self.named.entry(*component).or_default() += 1;
+            }
             self.batch.plans.push((live.record.number, encoded));
             let tickets = std::mem::take(&mut live.tickets);
             self.save(&job);
             self.answer(&tickets, &SubmitReply::Accepted { known: false });
         }
+    }
+
+    /// Whether a job names a component: one in the journal, or one that is about to be.
+    pub fn needs(&self, component: &ComponentHash) -> bool {
+        let mut preparing = self.preparing.values().flat_map(|preparing| &preparing.head.components);
+        self.named.contains_key(component) || preparing.any(|(hash, _)| hash == component)
+    }
+
+    /// Components that a job named until now, since the last time; [`Core::needs`] tells whether one
+    /// still does.
+    pub fn take_unneeded(&mut self) -> Vec<ComponentHash> {
+        std::mem::take(&mut self.unneeded)
     }
 
     /// Puts a job's record as it is now into the round's batch.

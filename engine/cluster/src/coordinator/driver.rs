@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use mr_model::{AttemptId, Incarnation, JobId, WorkerId};
 use mr_scheduler::Time;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::components::Components;
 use super::core::{Core, Effect, Input, OutputDone};
 use super::journal::JournalError;
 use super::output::{Outputs, Task};
@@ -54,6 +55,8 @@ pub enum Message {
         incarnation: Incarnation,
         /// What it said.
         word: WorkerWord,
+        /// Lets the worker say more once this was heard.
+        room: OwnedSemaphorePermit,
     },
     /// Whether a submission is known already.
     Known {
@@ -146,6 +149,7 @@ struct Session {
 /// Owner of the core.
 pub struct Driver {
     core: Core,
+    components: Components,
     clock: Clock,
     messages: mpsc::Receiver<Message>,
     /// For those who do work on outputs.
@@ -155,12 +159,15 @@ pub struct Driver {
     next_ticket: u64,
     waiters: Vec<Waiter>,
     outputs: Outputs,
+    /// Of the words of this round.
+    heard: Vec<OwnedSemaphorePermit>,
 }
 
 impl Driver {
     /// Puts a core to work; `effects` is what it wants done first.
     pub fn new(
         core: Core,
+        components: Components,
         clock: Clock,
         effects: Vec<Effect>,
         messages: mpsc::Receiver<Message>,
@@ -168,6 +175,7 @@ impl Driver {
     ) -> Self {
         let mut driver = Self {
             core,
+            components,
             clock,
             messages,
             back,
@@ -176,6 +184,7 @@ impl Driver {
             next_ticket: 0,
             waiters: Vec::new(),
             outputs: Outputs::default(),
+            heard: Vec::new(),
         };
         driver.carry_out(effects);
         driver
@@ -210,7 +219,10 @@ impl Driver {
             }
         }
         let effects = self.core.handle(self.clock.now(), inputs)?;
+        self.heard.clear();
         self.carry_out(effects);
+        self.components.release(self.core.take_unneeded());
+        self.components.collect(|hash| self.core.needs(hash));
         for question in questions {
             self.reply(question)?;
         }
@@ -235,7 +247,8 @@ impl Driver {
                 }
                 Sorted::Input(Input::Disconnected { worker, instance })
             }
-            Message::Word { worker, incarnation, word } => {
+            Message::Word { worker, incarnation, word, room } => {
+                self.heard.push(room);
                 Sorted::Input(Input::Word { worker, incarnation, word })
             }
             Message::Submit { head, plan, reply } => {

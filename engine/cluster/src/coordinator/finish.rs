@@ -8,7 +8,7 @@ use mr_storage::Part;
 use super::core::{Core, Effect, OutputDone, OutputFault, OutputWork, Resumption};
 use super::job::Waiting;
 use super::journal::JournalError;
-use super::record::JobStage;
+use super::record::{JobRecord, JobStage};
 use super::words::Telling;
 use crate::protocol::{JobEnd, Order, Refused, SubmitReply};
 
@@ -81,6 +81,7 @@ impl Core {
             }
             let again = self.batch.forgotten.iter().any(|former| former.number == record.number);
             if matches!(record.stage, JobStage::Ended { .. }) && !again {
+                self.unname(&record);
                 self.batch.forgotten.push(record);
                 self.ended_jobs -= 1;
             }
@@ -88,11 +89,23 @@ impl Core {
         Ok(())
     }
 
+    /// A job that leaves the history names no component any more.
+    fn unname(&mut self, record: &JobRecord) {
+        for component in &record.components {
+            let left = self.named.remove(component).unwrap_or(1) - 1;
+            if left > 0 {
+                self.named.insert(*component, left);
+            }
+            self.unneeded.push(*component);
+        }
+    }
+
     pub(super) fn output_done(&mut self, job: JobId, done: OutputDone) -> Result<(), JournalError> {
         match done {
             OutputDone::Created(Ok(staging)) => self.admit(job, staging),
             OutputDone::Created(Err(sentence)) => {
                 if let Some(preparing) = self.preparing.remove(&job) {
+                    self.unneeded.extend(preparing.head.components.iter().map(|(hash, _)| *hash));
                     let refused = SubmitReply::Refused(Refused::Output { sentence });
                     self.answer(&preparing.tickets, &refused);
                 }

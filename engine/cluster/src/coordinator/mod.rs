@@ -6,20 +6,24 @@
 //! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
 //! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
 //! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
-//! `components`, `service`.
+//! `components`, `stored`, `intake`, `gate`, `service`.
 
 mod act;
 mod components;
 pub mod core;
 mod driver;
 mod finish;
+mod gate;
+mod intake;
 mod job;
 pub mod journal;
 mod output;
 pub mod record;
 mod restore;
 mod service;
-mod submission;
+mod stored;
+#[doc(hidden)]
+pub mod submission;
 mod view;
 mod words;
 
@@ -32,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mr_net::{BindError, Identity, Limits, Listener, NodeRole, Server, ServerError};
+use mr_policy::Policy;
 use mr_scheduler::{Config, QueueConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use self::components::Components;
 use self::core::{Core, CoreSettings};
 use self::driver::{Clock, Driver, MESSAGES_MAX};
+use self::gate::Gate;
 use self::journal::{Journal, JournalError};
 use self::service::Service;
 
@@ -47,6 +53,8 @@ pub use self::output::{Outputs, Task};
 
 /// Name of the journal in the data folder.
 const JOURNAL_FILE: &str = "journal.redb";
+/// Outputs that are worked on at once; more wait.
+const OUTPUT_THREADS_MAX: usize = 32;
 /// Folder of components in the data folder.
 const COMPONENTS_DIR: &str = "components";
 
@@ -67,6 +75,8 @@ pub struct CoordinatorOptions {
     pub queues: BTreeMap<String, (u32, Option<u32>)>,
     /// Ended jobs that stay in the history.
     pub keep_jobs: u64,
+    /// What jobs and plugins have to keep to, if anything.
+    pub policy: Option<Arc<Policy>>,
     /// Of the network.
     pub limits: Limits,
 }
@@ -131,8 +141,9 @@ pub async fn run(
     let address = listener.address();
     let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
     let stop = CancellationToken::new();
-    let driver = start_driver(core, clock, effects, inbox, messages.clone(), stop.clone())?;
-    let service = Service::new(messages, components, shutdown.clone());
+    let driver =
+        start_driver(core, components.clone(), clock, effects, inbox, messages.clone(), stop.clone())?;
+    let service = Service::new(messages, components, Gate::new(options.policy.clone()), shutdown.clone());
     let server = Server::new(listener, Arc::new(service));
     ready(address);
     let serving = server.run(shutdown.clone());
@@ -166,18 +177,23 @@ fn ended(driven: Driven) -> Result<(), JournalError> {
 /// Starts the thread that has the core; what becomes of it comes back.
 fn start_driver(
     core: Core,
+    components: Components,
     clock: Clock,
     effects: Vec<self::core::Effect>,
     inbox: mpsc::Receiver<self::driver::Message>,
     back: mpsc::Sender<self::driver::Message>,
     stop: CancellationToken,
 ) -> Result<tokio::sync::oneshot::Receiver<Result<(), JournalError>>, CoordinatorError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .max_blocking_threads(OUTPUT_THREADS_MAX)
+        .build();
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {
-        let outcome =
-            runtime.block_on(async move { Driver::new(core, clock, effects, inbox, back).run(stop).await });
+        let outcome = runtime.block_on(async move {
+            Driver::new(core, components, clock, effects, inbox, back).run(stop).await
+        });
         let _ = done.send(outcome);
     };
     let thread = std::thread::Builder::new().name("coordinator".into());

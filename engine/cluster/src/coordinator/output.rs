@@ -2,6 +2,7 @@
 //! one output are done one after the other, in the order in which the core asked for them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -78,8 +79,16 @@ fn is_closed(output: &Mutex<Option<OutputDir>>) -> bool {
 }
 
 impl Task {
-    /// Does the work, and tells what came of it. Blocks.
+    /// Does the work, and tells what came of it, also where it panics: a job must not wait for ever.
+    /// Blocks.
     pub fn run(self) -> (JobId, OutputDone) {
+        let (job, failed) = (self.job.clone(), self.work.failed());
+        // What the work left is seen by later work of this output alone, which removes it.
+        let done = catch_unwind(AssertUnwindSafe(|| self.done()));
+        (job, done.unwrap_or(failed))
+    }
+
+    fn done(self) -> OutputDone {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let done = match self.work {
             OutputWork::Create { output: wanted } => {
@@ -106,7 +115,24 @@ impl Task {
             }
         };
         drop(output);
-        (self.job, done)
+        done
+    }
+}
+
+impl OutputWork {
+    /// What is answered where the work panicked; the reason is in the log.
+    fn failed(&self) -> OutputDone {
+        let sentence = "a fault of the engine; the coordinator's log has more";
+        let failure = || Failure::internal(sentence);
+        match self {
+            OutputWork::Create { .. } => OutputDone::Created(Err(sentence.into())),
+            OutputWork::Resume { .. } => OutputDone::Resumed(Err(failure())),
+            OutputWork::Commit { lease, .. } => {
+                OutputDone::Committed { lease: lease.clone(), part: Err(failure()) }
+            }
+            OutputWork::Publish { .. } => OutputDone::Published(Err(OutputFault::Failed(failure()))),
+            OutputWork::Discard => OutputDone::Discarded,
+        }
     }
 }
 
@@ -169,4 +195,48 @@ fn lost(path: &Path) -> Failure {
 
 fn closed() -> Failure {
     Failure::internal("the output is closed already")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use mr_storage::step;
+
+    use super::*;
+
+    thread_local! {
+        static PANICS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Work on an output, on a thread of its own as ever, that panics at its first step.
+    fn run_panicking(task: Task) -> OutputDone {
+        step::install(|_| assert!(!PANICS.get(), "as a fault of the engine would"));
+        let thread = std::thread::spawn(move || {
+            PANICS.set(true);
+            task.run().1
+        });
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn work_that_panics_is_answered_and_the_next_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = JobId::new("job").unwrap();
+        let output = OutputRequest { path: dir.path().join("out"), overwrite: false, sync: false };
+        let mut outputs = Outputs::default();
+        let create = || OutputWork::Create { output: output.clone() };
+        let task = outputs.add(job.clone(), create()).unwrap();
+        assert!(outputs.add(job.clone(), create()).is_none(), "one after the other");
+        let done = run_panicking(task);
+        assert!(
+            matches!(&done, OutputDone::Created(Err(why)) if why.contains("fault of the engine")),
+            "{done:?}"
+        );
+        let (_, done) = outputs.done(&job).unwrap().run();
+        assert!(matches!(&done, OutputDone::Created(Ok(staging)) if staging.is_dir()), "{done:?}");
+        assert!(outputs.done(&job).is_none());
+        let task = outputs.add(job.clone(), OutputWork::Discard).unwrap();
+        assert!(matches!(run_panicking(task), OutputDone::Discarded));
+    }
 }

@@ -44,6 +44,8 @@ impl Core {
             effects: Vec::new(),
             following: VecDeque::new(),
             telling: None,
+            named: BTreeMap::new(),
+            unneeded: Vec::new(),
             heartbeat: 0,
         };
         core.restore_workers()?;
@@ -70,7 +72,10 @@ impl Core {
 
     fn restore_jobs(&mut self) -> Result<(), JournalError> {
         for record in self.journal.jobs(None, usize::MAX)? {
-            self.next_number = self.next_number.max(record.number + 1);
+            self.next_number = self.next_number.max(record.number.saturating_add(1));
+            for component in &record.components {
+                *self.named.entry(*component).or_default() += 1;
+            }
             match record.stage {
                 JobStage::Ended { .. } => self.ended_jobs += 1,
                 JobStage::Running | JobStage::Closing(_) => {

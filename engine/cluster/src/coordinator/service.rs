@@ -1,21 +1,27 @@
 //! What the coordinator offers on the network: a place for workers, answers for clients, and segments
 //! with components and descriptions. Holds no state of jobs: everything goes to the driver.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use mr_model::WorkerId;
 use mr_model::limit::COMPONENT_BYTES_MAX;
 use mr_net::{
-    Channel, ExchangeError, Handler, NodeRole, Receiver, Remote, Responder, SegmentInfo, SegmentResponder,
-    Sender,
+    Channel, ExchangeError, Handler, NodeRole, Receiver, Remote, Responder, SegmentResponder, Sender,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::components::{Components, segment_info};
+use super::components::Components;
 use super::driver::{Message, worker_id};
+use super::gate::Gate;
+use super::intake::{Intake, time_max};
+use super::stored::Stored;
 use super::submission;
 use crate::protocol::{
     Answer, CoordinatorKey, Down, Opening, Order, PLAN_BYTES_MAX, Refused, Registration, Request, SubmitHead,
@@ -29,6 +35,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Orders that wait for one worker.
 const ORDERS_MAX: usize = 16_384;
+/// Words of one worker that wait to be heard; it says no more until they are. A word may be as large as a
+/// frame, and all of them together must not take the coordinator's memory.
+const WORDS_MAX: usize = 16;
 /// Most components of a job: one for each role and the main one.
 const COMPONENTS_MAX: usize = 8;
 
@@ -36,14 +45,25 @@ const COMPONENTS_MAX: usize = 8;
 pub struct Service {
     messages: mpsc::Sender<Message>,
     components: Components,
+    gate: Gate,
     stop: CancellationToken,
+    intake: Intake,
     uploads: AtomicU64,
+    /// Room for the words of each worker that was here, on however many connections it speaks: as many as
+    /// there are certificates.
+    words: Mutex<HashMap<WorkerId, Arc<Semaphore>>>,
 }
 
 impl Service {
     /// A service that hands everything to `messages`, until `stop`.
-    pub fn new(messages: mpsc::Sender<Message>, components: Components, stop: CancellationToken) -> Self {
-        Self { messages, components, stop, uploads: AtomicU64::new(0) }
+    pub fn new(
+        messages: mpsc::Sender<Message>,
+        components: Components,
+        gate: Gate,
+        stop: CancellationToken,
+    ) -> Self {
+        let (intake, uploads) = (Intake::default(), AtomicU64::new(0));
+        Self { messages, components, gate, stop, intake, uploads, words: Mutex::default() }
     }
 
     /// Asks the driver, and waits for its answer.
@@ -72,9 +92,12 @@ impl Service {
         if self.messages.send(registered).await.is_err() {
             return;
         }
+        let room = self.room_for_words(worker);
         let words = async {
-            while let Some(Up::Worker(word)) = receiver.receive().await? {
-                if self.messages.send(Message::Word { worker, incarnation, word }).await.is_err() {
+            while let Some(Up::Worker(word)) = receiver.receive().await?
+                && let Ok(room) = room.clone().acquire_owned().await
+            {
+                if self.messages.send(Message::Word { worker, incarnation, word, room }).await.is_err() {
                     break;
                 }
             }
@@ -99,12 +122,22 @@ impl Service {
         let _ = self.messages.send(Message::Disconnected { worker, instance }).await;
     }
 
+    fn room_for_words(&self, worker: WorkerId) -> Arc<Semaphore> {
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        words.entry(worker).or_insert_with(|| Arc::new(Semaphore::new(WORDS_MAX))).clone()
+    }
+
     async fn serve_submission(&self, head: SubmitHead, channel: Channel<Down, Up>) {
         let (mut sender, mut receiver) = channel.split();
-        let reply = match self.submission(head, &mut sender, &mut receiver).await {
-            Ok(reply) => reply,
-            Err(reason) => SubmitReply::Refused(reason),
+        let reply = match check_head(&head) {
+            Ok(()) => {
+                let late = malformed("it did not come in time");
+                let submitted = self.submission(&head, &mut sender, &mut receiver);
+                timeout(time_max(&head), submitted).await.unwrap_or(Err(late))
+            }
+            Err(reason) => Err(reason),
         };
+        let reply = reply.unwrap_or_else(SubmitReply::Refused);
         if sender.send(&Down::Submit(reply)).await.is_ok() {
             let _ = sender.finish().await;
         }
@@ -113,24 +146,30 @@ impl Service {
     /// Takes a submission up to its place in the journal.
     async fn submission(
         &self,
-        head: SubmitHead,
+        head: &SubmitHead,
         sender: &mut Sender<Down>,
         receiver: &mut Receiver<Up>,
     ) -> Result<SubmitReply, Refused> {
-        check_head(&head)?;
+        let _place = self.intake.place().await?;
+        // Until a job names them, nothing else keeps what is uploaded here.
+        let _claim = self.components.claim(head);
         let known = self.ask(|reply| Message::Known { head: head.clone(), reply }).await;
         if let Some(reply) = known.ok_or(Refused::ShuttingDown)? {
             return Ok(reply);
         }
+        self.gate.check_head(head)?;
         let numbers = (0u32..).zip(&head.components);
         let missing: Vec<u32> =
             numbers.filter(|(_, (hash, _))| !self.components.has(hash)).map(|(number, _)| number).collect();
         let wants = Down::Submit(SubmitReply::Wants { components: missing.clone() });
         sender.send(&wants).await.map_err(|error| malformed(&error.to_string()))?;
-        for number in missing {
-            let Some((hash, bytes)) = head.components.get(number as usize) else { continue };
-            self.receive_component(*hash, *bytes, receiver).await?;
+        for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
+            if missing.contains(&number) {
+                self.receive_component(*hash, *bytes, receiver).await?;
+            }
+            self.gate.check_component(*hash, &self.components).await?;
         }
+        let _memory = self.intake.memory(head.plan_bytes).await?;
         let mut encoded = Vec::new();
         while (encoded.len() as u64) < head.plan_bytes {
             encoded.extend_from_slice(&next_chunk(receiver).await?);
@@ -143,6 +182,8 @@ impl Service {
             move || submission::decode(&head, &encoded)
         });
         let plan = plan.await.map_err(|error| Refused::Fault { reason: error.to_string() })??;
+        let plan = self.gate.admit(plan).await?;
+        let head = head.clone();
         let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
         submitted.ok_or(Refused::ShuttingDown)
     }
@@ -170,25 +211,17 @@ impl Service {
         }
     }
 
-    /// Bytes of a segment that are in memory once they are found.
-    async fn find(&self, remote: &Remote, key: CoordinatorKey) -> Option<(Vec<u8>, SegmentInfo)> {
-        let in_memory = |bytes: Vec<u8>| {
-            let info = SegmentInfo::of(&bytes);
-            (bytes, info)
-        };
+    async fn find(&self, remote: &Remote, key: CoordinatorKey) -> Option<Stored> {
         match key {
-            CoordinatorKey::Component(hash) => {
-                let path = self.components.path(&hash);
-                tokio::task::spawn_blocking(move || segment_info(&path)).await.ok()?.ok()
-            }
+            CoordinatorKey::Component(hash) => Stored::file(self.components.path(&hash)).await.ok(),
             CoordinatorKey::Job(job) => {
                 let description = self.ask(|reply| Message::Description { job, reply }).await??;
-                Some(in_memory(description.to_vec()))
+                Some(Stored::memory(Bytes::from_owner(description)))
             }
             CoordinatorKey::Task { job, attempt } => {
                 let worker = worker_id(remote.node().name());
                 let order = self.ask(|reply| Message::Task { worker, job, attempt, reply }).await??;
-                Some(in_memory(postcard::to_stdvec(&order).ok()?))
+                Some(Stored::memory(postcard::to_stdvec(&order).ok()?.into()))
             }
         }
     }
@@ -233,13 +266,7 @@ impl Handler for Service {
         let found =
             if remote.node().role() == NodeRole::Worker { self.find(remote, key).await } else { None };
         let sent = match found {
-            Some((bytes, info)) => match responder.found(info).await {
-                Ok(mut writer) => match writer.write(bytes.into()).await {
-                    Ok(()) => writer.finish().await,
-                    Err(error) => Err(error),
-                },
-                Err(error) => Err(error),
-            },
+            Some(stored) => stored.send(responder).await,
             None => responder.gone().await,
         };
         if let Err(error) = sent {

@@ -87,7 +87,10 @@ impl Core {
                 report.partition_bytes.clear();
                 self.telling = Some(Telling { lease: lease.clone(), report, facts, part: None, log });
                 self.event(Event::AttemptFinished { lease: lease.clone(), report: told });
-                self.telling = None;
+                // One that nobody asked for any more has still something to tell.
+                if let Some(Telling { facts, .. }) = self.telling.take() {
+                    self.compare(&lease, &facts, None);
+                }
                 let worker = lease.worker;
                 self.order(worker, Order::Noted { lease });
             }
@@ -129,13 +132,23 @@ impl Core {
         if !is_of(lease.attempt.task.stage, &facts) || part.attempt() != Some(lease.attempt) {
             return self.failed(lease, Failure::internal("it told of another attempt's work"), log);
         }
+        self.compare(&lease, &facts, Some(&part.part));
         if let Some(live) = self.jobs.get_mut(&lease.job)
+            && live.started.contains_key(&lease.attempt)
             && !live.committing.contains(&lease.attempt)
         {
             let waiting = Waiting { report, facts, part, log };
             live.waiting.insert(lease.attempt, waiting);
         }
         self.event(Event::CommitRequested { lease });
+    }
+
+    /// Ends a job of which an attempt made other output than another one of the same task before.
+    fn compare(&mut self, lease: &Lease, facts: &Facts, part: Option<&Part>) {
+        let live = self.jobs.get(&lease.job).filter(|live| live.closing().is_none());
+        if let Some(failure) = live.and_then(|live| live.tally.differs(lease.attempt, facts, part)) {
+            self.event(Event::JobAborted { job: lease.job.clone(), failure });
+        }
     }
 
     /// An attempt failed, on its worker or when its part was committed.

@@ -4,10 +4,12 @@
 //! of the attempt. Must not touch the worker's state: what came of it goes to the owner as a
 //! [`Finished`].
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mr_model::{Failure, Stage};
-use mr_runtime::{AttemptDone, Product, Progress, TaskInput, run_attempt};
+use mr_executor::{AttemptOrder, Done, Executors, Made, Stop};
+use mr_model::{AttemptId, Failure, Stage};
+use mr_runtime::{Progress, TaskInput, run_attempt};
 use mr_scheduler::Lease;
 use mr_scheduler::config::PARTITION_BYTES_REDUCERS_MAX;
 use mr_shuffle::MapOutput;
@@ -15,9 +17,10 @@ use tokio::sync::Semaphore;
 
 use super::ask::Asker;
 use super::cancel::Cancel;
+use super::data;
 use super::disk;
 use super::fetch::{Input, Wanted, gather};
-use super::jobs::{Jobs, Ready, decode};
+use super::jobs::{Apart, Jobs, Ready, Shared, decode};
 use super::lines::Lines;
 use super::outputs::Outputs;
 use super::share::Share;
@@ -34,6 +37,8 @@ pub(super) struct Shop {
     pub asker: Asker,
     /// Jobs that are ready.
     pub jobs: Jobs,
+    /// Processes that attempts run in; none where they are threads.
+    pub executors: Option<Executors>,
     /// Map outputs of this worker.
     pub outputs: Outputs,
     /// Connections to other workers.
@@ -82,18 +87,41 @@ impl Shop {
         let _slot = slot.map_err(|_| Failure::internal("the worker's slots are closed"))?;
         let prepared = cancel.unless_cancelled(self.prepare(lease, share));
         let (ready, input, held) = prepared.await.ok_or(Failure::Cancelled)??;
-        let task = lease.attempt.task;
-        let name = format!("{}-{}-{}", task.stage, task.index, lease.attempt.attempt);
         let (attempt, progress) = (lease.attempt, Progress::of_attempt(&input));
         share.begun(progress.clone());
-        let (log, running) = (lines.forward(), cancel.running().clone());
-        let done = on_thread(name, move || {
-            let done = run_attempt(&ready.job, attempt, &input, &progress, Some(log), &running);
-            // What was fetched is there until here, whoever waits.
-            drop(held);
-            done
-        })
-        .await?;
+        let (log, running, name) = (lines.forward(), cancel.running().clone(), name(attempt));
+        let done = match (ready.job, self.executors.clone()) {
+            (Shared::Here(job), _) => {
+                on_thread(name, move || {
+                    let done = run_attempt(&job, attempt, &input, &progress, Some(log), &running);
+                    // What was fetched is there until here, whoever waits.
+                    drop(held);
+                    done.map(Done::from)
+                })
+                .await?
+            }
+            (Shared::Apart(job), Some(executors)) => {
+                let (stop, stopped) = (Stop::default(), cancel.clone());
+                let stopping = stop.clone();
+                let run = on_thread(name.clone(), move || {
+                    let order = order(&job, attempt, input, ready.dir.join(name))?;
+                    let run_dir = order.run_dir.clone();
+                    let done = executors.run(order, &progress, &log, &stop);
+                    drop(held);
+                    clean(done, &run_dir)
+                });
+                let stopping = async {
+                    stopped.cancelled().await;
+                    stopping.stop();
+                    std::future::pending().await
+                };
+                tokio::select! {
+                    done = run => done?,
+                    never = stopping => never,
+                }
+            }
+            (Shared::Apart(_), None) => return Err(Failure::internal("the worker has no processes")),
+        };
         finish(done)
     }
 
@@ -107,6 +135,7 @@ impl Shop {
         let wrong = |reason: &str| Err(Failure::internal(format!("{what} {reason}")));
         match (order, lease.attempt.task.stage) {
             (TaskOrder::Map(split), Stage::Map) if split.index == lease.attempt.task.index => {
+                let split = self.jobs.check_split(split).await?;
                 Ok((ready, TaskInput::Map(split), Input::default()))
             }
             (TaskOrder::Reduce { sources, outputs }, Stage::Reduce) => {
@@ -132,17 +161,51 @@ impl Shop {
     }
 }
 
+/// Name of an attempt's thread and folder.
+fn name(attempt: AttemptId) -> String {
+    let AttemptId { task, attempt } = attempt;
+    format!("{}-{:06}-{attempt}", task.stage, task.index)
+}
+
+/// The order for a process, which gets a folder of its own for run files.
+fn order(
+    job: &Apart,
+    attempt: AttemptId,
+    input: TaskInput,
+    run_dir: PathBuf,
+) -> Result<AttemptOrder, Failure> {
+    data::make(&run_dir).map_err(|error| Failure::disk(&run_dir, &error))?;
+    Ok(AttemptOrder {
+        description: job.description.clone(),
+        attempt,
+        input,
+        memory: job.memory,
+        codec: job.codec,
+        run_dir,
+        plugins: job.plugins.clone(),
+    })
+}
+
+/// Removes the folder of an attempt that left nothing in it that is needed.
+fn clean(done: Result<Done, Failure>, run_dir: &Path) -> Result<Done, Failure> {
+    if !matches!(&done, Ok(Done { made: Made::Runs(_), .. })) {
+        // What cannot be removed now goes with the job's folder.
+        let _ = data::remove(run_dir);
+    }
+    done
+}
+
 /// Turns what an attempt left behind into what is said of it.
-fn finish(done: AttemptDone) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
-    let AttemptDone { product, mut report, facts } = done;
-    let (end, output) = match product {
-        Product::Runs(output) => {
+fn finish(done: Done) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
+    let Done { made, mut report, facts } = done;
+    let (end, output) = match made {
+        Made::Runs(output) => {
             if output.bytes.len() <= PARTITION_BYTES_REDUCERS_MAX as usize {
                 report.partition_bytes.clone_from(&output.bytes);
             }
             (AttemptEnd::Output { report, facts }, Some(output))
         }
-        Product::Part(pending) => (AttemptEnd::Part { report, facts, part: pending.hand_over() }, None),
+        Made::Part(part) => (AttemptEnd::Part { report, facts, part }, None),
     };
     match postcard::to_stdvec(&end) {
         Ok(bytes) if bytes.len() <= END_BYTES_MAX => Ok((end, output)),

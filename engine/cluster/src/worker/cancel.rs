@@ -22,6 +22,11 @@ impl Cancel {
         self.waiting.is_cancelled()
     }
 
+    /// Waits until it is stopped.
+    pub async fn cancelled(&self) {
+        self.waiting.cancelled().await;
+    }
+
     /// What threads look at.
     pub fn running(&self) -> &CancelToken {
         &self.running

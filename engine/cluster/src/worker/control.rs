@@ -103,11 +103,17 @@ impl Life {
         let offered = Arc::new(AtomicU32::new(if room.is_enough() { house.options.slots } else { 0 }));
         let (peer, watched) = watch::channel(None);
         let (finish, finished) = mpsc::channel(FINISHED_MAX);
-        let jobs =
-            Jobs::new(dir.clone(), house.options.codec, house.memory.clone(), house.components.clone());
+        let jobs = Jobs::new(
+            dir.clone(),
+            house.options.codec,
+            house.memory.clone(),
+            house.components.clone(),
+            house.options.policy.clone(),
+        );
         let shop = Shop {
             asker: Asker::new(watched),
             jobs,
+            executors: house.components.loader().executors().cloned(),
             outputs: house.outputs.clone(),
             fetcher: house.fetcher.clone(),
             slots: Semaphore::new(house.memory.slots),

@@ -10,7 +10,6 @@ use mr_model::Incarnation;
 use mr_model::limit::RECORD_BYTES_DEFAULT;
 use mr_net::{Dialer, Limits, Listener, NodeRole, Server};
 use mr_runtime::MemoryPlan;
-use mr_sandbox::{Sandbox, SandboxOptions};
 use mr_shuffle::MemoryPool;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::Components;
 use super::data::DataDir;
 use super::disk;
+use super::isolation::Loader;
 use super::jobs::Memory;
 use super::link::random;
 use super::outputs::Outputs;
@@ -64,7 +64,12 @@ impl House {
             reason: error.to_string(),
         })??;
         let cache_dir = options.cache_dir.clone().unwrap_or_else(|| data.compiled());
-        let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(cache_dir) })?;
+        let (isolation, slots) = (options.isolation.clone(), memory.slots);
+        let opened = tokio::task::spawn_blocking(move || Loader::open(&isolation, cache_dir, slots)).await;
+        let loader = opened.map_err(|error| WorkerError::Data {
+            path: options.data_dir.clone(),
+            reason: error.to_string(),
+        })??;
         let limits = options.limits.clone();
         let listener =
             Listener::bind(options.listen, &options.identity, &[NodeRole::Worker], limits.clone())?;
@@ -77,7 +82,7 @@ impl House {
         let server = Server::new(listener, Arc::new(Serve::new(outputs.clone())));
         let house = Self {
             fetcher: Arc::new(Fetcher::new(dialer.clone())),
-            components: Components::new(data.components(), sandbox),
+            components: Components::new(data.components(), loader, options.policy.clone()),
             joined: CancellationToken::new(),
             measuring: tokio::spawn(measure(data.path().to_owned(), measured)),
             instance: random(),

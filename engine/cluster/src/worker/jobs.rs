@@ -7,15 +7,19 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mr_executor::Code;
 use mr_model::{Failure, JobId, Role};
+use mr_policy::Policy;
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages};
-use mr_sandbox::Plugin;
+use mr_sandbox::{Plugin, PluginFacts};
 use mr_shuffle::{Codec, MemoryPool, Reservation};
+use mr_storage::Split;
 use tokio::sync::OnceCell;
 
 use super::ask::Asker;
 use super::components::Components;
 use super::data::{job_dir, make};
+use super::isolation::Loaded;
 use crate::protocol::{ComponentHash, CoordinatorKey};
 
 /// The memory of a worker, and how it is lent to attempts.
@@ -35,6 +39,7 @@ pub(super) struct Jobs {
     codec: Codec,
     memory: Memory,
     components: Components,
+    policy: Option<Arc<Policy>>,
     known: Mutex<BTreeMap<JobId, Arc<OnceCell<Ready>>>>,
 }
 
@@ -42,20 +47,47 @@ pub(super) struct Jobs {
 #[derive(Clone)]
 pub(super) struct Ready {
     /// What its attempts share.
-    pub job: Arc<Job>,
+    pub job: Shared,
     /// Number of its partitions.
     pub reducers: u32,
     /// Folder of its files.
     pub dir: PathBuf,
     plugins: Arc<[String]>,
     /// What its guests need more than those of other jobs; taken out of the pool as long as it is known.
-    _lent: Arc<Reservation>,
+    _lent: Option<Arc<Reservation>>,
+}
+
+/// What the attempts of a job share.
+#[derive(Clone)]
+pub(super) enum Shared {
+    /// In threads of this process.
+    Here(Arc<Job>),
+    /// In processes.
+    Apart(Arc<Apart>),
+}
+
+/// A job whose attempts run in processes.
+pub(super) struct Apart {
+    /// The job.
+    pub description: JobDescription,
+    /// How memory is divided among the slots.
+    pub memory: MemoryPlan,
+    /// How run files are stored.
+    pub codec: Codec,
+    /// Its components, each once.
+    pub plugins: Vec<(PluginFacts, Arc<Code>)>,
 }
 
 impl Jobs {
-    /// None are known yet.
-    pub fn new(life_dir: PathBuf, codec: Codec, memory: Memory, components: Components) -> Self {
-        Self { life_dir, codec, memory, components, known: Mutex::default() }
+    /// None are known yet. Without a policy all are taken.
+    pub fn new(
+        life_dir: PathBuf,
+        codec: Codec,
+        memory: Memory,
+        components: Components,
+        policy: Option<Arc<Policy>>,
+    ) -> Self {
+        Self { life_dir, codec, memory, components, policy, known: Mutex::default() }
     }
 
     /// The job, made ready if it is not. A caller that is dropped while it waits leaves the work to the
@@ -64,6 +96,16 @@ impl Jobs {
         let slot =
             self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
         slot.get_or_try_init(|| self.prepare(id, asker)).await.cloned()
+    }
+
+    /// Whether the worker's policy lets jobs read what a split is of.
+    pub async fn check_split(&self, split: Split) -> Result<Split, Failure> {
+        let Some(policy) = self.policy.clone() else { return Ok(split) };
+        let verdict = tokio::task::spawn_blocking(move || {
+            let refused = split.pieces.iter().find_map(|piece| policy.check_input(&piece.path).err());
+            refused.map_or(Ok(split), |refusal| Err(Failure::Refused { sentence: refusal.to_string() }))
+        });
+        verdict.await.map_err(|error| Failure::internal(error.to_string()))?
     }
 
     /// Lets go of a job and of the components that it alone needed.
@@ -89,46 +131,55 @@ impl Jobs {
         if description.spec.id != *id {
             return Err(Failure::internal(format!("{what} is that of job {}", description.spec.id)));
         }
-        let (stages, plugins) = self.load(&description, asker).await?;
-        let (plan, lent) = self.memory.plan(&description)?;
+        if let Some(policy) = &self.policy {
+            allowed(policy, &description)?;
+        }
+        let loaded = self.load(&description, asker).await?;
+        let memory = self.memory.plan(&description)?;
         let dir = job_dir(&self.life_dir, id);
         make(&dir).map_err(|error| Failure::disk(&dir, &error))?;
-        let resources = AttemptResources {
-            memory: plan,
-            pool: self.memory.pool.clone(),
-            retain: None,
-            run_dir: dir.clone(),
-            codec: self.codec,
-        };
         let reducers = description.spec.reducers;
-        let job = Job::new(description, stages, resources)?;
-        Ok(Ready { job, reducers, dir, plugins, _lent: Arc::new(lent) })
+        let plugins = loaded.iter().map(|(_, component)| component.hash().to_owned()).collect();
+        if self.components.loader().executors().is_some() {
+            let apart = Apart { description, memory, codec: self.codec, plugins: apart(loaded) };
+            let job = Shared::Apart(Arc::new(apart));
+            return Ok(Ready { job, reducers, dir, plugins, _lent: None });
+        }
+        let lent = self.memory.lend(&memory);
+        let pool = self.memory.pool.clone();
+        let (run_dir, codec) = (dir.clone(), self.codec);
+        let resources = AttemptResources { memory, pool, retain: None, run_dir, codec };
+        let job = Shared::Here(Job::new(description, here(loaded), resources)?);
+        Ok(Ready { job, reducers, dir, plugins, _lent: Some(Arc::new(lent)) })
     }
 
     async fn load(
         &self,
         description: &JobDescription,
         asker: &Asker,
-    ) -> Result<(Stages, Arc<[String]>), Failure> {
-        let mut stages = Stages::default();
-        let mut plugins = Vec::new();
+    ) -> Result<Vec<(Role, Loaded)>, Failure> {
+        let mut components = Vec::new();
         for (role, hash) in &description.roles {
-            let plugin = self.components.load(parse(hash)?, asker).await?;
-            if !plugin.roles().contains(role) {
+            let component = self.components.load(parse(hash)?, *role, asker).await?;
+            if !component.roles().contains(role) {
                 return Err(Failure::internal(format!("component {hash} does not serve the role {role}")));
             }
-            plugins.push(plugin.hash().to_owned());
-            *stage(&mut stages, *role) = Some(plugin);
+            components.push((*role, component));
         }
-        Ok((stages, plugins.into()))
+        Ok(components)
     }
 }
 
+/// Whether the worker's policy allows what a job may use, and where it writes.
+fn allowed(policy: &Policy, description: &JobDescription) -> Result<(), Failure> {
+    let refused = |sentence: String| Failure::Refused { sentence };
+    policy.check(&description.spec.permissions).map_err(|refusal| refused(refusal.to_string()))?;
+    policy.check_output(&description.part_dir).map_err(|refusal| refused(refusal.to_string()))
+}
+
 impl Memory {
-    /// How memory is divided for the attempts of a job, and what it takes out of the pool for guests that
-    /// need more than usual. While the pool has not so much, they wait for nobody: the sort buffers that
-    /// hold it end with their attempts.
-    fn plan(&self, description: &JobDescription) -> Result<(MemoryPlan, Reservation), Failure> {
+    /// How memory is divided for the attempts of a job.
+    fn plan(&self, description: &JobDescription) -> Result<MemoryPlan, Failure> {
         let plan = MemoryPlan::new(
             self.budget,
             self.slots,
@@ -136,7 +187,7 @@ impl Memory {
             !description.roles.is_empty(),
             description.spec.permissions.record_bytes_max,
         );
-        let plan = plan.map_err(|error| {
+        plan.map_err(|error| {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);
             Failure::internal(format!(
                 "this worker has --memory {} MiB for {} slots, and the job needs {} MiB",
@@ -144,10 +195,15 @@ impl Memory {
                 self.slots,
                 mib(error.least)
             ))
-        })?;
+        })
+    }
+
+    /// What a job takes out of the pool for guests that need more than usual. While the pool has not so
+    /// much, they wait for nobody: the sort buffers that hold it end with their attempts.
+    fn lend(&self, plan: &MemoryPlan) -> Reservation {
         let mut lent = self.pool.reserve();
         let _ = lent.grow_to(self.pool.bytes_max().saturating_sub(plan.pool));
-        Ok((plan, lent))
+        lent
     }
 }
 
@@ -163,6 +219,30 @@ pub(super) fn decode<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], what: &str)
 fn parse(hash: &str) -> Result<ComponentHash, Failure> {
     let parsed = blake3::Hash::from_hex(hash);
     parsed.map(Into::into).map_err(|_| Failure::internal(format!("{hash:?} is no hash of a component")))
+}
+
+/// Components in this process, by role.
+fn here(components: Vec<(Role, Loaded)>) -> Stages {
+    let mut stages = Stages::default();
+    for (role, component) in components {
+        if let Loaded::Here(plugin) = component {
+            *stage(&mut stages, role) = Some(plugin);
+        }
+    }
+    stages
+}
+
+/// Components for processes, each once.
+fn apart(components: Vec<(Role, Loaded)>) -> Vec<(PluginFacts, Arc<Code>)> {
+    let mut plugins: Vec<(PluginFacts, Arc<Code>)> = Vec::new();
+    for (_, component) in components {
+        if let Loaded::Apart(facts, code) = component
+            && plugins.iter().all(|(known, _)| known.hash != facts.hash)
+        {
+            plugins.push((facts, code));
+        }
+    }
+    plugins
 }
 
 fn stage(stages: &mut Stages, role: Role) -> &mut Option<Plugin> {

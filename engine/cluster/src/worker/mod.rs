@@ -10,7 +10,7 @@
 //!
 //! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` and
 //! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
-//! coordinator), `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
+//! coordinator), `isolation`, `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
 //! `spool` (its input), `outputs`, `serve` (what others fetch), `data`, `disk`.
 
 mod ask;
@@ -22,6 +22,7 @@ mod data;
 mod disk;
 mod fetch;
 mod house;
+mod isolation;
 mod jobs;
 mod lease;
 mod ledger;
@@ -41,7 +42,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mr_executor::ExecutorsError;
 use mr_net::{BindError, ConnectError, Identity, Limits, NodeId, Server, ServerError};
+use mr_policy::Policy;
 use mr_sandbox::SandboxError;
 use mr_shuffle::Codec;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +52,8 @@ use tokio_util::sync::CancellationToken;
 use control::{Life, LifeEnd};
 use house::House;
 use link::jittered;
+
+pub use isolation::Isolation;
 
 /// Wait before the next life where the coordinator refused the last one at once.
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
@@ -80,6 +85,10 @@ pub struct WorkerOptions {
     /// Whether map output of other workers on the same machine is read where it lies, where that can be
     /// done; all else is fetched.
     pub read_near: bool,
+    /// How plugins are kept from the worker.
+    pub isolation: Isolation,
+    /// What its owner allows, whatever the coordinator accepted; none allows everything.
+    pub policy: Option<Arc<Policy>>,
     /// Limits of the network.
     pub limits: Limits,
 }
@@ -136,6 +145,9 @@ pub enum WorkerError {
     /// Plugins cannot run on this machine.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Plugins cannot be kept apart on this machine.
+    #[error(transparent)]
+    Executors(#[from] ExecutorsError),
     /// The side that serves other workers failed.
     #[error("other workers cannot be served any more: {reason}")]
     Serve {

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mr_cluster::protocol::JobEnd;
 use mr_model::Stage;
+use mr_scheduler::Outcome;
 
 use crate::backend::Unsynced;
 use crate::plan::{MAPS, REDUCERS};
@@ -105,6 +106,29 @@ fn a_crash_in_the_middle_of_recovery_is_survived() {
     });
 }
 
+/// Coordinator and workers are started again in the middle of a job, and its map tasks run again. What
+/// they emitted in their first life is remembered.
+#[test]
+fn a_mapper_that_emits_something_else_when_it_runs_again_fails_the_job() {
+    for capricious in [false, true] {
+        let sandbox = Sandbox::new(MODES[1]);
+        let first = sandbox.live_as("life_until_maps_are_done", 0);
+        assert!(first.status.signal().is_some(), "it went on to the end: {}", text(&first));
+        let mut second = Scene::open(sandbox.dir.path(), Unsynced::Kept, false);
+        second.capricious = capricious;
+        match second.run() {
+            JobEnd::Succeeded(_) => assert!(!capricious),
+            JobEnd::Failed(Outcome::Aborted { failure }) => {
+                assert!(capricious, "{failure}");
+                let said = failure.to_string();
+                assert!(said.starts_with("the mapper is not deterministic: map task "), "{said}");
+                assert!(said.contains(" made other output in attempt 1 than in attempt 0, "), "{said}");
+            }
+            end => panic!("{end:?}"),
+        }
+    }
+}
+
 fn crash_again(mode: Mode, at: u64, again: u64) {
     let context = format!("{}, crashes at steps {at} and {again}", mode.name);
     let sandbox = Sandbox::new(mode);
@@ -153,8 +177,12 @@ impl Sandbox {
 
     /// One life of the coordinator in a child process.
     fn live(&self, die_at: u64) -> Output {
+        self.live_as("life", die_at)
+    }
+
+    fn live_as(&self, life: &str, die_at: u64) -> Output {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "life", "--ignored", "--nocapture", "--test-threads=1"])
+            .args(["--exact", life, "--ignored", "--nocapture", "--test-threads=1"])
             .env(DIR, self.dir.path())
             .env(AT, die_at.to_string())
             .env(MODE, self.mode.name)
@@ -192,6 +220,17 @@ fn sorted_names(dir: &Path) -> Vec<PathBuf> {
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into()).collect();
     names.sort();
     names
+}
+
+/// Not a test of its own: a life that ends when all map tasks are done.
+#[test]
+#[ignore = "run by a test in a process of its own"]
+fn life_until_maps_are_done() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let mut scene = Scene::open(Path::new(&dir), Unsynced::Kept, false);
+    scene.run_maps();
+    // Nothing of it is dropped in order.
+    std::process::abort();
 }
 
 /// Not a test of its own: what the sweep runs in a child process.

@@ -57,6 +57,8 @@ pub struct Scene {
     outputs: Outputs,
     inputs: VecDeque<Input>,
     accepted: bool,
+    /// Mappers emit something else in each life of their worker.
+    pub capricious: bool,
 }
 
 pub fn job() -> JobId {
@@ -94,6 +96,7 @@ impl Scene {
             outputs: Outputs::default(),
             inputs: VecDeque::new(),
             accepted: false,
+            capricious: false,
         };
         scene.save();
         scene.carry_out(effects);
@@ -103,6 +106,18 @@ impl Scene {
 
     /// Runs until the job has ended.
     pub fn run(&mut self) -> JobEnd {
+        self.run_until(|_| false).unwrap()
+    }
+
+    /// Runs until every map task is done; ends in the middle of the job.
+    pub fn run_maps(&mut self) {
+        let ended = self
+            .run_until(|scene| scene.core.view(&job()).unwrap().is_some_and(|view| view.maps.done == MAPS));
+        assert!(ended.is_none(), "the job ended");
+    }
+
+    /// Runs until the job has ended, or until it is `enough`.
+    fn run_until(&mut self, enough: impl Fn(&Self) -> bool) -> Option<JobEnd> {
         for _ in 0..ROUNDS_MAX {
             if !self.accepted {
                 let (head, plan) = submission(&self.dir);
@@ -116,7 +131,10 @@ impl Scene {
             let view = self.core.view(&job()).unwrap();
             if let Some(view) = view.filter(|view| view.state == JobState::Ended) {
                 assert!(self.core.worker_views().iter().all(|worker| worker.running == 0), "slots are held");
-                return view.end.unwrap();
+                return view.end;
+            }
+            if enough(self) {
+                return None;
             }
         }
         panic!("the job did not end");
@@ -230,7 +248,7 @@ impl Scene {
             TaskOrder::Map(split) => {
                 assert_eq!(split.index, index);
                 let report = AttemptReport { records_in: 1, records_out: 1, ..AttemptReport::default() };
-                AttemptEnd::Output { report, facts: map_facts() }
+                AttemptEnd::Output { report, facts: map_facts(self.emitted(name)) }
             }
             TaskOrder::Reduce { outputs, .. } => {
                 assert_eq!(outputs.len(), MAPS as usize);
@@ -242,6 +260,11 @@ impl Scene {
         state.unnoted.push((lease.clone(), end.clone()));
         self.save();
         self.say(name, &lease, &end);
+    }
+
+    /// Hash of what mappers emit.
+    fn emitted(&self, name: &str) -> u128 {
+        if self.capricious { u128::from(self.world.workers[name].incarnation) } else { 7 }
     }
 
     fn reduce(&self, lease: &Lease) -> AttemptEnd {
@@ -271,11 +294,12 @@ fn facts(stage: StageFacts) -> Facts {
 }
 
 /// A map task gives one record to each reducer.
-fn map_facts() -> Facts {
+fn map_facts(emitted: u128) -> Facts {
     let records = u64::from(REDUCERS);
     facts(StageFacts::Map(MapFacts {
         shuffle_records: records,
         shuffle_bytes: records,
+        emitted: Some(emitted),
         ..MapFacts::default()
     }))
 }

@@ -9,7 +9,8 @@ use crate::support::{Ask, Cluster, LONG, Service, noise, soon};
 
 /// Limits under which silence is noticed soon.
 fn hasty() -> Limits {
-    Limits { first_frame: Duration::from_millis(300), ..Limits::default() }
+    let moment = Duration::from_millis(300);
+    Limits { first_frame: moment, frame: 2 * moment, ..Limits::default() }
 }
 
 /// A stream of a kind with one frame that claims `length` bytes and has `payload`.
@@ -40,6 +41,7 @@ async fn faults_end_the_connection_of_who_commits_them() {
         ("second-greeting", frame(0, 1, &[0]), true, Fault::UnknownStream { kind: 0 }),
         ("silent", vec![1], false, Fault::Silent),
         ("slow-frame", frame(1, 3, &echo[..2]), false, Fault::Silent),
+        ("slow-message", [frame(2, 5, b"\x04echo"), vec![9, 0]].concat(), false, Fault::Slow),
     ] {
         let connection = bare::connect_as_worker(&cluster, &running.address, name).await;
         let (mut send, _receive) = connection.open_bi().await.unwrap();

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests, and what they share")]
 
+mod bounds;
 mod channels;
 mod connections;
 mod frames;

@@ -76,6 +76,12 @@ fn components_of_another_world() {
         );
         refused(&wat(&format!(r#"(component (import "{import}" (instance)))"#)), &message);
     }
+    // What is on offer is there to be linked.
+    for grant in mr_sandbox::GRANTS {
+        let version = if grant.interface.starts_with("mr:") { "0.1.0" } else { "0.2.6" };
+        let import = format!(r#"(import "{}@{version}" (instance))"#, grant.interface);
+        refused(&component(&import), NO_MAPPER);
+    }
     let version = |interface: &str| {
         format!(
             "plugin PATH is built for {interface}, and this engine speaks mr:engine@0.1.0; \
@@ -176,7 +182,9 @@ fn lift(result: &str) -> String {
 
 /// Loads the guest in a new sandbox: whether it was cached, and what was told.
 fn load_guest(cache: &Path) -> (bool, Vec<LoadProgress>) {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: Some(cache.to_owned()) }).unwrap();
+    let sandbox =
+        Sandbox::new(SandboxOptions { cache_dir: Some(cache.to_owned()), ..SandboxOptions::default() })
+            .unwrap();
     let mut told = Vec::new();
     let plugin = sandbox.load(guest(), &mut |progress| told.push(progress)).unwrap();
     assert_eq!(plugin.roles(), Role::ALL);
@@ -253,4 +261,42 @@ fn threads_that_load_the_same_file_compile_it_once() {
     });
     assert_eq!(loads.iter().map(|(_, compiled)| compiled).sum::<usize>(), 1);
     assert_eq!(loads[1].0.path(), copy.path());
+}
+
+/// What is said of a component that fits but for the functions of its role.
+const NO_MAPPER: &str = "plugin PATH does not fit mr:engine/mapper@0.1.0: function `open`: it is missing; \
+                         build it against this engine's wit/engine.wit";
+
+/// A component whose core modules and instances are `inner`, and that is no plugin in any other way.
+fn component(inner: &str) -> Vec<u8> {
+    wat(&format!(r#"(component {inner} (instance (export "mr:engine/mapper@0.1.0")))"#))
+}
+
+#[test]
+fn components_that_are_too_much() {
+    let over = |content: &[u8], limit: &str, value: &str, cap: &str| {
+        let message = format!("plugin PATH goes over the limit of {limit}: {value}, and {cap} are allowed");
+        refused(content, &message);
+    };
+    let module =
+        |fields: &str| component(&format!("(core module $m {fields}) (core instance (instantiate $m))"));
+    over(&module("(memory 32768)"), "memory at the start", "2048 MiB", "256 MiB");
+    over(&module("(table 5000000 funcref)"), "table elements", "5000000", "4194304");
+    let many = |fields: &str, instances: usize| {
+        let instance = "(core instance (instantiate $m))";
+        component(&format!("(core module $m {fields}) {}", instance.repeat(instances)))
+    };
+    over(&many("(memory 1)", 65), "linear memories", "65", "64");
+    over(&many(&"(table 1 funcref)".repeat(50), 21), "tables", "1050", "1000");
+    // Growth at the start counts as well; a module that copes with the refusal is none the worse for it.
+    let grow = |then: &str| {
+        format!(
+            "(memory 1) (func $start (if (i32.eq (memory.grow (i32.const 32768)) (i32.const -1)) (then {then})))
+             (start $start)"
+        )
+    };
+    over(&module(&grow("unreachable")), "memory at the start", "2049 MiB", "256 MiB");
+    refused(&module(&grow("")), NO_MAPPER);
+    let recurse = "(func $f (call $f)) (start $f)";
+    over(&module(recurse), "call stack", "more than 1 MiB", "1 MiB");
 }

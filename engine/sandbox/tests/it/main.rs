@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod hostile;
+mod limits;
 mod load;
 mod roles;
 mod support;
+mod survey;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mr_model::{AttemptId, Batch, BatchBuf, ColumnBuf, Failure, GroupedBatchBuf, JobId, TaskContext, TaskId};
 use mr_sandbox::{
-    CancelToken, GuestMemory, InstanceOptions, MoreValues, Plugin, Sandbox, SandboxOptions, Sink,
+    CancelToken, GuestMemory, GuestOutput, InstanceOptions, MoreValues, Plugin, Sandbox, SandboxOptions, Sink,
 };
 
 /// The file of the hostile guest.
@@ -38,7 +38,11 @@ pub fn plugin() -> Plugin {
 }
 
 pub fn load(cache_dir: Option<&Path>, path: &Path) -> Result<Plugin, mr_sandbox::LoadError> {
-    let sandbox = Sandbox::new(SandboxOptions { cache_dir: cache_dir.map(Path::to_owned) }).unwrap();
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir: cache_dir.map(Path::to_owned),
+        ..SandboxOptions::default()
+    })
+    .unwrap();
     sandbox.load(path, &mut |_| {})
 }
 
@@ -61,6 +65,9 @@ pub fn with_params(params: &[(&str, &str)]) -> InstanceOptions {
         memory: Arc::new(GuestMemory::new(1 << 30)),
         memory_bytes_max: 1 << 30,
         idle_timeout: Duration::from_secs(600),
+        deadline: None,
+        output: Arc::new(GuestOutput::new(u64::MAX, u64::MAX)),
+        wall_clock: None,
         cancel: CancelToken::default(),
         log: None,
     }

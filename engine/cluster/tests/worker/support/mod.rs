@@ -8,8 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mr_cluster::worker::{WorkerError, WorkerOptions, run};
+use mr_cluster::worker::{Isolation, WorkerError, WorkerOptions, run};
 use mr_net::{Authority, Certificate, Identity, Limits, NodeRole};
+use mr_sandbox::Compiler;
 use mr_shuffle::Codec;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -68,6 +69,8 @@ impl Cluster {
             disk_reserve_bytes: 0,
             codec: Codec::Lz4,
             read_near: false,
+            isolation: Isolation::Threads { compiler: Compiler::InProcess },
+            policy: None,
             limits: Limits::default(),
         }
     }

@@ -213,6 +213,11 @@ impl Running {
         soon("an event", self.events.recv()).await.expect("the server is there")
     }
 
+    /// What happened already, if anything did.
+    pub fn next_event(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
     /// The next connection that is not let in.
     pub async fn refusal(&mut self) -> ConnectError {
         match self.event().await {

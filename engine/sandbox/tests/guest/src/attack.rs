@@ -7,6 +7,7 @@ use crate::emit_one;
 use crate::mr::engine::types::{Batch, Column, Error, ErrorKind};
 use crate::mr::engine::{counters, group_values, logging, output, side_input};
 use crate::packed::pack;
+use crate::wasi::{leak_stdout, random_bytes};
 
 pub fn attack(mode: &str) -> Result<(), Error> {
     let fail = |kind, row| Err(Error { kind, message: format!("as told: {mode}"), row });
@@ -33,6 +34,10 @@ pub fn attack(mode: &str) -> Result<(), Error> {
         "exit" => std::process::exit(1),
         "flood-log" => flood_log(),
         "counters" => (0..2000).for_each(|i| counters::add(&[(format!("counter-{i}"), 1)])),
+        "counter-odd" => counters::add(&[("a\nb".into(), 1)]),
+        "random-large" => random_bytes(2 << 20),
+        // Nothing is dropped, so that every stream stays a handle.
+        "handles" => (0..2000).for_each(|_| leak_stdout()),
         "counter-name" => counters::add(&[("x".repeat(1000), 1)]),
         "bad-port" => output::emit(7, &batch(0, &[], b"", &[], b"")),
         "bad-row" => output::reject(9, "no such row"),
@@ -40,6 +45,8 @@ pub fn attack(mode: &str) -> Result<(), Error> {
         "side-input" => drop(side_input::read("dictionary", 0, 1)),
         "no-side-input" => assert_eq!(side_input::size("dictionary"), None),
         "look-around" => look_around(),
+        "nan" => numbers_that_are_none(),
+        "odd-text" => odd_text(),
         "partition-length" => output::emit_partitioned(&batch(1, &[1], b"k", &[1], b"v"), &[0; 3]),
         "partition-range" => {
             output::emit_partitioned(&batch(1, &[1], b"k", &[1], b"v"), &pack([4].into_iter()))
@@ -101,6 +108,21 @@ fn flood_log() {
     }
     println!("{}", "x".repeat(10_000_000));
     print!("{}", "no end ".repeat(1000));
+}
+
+/// Emits the bits of results that no number stands for.
+fn numbers_that_are_none() {
+    let [zero, one, endless] = core::hint::black_box([0.0f64, -1.0, f64::INFINITY]);
+    for nan in [zero / zero, endless - endless, one.sqrt(), -(zero / zero) * one] {
+        emit_one(b"nan", format!("{:x}", nan.to_bits()).as_bytes());
+    }
+}
+
+/// Passes text that is none.
+fn odd_text() {
+    // SAFETY: none; the host is to notice.
+    let text = unsafe { String::from_utf8_unchecked([b"odd ".as_slice(), &[0xff]].concat()) };
+    logging::log(logging::Level::Info, &text);
 }
 
 /// Emits whatever can be seen of the machine and of the run.

@@ -4,6 +4,7 @@ wit_bindgen::generate!({ path: "../../../../wit", world: "job", generate_all });
 
 mod attack;
 mod packed;
+mod wasi;
 
 use attack::attack;
 use exports::mr::engine::{combiner, mapper, partitioner, plugin, reducer};
