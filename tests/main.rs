@@ -21,6 +21,7 @@ mod hostile;
 mod input;
 mod interrupt;
 mod jobs;
+mod languages;
 mod memory;
 mod output;
 mod policy;

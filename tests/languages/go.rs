@@ -1,0 +1,77 @@
+//! Plugins in Go. The first build of all compiles Go's library for WebAssembly, which takes a minute.
+
+use super::project::{Project, check_fault, check_templates, check_word_count, unversioned};
+use super::vectors;
+
+/// What Go's runtime imports, whatever a program does.
+const IMPORTS: [&str; 18] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/random",
+];
+
+#[test]
+#[ignore = "make test-languages"]
+fn templates_build_and_import_what_the_page_says() {
+    check_templates("go", "go vet . && go test", |name| IMPORTS.contains(&name));
+    let project = Project::new("go", "empty");
+    let component = project.build();
+    let imports = project.wasi_imports(&component);
+    assert!(unversioned(&imports).contains(&"wasi:clocks/monotonic-clock"), "{imports:?}");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn words_are_counted_as_everywhere() {
+    check_word_count("go");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn cells_are_those_of_the_vectors() {
+    let project = Project::new("go", "empty");
+    project.copy("guest-sdk/go/tests/vectors_test.go", "mr/vectors_test.go");
+    project.write("mr/vectors.txt", vectors::lines());
+    project.native("go test ./mr");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn faults_name_their_record() {
+    for (fault, says) in [
+        ("panic(\"no such luck\")", "panicked: no such luck; at main.go:"),
+        ("_ = line.Text[len(line.Text)+int(line.Offset)]", "panicked: runtime error: index out of range [8] with length 4"),
+        ("return mr.Invalid(\"no such line\")", "no such line"),
+    ] {
+        let project = Project::new("go", "empty");
+        let fault = format!("if string(line.Text) == \"boom\" {{\n\t\t{fault}\n\t}}\n\tout.Emit(");
+        project.replace("main.go", "out.Emit(", &fault);
+        check_fault(&project, &[says]);
+    }
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn a_role_that_is_not_registered_is_missed_by_name() {
+    let project = Project::new("go", "wordcount");
+    project.replace("main.go", "\t\tReducer:  mr.Sum[mr.Text](),\n", "");
+    project.build();
+    let ended = project.engine(&["test", "--no-build"]);
+    let says = "mr-engine.toml names the role reducer, but the program registers none";
+    assert!(ended.stderr.contains(says), "{}", ended.stderr);
+}
