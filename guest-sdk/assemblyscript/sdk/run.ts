@@ -13,7 +13,7 @@ let kept: ArrayBuffer | null = null;
 let partitions: u32 = 0;
 let chosen: usize = 0;
 // The collector runs after so many calls: nothing else is under way then.
-const CALLS_TO_COLLECT: i32 = 16;
+const CALLS_TO_COLLECT: i32 = 4;
 let calls: i32 = 0;
 
 export function finish(): usize {
