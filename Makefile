@@ -62,6 +62,9 @@ bench-languages: build plugins ## Measure the same word count in every language
 chaos: build guests ## Kill, stop, cut off and flood real clusters; takes a quarter of an hour
 	$(CARGO) test --release -p mr-tests --test integration -- cluster:: --include-ignored --test-threads=1
 
+test-languages: build guests ## Build and run plugins in every language, with the real toolchains
+	$(CARGO) test --release -p mr-tests --test integration -- languages:: --include-ignored --test-threads=1
+
 sim: ## Simulate clusters, SEEDS=n histories
 	MR_SIM_SEEDS=$(or $(SEEDS),1000) $(CARGO) test --release -p mr-scheduler --test simulation
 

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Jobs of several languages: every stage of the word count from another one, with the very output of the
 //! exemplary plugin, here and on a cluster; and what does not fit is refused before it runs.
 
@@ -39,10 +40,23 @@ fn stages_of_several_languages_yield_the_same() {
     let cluster = Cluster::steady(2);
     check([&c, &zig, &asc], "c-zig-assemblyscript", &cluster);
     check([&asc, &rust, &c], "assemblyscript-rust-c", &cluster);
+=======
+//! Jobs of several languages: the same bytes as the job in Rust alone, and a sentence where stages do not fit.
+
+use std::path::Path;
+
+use super::project::Project;
+use super::words;
+use crate::support::{Job, naive};
+
+fn job(map: &Path) -> Job {
+    Job::staged().arg("--map").arg(map).input(words()).args("--reducers 2 --split-size 32K")
+>>>>>>> lang-a
 }
 
 #[test]
 #[ignore = "make test-languages"]
+<<<<<<< HEAD
 fn stages_of_interpreted_languages_yield_the_same() {
     let (_c, c) = word_count("c");
     let (_go, go) = word_count("go");
@@ -63,4 +77,21 @@ fn stages_that_do_not_fit_are_refused() {
     let ended = run(job.command_to_folder());
     assert_eq!(ended.code(), Some(5), "{}", ended.stderr);
     assert!(ended.stderr.contains("tuple<text,text>") && ended.stderr.contains("u64"), "{}", ended.stderr);
+=======
+fn stages_may_be_of_different_languages() {
+    let expected = naive::wordcount(&words(), 2);
+    let python = Project::new("python", "wordcount").into_built();
+    let javascript = Project::new("javascript", "wordcount").into_built();
+    let (python, javascript) = (python.component(), javascript.component());
+    job(&python).stage("combine", "wordcount").stage("reduce", "wordcount").check(&expected);
+    job(&javascript).stage("combine", "wordcount").arg("--reduce").arg(&python).check(&expected);
+    job(&python).arg("--combine").arg(&javascript).stage("reduce", "wordcount").check(&expected);
+    let rust = crate::support::process::plugin("wordcount");
+    job(&rust).arg("--combine").arg(&python).arg("--reduce").arg(&javascript).check(&expected);
+
+    // Words and counts are no pairs of texts, and that is said before anything runs.
+    let join = Project::new("javascript", "join").into_built();
+    let says = ["map", "u64", "tuple<text,text>"];
+    job(&python).arg("--reduce").arg(join.component()).fails(5, &says);
+>>>>>>> lang-a
 }

@@ -120,11 +120,7 @@ impl Work<'_> {
                 let made = component::componentize(&bytes, roles, *adapter).map_err(failed("component"))?;
                 write(&path(out), &made)
             }
-            Builtin::Copy { from, to } => {
-                let from = path(from);
-                let bytes = fs::read(&from).map_err(WorkshopError::io(from))?;
-                write(&path(to), &bytes)
-            }
+            Builtin::Copy { from, to } => copy(&path(from), &path(to)),
             Builtin::Write { path: to, text } => write(&path(to), self.places.fill(text).as_bytes()),
         }
     }
@@ -165,6 +161,19 @@ fn remove(path: &Path) -> Result<(), WorkshopError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(WorkshopError::io(path)(error)),
         _ => Ok(()),
     }
+}
+
+/// Copies a file, or a folder with all that is in it. What a link in a project points to is copied, too.
+fn copy(from: &Path, to: &Path) -> Result<(), WorkshopError> {
+    if !from.is_dir() {
+        return write(to, &fs::read(from).map_err(WorkshopError::io(from))?);
+    }
+    fs::create_dir_all(to).map_err(WorkshopError::io(to))?;
+    for entry in fs::read_dir(from).map_err(WorkshopError::io(from))? {
+        let entry = entry.map_err(WorkshopError::io(from))?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), WorkshopError> {

@@ -36,7 +36,7 @@ pub struct Recipe {
 pub struct Tool {
     /// Its file's name.
     pub command: String,
-    /// What makes it tell its version.
+    /// What makes it tell its version; none where it does not.
     pub version_args: Vec<String>,
     /// The version that the recipe is tested with; another one is used, and it is said so.
     pub version: String,
@@ -87,7 +87,7 @@ pub enum Builtin {
         /// The component.
         out: String,
     },
-    /// A file is copied.
+    /// A file, or a folder with all that is in it, is copied.
     Copy {
         /// From here.
         from: String,

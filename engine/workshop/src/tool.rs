@@ -61,6 +61,9 @@ impl ToolPath {
                 install: tool.install.clone(),
             });
         };
+        if tool.version_args.is_empty() {
+            return Ok(FoundTool { path, note: None });
+        }
         let ended = process::run(process::Order {
             program: &path,
             args: tool.version_args.iter().map(OsString::from).collect(),
