@@ -11,7 +11,7 @@ GUESTS := remap sum gather place unruly rogue toil hostile
 .PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench bench-languages test-languages sim clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 17
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 18
 
 setup: ## Install what building needs and is missing (the wasm32-wasip2 target)
 	@sh tools/setup.sh
@@ -52,9 +52,6 @@ audit: ## Check licences, sources and known faults of the dependencies
 
 bench: build plugins ## Measure against native references; keeps the run under benches/runs
 	$(CARGO) run --release -p mr-bench -- all
-
-test-languages: build guests ## Install the toolchains of all languages and test plugins in them
-	$(CARGO) test --release -p mr-tests --test integration -- languages:: --include-ignored --test-threads=2
 
 bench-languages: build plugins ## Measure the same word count in every language
 	$(CARGO) run --release -p mr-bench -- all --only languages

@@ -1,32 +1,33 @@
 //! Plugins in C++. The first build of all compiles the library of C++, which takes a minute.
 
-use super::project::{Project, check_fault, check_templates, check_word_count};
-use super::vectors;
+use super::check;
+use super::compiled::{check_fault, check_templates, copy, natively, write_vectors};
+use super::project::Project;
 
-const NATIVE: &str = "zig c++ -std=c++23 -g -Wall -Wextra -Imr -Ibuild/bindings test.cpp -o build/test && build/test";
+const NATIVE: &str = "zig c++ -std=c++23 -g -Wall -Wextra -Wno-missing-field-initializers -Imr -Ibuild/bindings test.cpp \
+    -o build/test && build/test";
 
 #[test]
 #[ignore = "make test-languages"]
-fn templates_build_and_import_nothing_but_the_engine() {
+fn from_nothing_to_a_result() {
+    check("cpp");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn templates_pass_their_own_tests_and_import_nothing_but_the_engine() {
     check_templates("cpp", NATIVE, |_| false);
 }
 
 #[test]
 #[ignore = "make test-languages"]
-fn words_are_counted_as_everywhere() {
-    check_word_count("cpp");
-}
-
-#[test]
-#[ignore = "make test-languages"]
 fn cells_are_those_of_the_vectors() {
-    let project = Project::new("cpp", "empty");
-    project.build();
-    project.copy("guest-sdk/cpp/tests/vectors.cpp", "vectors.cpp");
-    project.write("vectors.txt", vectors::lines());
-    project.native(
-        "zig c++ -std=c++23 -g -Imr -Ibuild/bindings vectors.cpp -o build/vectors && build/vectors vectors.txt",
-    );
+    let project = Project::new("cpp", "empty").into_built();
+    copy(&project, "guest-sdk/cpp/tests/vectors.cpp", "vectors.cpp");
+    write_vectors(&project, "vectors.txt");
+    let line =
+        "zig c++ -std=c++23 -g -Imr -Ibuild/bindings vectors.cpp -o build/vectors && build/vectors vectors.txt";
+    natively(&project, "cpp", line);
 }
 
 #[test]
@@ -39,9 +40,9 @@ fn faults_name_their_record() {
         ("return mr::invalid(\"no such line\");", "no such line"),
     ] {
         let project = Project::new("cpp", "empty");
-        project.replace("main.cpp", "#include \"mr.hpp\"", "#include <vector>\n#include \"mr.hpp\"");
+        project.edit("main.cpp", "#include \"mr.hpp\"", "#include <vector>\n#include \"mr.hpp\"");
         let fault = format!("if (line.text == \"boom\") {{ {fault} }}\n        out.emit(");
-        project.replace("main.cpp", "out.emit(", &fault);
-        check_fault(&project, &[says]);
+        project.edit("main.cpp", "out.emit(", &fault);
+        check_fault(&project, says);
     }
 }

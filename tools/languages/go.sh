@@ -1,5 +1,5 @@
 #!/bin/sh
-# go.sh [DIR]: what plugins in Go are built with, into DIR/go/bin (DIR: target/toolchains).
+# go.sh DIR: what plugins in Go are built with, put into DIR/bin.
 #
 # Debian's own packages are fetched through a private apt (nothing on the system is installed,
 # upgraded or listed again; every index and package is checked against Debian's archive keys) and
@@ -9,19 +9,19 @@ set -eu
 series=1.27
 suites=${GO_SUITES:-"trixie-backports forky sid"}
 
-say() { printf '%s: %s\n' go "$*" >&2; }
+say() { printf '%s: %s\n' go.sh "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-mkdir -p "${1:-target/toolchains}"
-root=$(cd "${1:-target/toolchains}" && pwd)
-home=$root/go-$series
-done_() {
-    mkdir -p "$root/go/bin"
-    ln -sf "$home/bin/go" "$root/go/bin/go"
-    say "$("$root/go/bin/go" version) is in $root/go/bin"
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+home=$dir/go-$series
+finish() {
+    mkdir -p "$dir/bin"
+    ln -sf "../go-$series/bin/go" "$dir/bin/go"
+    "$dir/bin/go" version >/dev/null || die "$dir/bin/go does not run here"
     exit 0
 }
-[ ! -x "$home/bin/go" ] || done_
+[ ! -x "$home/bin/go" ] || finish
 
 command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
     die "this machine has no apt; install Go $series from https://go.dev/dl and put it on PATH"
@@ -31,7 +31,7 @@ for k in /usr/share/keyrings/debian-archive-keyring.gpg /usr/share/keyrings/debi
 done
 [ -n "$keyring" ] || die "Debian's archive keyring is missing; install the package debian-archive-keyring"
 
-tmp=$(mktemp -d "$root/go.XXXXXX")
+tmp=$(mktemp -d "$dir/new.XXXXXX")
 log=$tmp/log
 trap 'rc=$?; [ "$rc" -eq 0 ] || tail -n 5 "$log" >&2 2>/dev/null; rm -rf "$tmp"; exit "$rc"' EXIT
 : >"$log"
@@ -85,8 +85,8 @@ for mirror in $mirrors; do
             [ ! -e "$share/$part" ] || { rm "$link" && mv "$share/$part" "$link"; }
         done
         [ -x "$goroot/bin/go" ] && [ -d "$goroot/src/runtime" ] && [ -f "$goroot/pkg/include/textflag.h" ] || continue
-        mv -T "$goroot" "$home" 2>>"$log" || [ -x "$home/bin/go" ] || die "cannot write to $root"
-        done_
+        mv -T "$goroot" "$home" 2>>"$log" || [ -x "$home/bin/go" ] || die "cannot write to $dir"
+        finish
     done
 done
 die "no suite ($suites) of the configured Debian mirror has golang-$series; install Go $series from https://go.dev/dl and put it on PATH"

@@ -1,4 +1,4 @@
 #!/bin/sh
-# zig.sh [DIR]: what plugins in Zig are built with, into DIR/zig/bin (DIR: target/toolchains).
+# zig.sh DIR: what plugins in Zig are built with, put into DIR/bin. From PyPI; needs python3 with pip.
 . "$(dirname "$0")/ziglang.sh"
-install_zig "${1:-target/toolchains}" zig
+install_zig "$1"

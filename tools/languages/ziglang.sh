@@ -4,17 +4,17 @@ set -eu
 
 version=0.17.1
 
-say() { printf '%s: %s\n' "$language" "$*" >&2; }
-die() { say "$*"; exit 1; }
-
-# install_zig FOLDER LANGUAGE: puts `zig` into FOLDER/LANGUAGE/bin.
+# install_zig DIR: puts `zig` into DIR/bin, and what it needs beside DIR.
 install_zig() {
-    mkdir -p "$1"
-    root=$(cd "$1" && pwd)
-    language=$2
+    name=${0##*/}
+    say() { printf '%s: %s\n' "$name" "$*" >&2; }
+    die() { say "$*"; exit 1; }
+    mkdir -p "$1/bin"
+    dir=$(cd "$1" && pwd)
+    root=$(dirname "$dir")
     home=$root/ziglang-$version
     if [ ! -x "$home/ziglang/zig" ]; then
-        command -v python3 >/dev/null 2>&1 || die "python3 is not on PATH; install Python 3.9 or later"
+        command -v python3 >/dev/null 2>&1 || die "python3 is missing; install it, with pip"
         new=$(mktemp -d "$root/ziglang.XXXXXX")
         trap 'rm -rf "$new"' EXIT
         say "fetching ziglang $version from the Python package index (100 MB)"
@@ -26,8 +26,6 @@ install_zig() {
         rm -rf "$new"
         trap - EXIT
     fi
-    mkdir -p "$root/$language/bin"
-    ln -sf "$home/ziglang/zig" "$root/$language/bin/zig"
-    [ "$("$root/$language/bin/zig" version)" = "$version" ] || die "$root/$language/bin/zig does not run here"
-    say "zig $version is in $root/$language/bin"
+    ln -sf "$home/ziglang/zig" "$dir/bin/zig"
+    [ "$("$dir/bin/zig" version)" = "$version" ] || die "$dir/bin/zig does not run here"
 }
