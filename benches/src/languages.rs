@@ -123,7 +123,9 @@ fn start(setup: &Setup, name: &str, tiny: &Path) -> Result<Spread> {
 fn build(setup: &Setup, language: &str) -> Result<()> {
     let toolchains = Path::new(ROOT).join("target/toolchains");
     let script = Path::new(ROOT).join(format!("tools/languages/{language}.sh"));
-    Invocation::new(["sh".into(), script.into_os_string(), toolchains.clone().into_os_string()]).run(&[])?;
+    fs::create_dir_all(&toolchains)?;
+    let tools = toolchains.join(language).into_os_string();
+    Invocation::new(["sh".into(), script.into_os_string(), tools]).run(&[])?;
     let toolchains = toolchains.canonicalize()?;
     let folder = setup.scratch("projects");
     fs::create_dir_all(&folder)?;
