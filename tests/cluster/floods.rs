@@ -21,9 +21,8 @@ use crate::support::cluster::node::status;
 use crate::support::cluster::{Cluster, Work, bare};
 use crate::support::random::Random;
 
-/// Most memory of a node under all that is done to it here, in KiB: what it has without anybody, and for
-/// each of some identities 16 connections with 8 MiB of frames and 16 MiB of QUIC's buffers at the very
-/// most.
+/// Most memory of a node under all that is done to it here, in KiB: what it has without anybody, and what
+/// one identity can make it hold, 8 MiB of frames on each of 16 connections; three times what was measured.
 const MEMORY_KIB_MAX: u64 = 320 << 10;
 /// Most threads of a node: 32 for files of peers, 32 for outputs, one for each core and some of its own.
 const THREADS_MAX: u64 = 100;

@@ -18,14 +18,21 @@ const ROUNDS: usize = 3;
 /// Jobs that a cluster is handed are named by number.
 static JOBS: AtomicU64 = AtomicU64::new(0);
 
+/// How much a flood may write before it is ended and begins anew. With some gigabytes the system makes every
+/// process wait that writes anything, because memory is full of what the disk has not taken yet: the disk
+/// is shared, whatever the engine does.
+const FLOOD_SHUFFLED: &str = "--max-shuffle 1G";
+/// The same for what goes into parts.
+const FLOOD_WRITTEN: &str = "--max-output 1G";
+
 /// Hostile neighbours: a name, where and what, and their limits.
 const HOSTILE: &[(&str, &str, &str)] = &[
     ("endless loop", "-p attack=spin -p at=map", "--task-timeout 600s"),
     ("memory bomb", "-p attack=allocate -p at=map", "--guest-memory 300M"),
     ("log flood", "-p attack=log-endless -p at=map", "--task-timeout 600s"),
     ("combine flood", "-p attack=bytes -p at=map", "--task-timeout 600s"),
-    ("spill flood", "-p attack=bytes-apart -p at=map", "--max-shuffle 3G"),
-    ("output flood", "-p attack=bytes -p at=map --reducers 0", "--max-output 3G"),
+    ("spill flood", "-p attack=bytes-apart -p at=map", FLOOD_SHUFFLED),
+    ("output flood", "-p attack=bytes -p at=map --reducers 0", FLOOD_WRITTEN),
     ("flood of empty records", "-p attack=records -p at=map", "--task-timeout 600s"),
 ];
 

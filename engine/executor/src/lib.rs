@@ -27,6 +27,8 @@ pub mod message;
 mod process;
 #[cfg(test)]
 mod tests;
+#[doc(hidden)]
+pub mod trial;
 
 pub use allocator::Allocator;
 pub use attempt::{AttemptOrder, Done, Made, Stop};

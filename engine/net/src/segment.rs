@@ -105,6 +105,7 @@ enum Header {
 
 /// What became of a segment that was asked for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart where it arrives, never kept")]
 pub enum SegmentAnswer {
     /// It is there and on its way.
     Found(SegmentReader),

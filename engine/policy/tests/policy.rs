@@ -259,7 +259,10 @@ fn faults_of_the_file_name_the_line() {
     let office = Office::new();
     office.key("alice");
     let cases = [
-        ("[permission]\n", "line 1: unknown field `permission`, expected `permissions` or `plugins`"),
+        (
+            "[permission]\n",
+            "line 1: unknown field `permission`, expected one of `permissions`, `plugins`, `data`",
+        ),
         ("\n[permissions]\nguest_memory = 1\n", "line 3: unknown field `guest_memory`"),
         ("[permissions]\nmax-output = \"lots\"\n", "line 2: \"lots\" is no size"),
         ("[permissions]\nmax-output = 0\n", "line 2: \"0\" is no size"),

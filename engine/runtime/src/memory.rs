@@ -84,10 +84,12 @@ impl MemoryPlan {
             (true, Some(bytes)) => bytes,
             (true, None) => (slot / 4).clamp(GUESTS_BYTES_MIN, GUESTS_BYTES_MAX),
         };
-        let frames = FRAME_BYTES + 2 * record_bytes_max;
+        // What a peer says is checked later: any number may come here.
+        let frames = FRAME_BYTES.saturating_add(record_bytes_max.saturating_mul(2));
         // A buffer must hold the longest record, with what sorting it takes.
-        let sort_least = SORT_BYTES_MIN.max(record_bytes_max + 64 * KIB);
-        let least = workers.saturating_mul(guests.saturating_add(frames + 2 * sort_least));
+        let sort_least = SORT_BYTES_MIN.max(record_bytes_max.saturating_add(64 * KIB));
+        let slot_least = guests.saturating_add(frames).saturating_add(sort_least.saturating_mul(2));
+        let least = workers.saturating_mul(slot_least);
         if budget < least {
             return Err(MemoryError { budget, least, workers, guests, frames, record: record_bytes_max });
         }

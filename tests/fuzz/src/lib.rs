@@ -6,11 +6,12 @@
 //! over its seeds, its kept corpus (`corpus/TARGET`) and damaged copies of both; `libfuzzer/` looks for
 //! new inputs (`make fuzz`). Seeds are made by code, so that they are always of this version.
 //!
-//! In reading order: [`take`] and [`file`] (what targets are made with), then the targets: [`net`],
-//! [`identity`], [`column`], [`text`], [`encoding`], [`reader`], [`run_file`], [`manifest`]; those of the
-//! cluster: `message`, `journal`, `submission`, `coordinator`, `component`.
+//! In reading order: [`take`] and [`mod@file`] (what targets are made with), then the targets: [`net`],
+//! [`identity`], [`mod@column`], [`text`], [`encoding`], [`reader`], [`run_file`], [`manifest`],
+//! [`policy`]; those of the cluster: `message`, `journal`, `submission`, `executor`, `coordinator`,
+//! `component`.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a target fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a target fails by panicking")]
 
 pub mod column;
 pub mod encoding;
@@ -18,6 +19,7 @@ pub mod file;
 pub mod identity;
 pub mod manifest;
 pub mod net;
+pub mod policy;
 pub mod reader;
 pub mod run_file;
 pub mod take;
@@ -27,6 +29,8 @@ pub mod text;
 pub mod component;
 #[cfg(feature = "cluster")]
 pub mod coordinator;
+#[cfg(feature = "cluster")]
+pub mod executor;
 #[cfg(feature = "cluster")]
 pub mod journal;
 #[cfg(feature = "cluster")]
@@ -71,12 +75,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "segment", run: run_file::segment, seeds: run_file::segment_seeds, damages: MIDDLING },
     Target { name: "block", run: run_file::block, seeds: run_file::block_seeds, damages: MIDDLING },
     Target { name: "manifest", run: manifest::manifest, seeds: manifest::seeds, damages: CHEAP },
+    Target { name: "policy", run: policy::policy, seeds: policy::policy_seeds, damages: MIDDLING },
+    Target { name: "signed", run: policy::signed, seeds: policy::signed_seeds, damages: CHEAP },
     #[cfg(feature = "cluster")]
     Target { name: "message", run: message::message, seeds: message::seeds, damages: CHEAP },
     #[cfg(feature = "cluster")]
     Target { name: "journal", run: journal::journal, seeds: journal::seeds, damages: CHEAP },
     #[cfg(feature = "cluster")]
     Target { name: "submission", run: submission::submission, seeds: submission::seeds, damages: MIDDLING },
+    #[cfg(feature = "cluster")]
+    Target { name: "executor", run: executor::executor, seeds: executor::seeds, damages: MIDDLING },
     #[cfg(feature = "cluster")]
     Target { name: "coordinator", run: coordinator::coordinator, seeds: coordinator::seeds, damages: DEAR },
     #[cfg(feature = "cluster")]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use mr_model::limit::{COUNTER_NAME_BYTES_MAX, COUNTERS_MAX};
+use mr_model::text::is_unprintable;
 use mr_model::{Contract, Counters, DataType, InputFormat, JobId, OutputFormat, PluginInfo, StageTypes};
 use mr_storage::RecordEncoder;
 
@@ -124,7 +125,8 @@ pub fn counters(data: &[u8]) {
 
 fn add(sums: &mut BTreeMap<String, i64>, name: &str, delta: i64) -> bool {
     let known = sums.contains_key(name);
-    let legal = !name.is_empty() && name.len() <= COUNTER_NAME_BYTES_MAX && sums.len() < COUNTERS_MAX;
+    let named = !name.is_empty() && name.len() <= COUNTER_NAME_BYTES_MAX && !name.contains(is_unprintable);
+    let legal = named && sums.len() < COUNTERS_MAX;
     if !known && !legal {
         return false;
     }

@@ -53,7 +53,7 @@ pub fn attack(attack: &str) -> Result<bool, Error> {
         "bytes" => loop {
             output::emit(0, &wide_records());
         },
-        "bytes-apart" => (0..).for_each(|batch| output::emit(0, &scattered_records(batch))),
+        "bytes-apart" => (0..u64::MAX).for_each(|batch| output::emit(0, &scattered_records(batch))),
         "record-large" => output::emit(0, &one_record(2 * MIB)),
         "value-huge" => output::emit(0, &one_record(900 * MIB)),
         "batch-large" => output::emit(0, &one_record(33 * MIB)),

@@ -16,12 +16,14 @@ pub type AttemptKey = (JobId, AttemptId);
 
 /// How an attempt will end if nothing comes between.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a few for each simulated attempt")]
 pub enum Fate {
     Succeeds,
     Fails(Failure),
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a few for each simulated attempt")]
 pub enum Phase {
     Running,
     /// Its file is written; it asks until it is told something.
@@ -149,6 +151,7 @@ impl Machine {
     }
 
     /// Takes a launch: a new attempt and how long it takes, or the word to repeat.
+    #[expect(clippy::result_large_err, reason = "the event is what the scheduler is told, not an error")]
     pub fn launch(&mut self, attempt: SimAttempt) -> Result<Option<u64>, Event> {
         let key = (attempt.lease.job.clone(), attempt.lease.attempt);
         if self.unborn.contains(&key) {
