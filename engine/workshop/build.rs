@@ -7,7 +7,8 @@ use std::{env, fs, io};
 
 /// Files that several languages share: the language, the file or folder below the repository's root, and the
 /// path that it has among the files of the language.
-const SHARED: [(&str, &str, &str); 5] = [
+const SHARED: [(&str, &str, &str); 6] = [
+    ("cpp", "guest-sdk/c/sdk", "sdk"),
     ("rust", "guest-sdk/src", "sdk/guest-sdk/src"),
     ("rust", "wit/engine.wit", "sdk/wit/engine.wit"),
     ("rust", "guest-sdk/README.md", "README.md"),

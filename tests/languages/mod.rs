@@ -3,14 +3,22 @@
 //! plugin in Rust does, byte for byte, here and on a cluster.
 //!
 //! In reading order: [`project`] (a project of an author), [`commands`] (what an author may do wrong, which needs no
-//! tools), then a file for each language, and [`mixed`] (jobs of several).
+//! tools), [`compiled`] and [`vectors`] (what the SDKs of compiled languages have to do), then a file for each
+//! language, and [`mixed`] (jobs of several).
 
+mod assemblyscript;
+mod c;
 mod commands;
+mod compiled;
+mod cpp;
+mod go;
 mod javascript;
 mod mixed;
 mod project;
 mod python;
 mod rust;
+mod vectors;
+mod zig;
 
 use crate::support::cluster::{Cluster, Setup, Work};
 use crate::support::{Job, naive};

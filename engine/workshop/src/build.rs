@@ -113,10 +113,6 @@ impl Work<'_> {
                 on_event(BuildEvent::Step("bindings for C"));
                 bindgen::write_c(&path(out), roles).map_err(failed("bindings for C"))
             }
-            Builtin::BindgenCpp { out } => {
-                on_event(BuildEvent::Step("bindings for C++"));
-                bindgen::write_cpp(&path(out), roles).map_err(failed("bindings for C++"))
-            }
             Builtin::Componentize { core, adapter, out } => {
                 on_event(BuildEvent::Step("component"));
                 let core = path(core);

@@ -8,14 +8,15 @@
 //!
 //! In reading order: [`language`] (what there is), [`recipe`] (how it is built), [`project`] (what an author
 //! has), [`new`] (how a project begins), [`world`] (the interface that a plugin with these roles has), [`tool`]
-//! (programs on this machine), `process` (running them), `place` (names in recipes), `bindgen` and `component`
-//! (steps that need no program), [`build`] (the steps in order), [`error`].
+//! (programs on this machine), `process` (running them), `place` (names in recipes), `bindgen`, `component`
+//! and `module` (steps that need no program), [`build`] (the steps in order), [`error`].
 
 mod bindgen;
 pub mod build;
 mod component;
 pub mod error;
 pub mod language;
+mod module;
 pub mod new;
 mod place;
 mod process;

@@ -72,13 +72,8 @@ pub struct Run {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "builtin", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Builtin {
-    /// Bindings for C, into a folder: `guest.h`, `guest.c`, `guest_component_type.o`.
+    /// Bindings for C, into a folder: `guest.h`, `guest.c`, `guest_component_type.o`, `roles.h`.
     BindgenC {
-        /// The folder.
-        out: String,
-    },
-    /// Bindings for C++, into a folder.
-    BindgenCpp {
         /// The folder.
         out: String,
     },
@@ -86,7 +81,7 @@ pub enum Builtin {
     Componentize {
         /// The core module; what it says of its interface goes before the project's world.
         core: String,
-        /// It was made for WASI 0.1, and calls are adapted.
+        /// It may call WASI 0.1, and such calls are adapted.
         #[serde(default)]
         adapter: bool,
         /// The component.

@@ -1,0 +1,3 @@
+module {{ident}}
+
+go 1.24
