@@ -293,7 +293,7 @@ pub struct JobArgs {
     pub job_id: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct CacheArgs {
     /// Folder for compiled plugins [default: mr-engine in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "MR_ENGINE_CACHE_DIR", help_heading = "Resources")]
