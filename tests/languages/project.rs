@@ -33,7 +33,18 @@ impl Project {
         command.args(["new", &project.name, "--lang", language, "--template", template]);
         let made = run(command);
         assert_eq!(made.code(), Some(0), "{}", made.stderr);
+        project.share_dependencies(language);
         project
+    }
+
+    /// What cargo builds of a plugin's dependencies is the same for all projects, and takes long.
+    fn share_dependencies(&self, language: &str) {
+        if language == "rust" {
+            let shared = self.toolchains.join("rust/cargo");
+            fs::create_dir_all(&shared).unwrap();
+            fs::create_dir_all(self.dir().join("build")).unwrap();
+            std::os::unix::fs::symlink(shared, self.dir().join("build/cargo")).unwrap();
+        }
     }
 
     /// Its folder.

@@ -43,7 +43,7 @@ impl Reducer for Join {
         }
         for (_, name) in &users {
             for (_, item) in &orders {
-                out.emit(id, (name, item));
+                out.emit(&id, (name, item));
             }
         }
         Ok(())
