@@ -76,7 +76,9 @@ impl Case {
         let show = Show::start(Style::Quiet, progress.clone());
         let loading = Show::start(Style::People { verbose: false }, Arc::default());
         let policy = policy::read(&typed.job.policy, typed.remote.target.config.as_deref())?;
-        let plan = job::plan(&typed.job, Place::Here, policy.as_ref(), &mut |event| loading.loading(event));
+        let plan = job::plan(&typed.job, Place::Here, policy.as_ref(), &mut |path, event| {
+            loading.loading(path, event)
+        });
         loading.finish();
         run_local(&plan?, &progress, interrupt.arm(), show.log_forward())?;
         show.finish();
