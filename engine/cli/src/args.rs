@@ -1,6 +1,5 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in
-//! [`workshop`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in [`workshop`].
 
 pub mod cluster;
 pub mod policy;
@@ -34,12 +33,6 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
-    /// Begin a plugin: a project in one of many languages
-    New(NewArgs),
-    /// Build a project's plugin with its language's tools
-    Build(BuildArgs),
-    /// Run a project's plugin over sample input and compare with what is expected
-    Test(TestArgs),
     /// Find everything that would have plugins or a job refused, before it is submitted
     Check(Box<CheckArgs>),
     /// Make a key that signs plugins, and print its public half
@@ -50,6 +43,12 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show every limit that bounds a plugin, and what plugins are given of the machine
     Limits(LimitsArgs),
+    /// Begin a plugin: a project in one of many languages
+    New(NewArgs),
+    /// Build a project's plugin with its language's tools
+    Build(BuildArgs),
+    /// Run a project's plugin over sample input and compare with what is expected
+    Test(TestArgs),
     /// Jobs of a cluster, newest first
     Jobs(JobsArgs),
     /// One job of a cluster: its state, its end, its log
@@ -293,7 +292,7 @@ pub struct JobArgs {
     pub job_id: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct CacheArgs {
     /// Folder for compiled plugins [default: mr-engine in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "MR_ENGINE_CACHE_DIR", help_heading = "Resources")]

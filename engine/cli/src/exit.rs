@@ -17,8 +17,8 @@ use mr_workshop::WorkshopError;
 use crate::check::lines::Found;
 use crate::policy::Unusable;
 use crate::remote::end::{Cause, JobFailed, Left};
-use crate::workshop::test::TestsFailed;
 use crate::words;
+use crate::workshop::test::TestsFailed;
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
@@ -28,7 +28,7 @@ Exit codes:
     2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be built or used: not a component, wrong version, unsigned, stages that do not fit
+    5  a plugin cannot be built or used: not a component, wrong version, unsigned, does not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
@@ -81,17 +81,22 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("mr-engine: {}", words(error));
+    eprintln!("mr-engine: {}", told(error));
     ExitCode::from(code(error) as u8)
 }
 
-/// What went wrong, with the plugin's last words where there are any.
-pub fn words(error: &anyhow::Error) -> String {
+/// What went wrong, with what a failed plugin left in lines of their own.
+pub fn told(error: &anyhow::Error) -> String {
     let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
     let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
-    let left = here.or_else(there).and_then(Failure::words);
-    let lines = left.into_iter().flat_map(|left| words::place(left).into_iter().chain(words::log(left)));
-    lines.fold(words::indented(&format!("{error:#}")), |said, line| format!("{said}\n  {line}"))
+    let mut text = words::indented(&format!("{error:#}"));
+    if let Some(left) = here.or_else(there).and_then(Failure::words) {
+        for line in words::place(left).into_iter().chain(words::log(left)) {
+            text.push_str("\n  ");
+            text.push_str(&line);
+        }
+    }
+    text
 }
 
 /// The reader of standard output went away, as `head` does: not an error.

@@ -14,6 +14,7 @@ use crate::args::{Cli, Command, SubmitArgs};
 use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
 use crate::job::{self, Place};
+use crate::policy;
 use crate::show::{Show, Style};
 
 /// Letters of a line that are shown.
@@ -74,7 +75,8 @@ impl Case {
         let progress = Arc::new(Progress::default());
         let show = Show::start(Style::Quiet, progress.clone());
         let loading = Show::start(Style::People { verbose: false }, Arc::default());
-        let plan = job::plan(&typed.job, Place::Here, &mut |event| loading.loading(event));
+        let policy = policy::read(&typed.job.policy, typed.remote.target.config.as_deref())?;
+        let plan = job::plan(&typed.job, Place::Here, policy.as_ref(), &mut |event| loading.loading(event));
         loading.finish();
         run_local(&plan?, &progress, interrupt.arm(), show.log_forward())?;
         show.finish();
@@ -101,13 +103,11 @@ impl Case {
         for param in self.params()? {
             option("--param", param.as_ref());
         }
-        match &args.cache.cache_dir {
-            _ if args.cache.no_cache => words.push("--no-cache".into()),
-            Some(folder) => option("--cache-dir", folder.as_os_str()),
-            None => {}
-        }
         match Cli::try_parse_from(words)?.command {
-            Command::Submit(args) => Ok(*args),
+            Command::Submit(mut submit) => {
+                submit.job.cache = args.cache.clone();
+                Ok(*submit)
+            }
             _ => Err(UsageError("a test is a job that can be submitted".to_owned()).into()),
         }
     }

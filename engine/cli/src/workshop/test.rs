@@ -52,7 +52,7 @@ pub fn run(args: &TestArgs) -> Result<()> {
             // What is wrong with one case may be wrong with that one alone.
             Err(error) => {
                 failed += 1;
-                eprintln!("test {} ... failed: {}", case.name(), exit::words(&error));
+                eprintln!("test {} ... failed: {}", case.name(), exit::told(&error));
             }
         }
     }
