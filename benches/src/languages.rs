@@ -66,21 +66,35 @@ pub fn run(setup: &Setup) -> Result<Section> {
         .collect();
     let outcome = contest(&contestants, setup.runs)?;
 
-    let mut section = Section::new(format!("word count of {:.0} MiB in every language, on one core", mib(bytes)));
+    let mut section =
+        Section::new(format!("word count of {:.0} MiB in every language, on one core", mib(bytes)));
     section.rows(outcome.rows());
     section.rows(
-        names.iter().zip(&compiled).map(|(name, sample)| Row::of_samples(&format!("compiling {}", title(name)), &[*sample])),
+        names
+            .iter()
+            .zip(&compiled)
+            .map(|(name, sample)| Row::of_samples(&format!("compiling {}", title(name)), &[*sample])),
     );
     for (at, name) in names.iter().enumerate() {
-        let rate: Spread = outcome.samples(at).iter().map(|sample| mib(bytes) / sample.wall.as_secs_f64()).collect();
+        let rate: Spread =
+            outcome.samples(at).iter().map(|sample| mib(bytes) / sample.wall.as_secs_f64()).collect();
         let goal = LANGUAGES.iter().find(|(language, _)| language == name).map(|(_, goal)| goal);
         let least = if let Some(Goal::Rate(least)) = goal { Target::AtLeast(*least) } else { Target::None };
         section.number(format!("{}, text", title(name)), rate, "MiB/s", least);
         if let Some(Goal::OfRust) = goal {
-            section.ratio(format!("{} over rust", title(name)), outcome.ratio(at, 0), Target::AtMost(COMPILED_MOST));
+            section.ratio(
+                format!("{} over rust", title(name)),
+                outcome.ratio(at, 0),
+                Target::AtMost(COMPILED_MOST),
+            );
         }
         let size = fs::metadata(setup.plugin(name))?.len();
-        section.number(format!("{}, component", title(name)), [mib(size) * 1024.0].into_iter().collect(), "KiB", Target::None);
+        section.number(
+            format!("{}, component", title(name)),
+            [mib(size) * 1024.0].into_iter().collect(),
+            "KiB",
+            Target::None,
+        );
         section.number(format!("{}, tiny job", title(name)), started[at], "ms", Target::None);
     }
     Ok(section)

@@ -8,7 +8,7 @@ use super::project::Project;
 use super::vectors;
 
 const TEST_OPTIONS: &str = "-o build/test.wasm --runtime minimal --enable simd --disableWarning 906 --exportStart _start \
-    --use abort=mr/current/mrAbort && node mr/test.mjs build/test.wasm";
+    --use abort=mr/panic/mrAbort && node mr/test.mjs build/test.wasm";
 
 #[test]
 #[ignore = "make test-languages"]
@@ -56,6 +56,7 @@ fn what_there_is_not_is_refused_by_name() {
     project.edit("main.ts", "out.emit(", "console.log(\"here\");\n    out.emit(");
     let ended = project.engine("build");
     assert_eq!(ended.code(), Some(5), "{}", ended.stderr);
-    let says = "a function console.log of \"env\", which is neither in the program nor in the plugin interface";
+    let says =
+        "a function console.log of \"env\", which is neither in the program nor in the plugin interface";
     assert!(ended.stderr.contains(says), "{}", ended.stderr);
 }

@@ -4,8 +4,7 @@ use super::check;
 use super::compiled::{check_fault, check_templates, copy, natively, wasi_imports, write_vectors};
 use super::project::Project;
 
-const NATIVE: &str =
-    "zig cc -g -fsanitize=undefined -Wall -Wextra -Werror -Imr -Ibuild/bindings test.c -o build/test && build/test";
+const NATIVE: &str = "zig cc -g -fsanitize=undefined -Wall -Wextra -Werror -Imr -Ibuild/bindings test.c -o build/test && build/test";
 
 #[test]
 #[ignore = "make test-languages"]

@@ -25,8 +25,7 @@ fn cells_are_those_of_the_vectors() {
     let project = Project::new("cpp", "empty").into_built();
     copy(&project, "guest-sdk/cpp/tests/vectors.cpp", "vectors.cpp");
     write_vectors(&project, "vectors.txt");
-    let line =
-        "zig c++ -std=c++23 -g -Imr -Ibuild/bindings vectors.cpp -o build/vectors && build/vectors vectors.txt";
+    let line = "zig c++ -std=c++23 -g -Imr -Ibuild/bindings vectors.cpp -o build/vectors && build/vectors vectors.txt";
     natively(&project, "cpp", line);
 }
 
