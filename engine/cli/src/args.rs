@@ -1,5 +1,6 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in [`workshop`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in
+//! [`workshop`].
 
 pub mod cluster;
 pub mod policy;
@@ -33,6 +34,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
+    /// Begin a plugin: a project in one of many languages
+    New(NewArgs),
+    /// Build a project's plugin with its language's tools
+    Build(BuildArgs),
+    /// Run a project's plugin over sample input and compare with what is expected
+    Test(TestArgs),
     /// Find everything that would have plugins or a job refused, before it is submitted
     Check(Box<CheckArgs>),
     /// Make a key that signs plugins, and print its public half
@@ -43,12 +50,6 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Show every limit that bounds a plugin, and what plugins are given of the machine
     Limits(LimitsArgs),
-    /// Begin a plugin: a project in one of many languages
-    New(NewArgs),
-    /// Build a project's plugin with its language's tools
-    Build(BuildArgs),
-    /// Run a project's plugin over sample input and compare with what is expected
-    Test(TestArgs),
     /// Jobs of a cluster, newest first
     Jobs(JobsArgs),
     /// One job of a cluster: its state, its end, its log

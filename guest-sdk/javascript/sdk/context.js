@@ -73,6 +73,7 @@ export function param(name) {
 
 /** Adds to a counter of the job. */
 export function count(name, delta = 1) {
+  if (!Number.isSafeInteger(delta)) throw new TypeError(`counter ${name}: ${String(delta)} is no whole number`);
   state.counted.set(name, (state.counted.get(name) ?? 0) + delta);
 }
 

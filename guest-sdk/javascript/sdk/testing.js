@@ -70,7 +70,7 @@ function runStage(stage, options, work) {
   const stand = double(run, params, Object.fromEntries(Object.entries(files).map(([name, file]) => [name, bytes(file)])));
   const before = use(stand);
   try {
-    const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0n, batchBytes: 128, outputs: [] };
+    const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0, batchBytes: 128, outputs: [] };
     const driver = drive(stage, context);
     work(driver, stand);
     driver.close();

@@ -228,6 +228,7 @@ test("wrong types are named", () => {
     [(line, out) => out.emit(7, 1), "the mapper emitted a key of another type: 7 is a number and not a value of type text"],
     [() => 7, "map returned 7: emit with out.emit(key, value), or return pairs"],
     [() => ["ab"], 'map yielded "ab", and not a pair [key, value]'],
+    [() => mr.count("lines", 0.5), "TypeError: counter lines: 0.5 is no whole number"],
   ]) {
     assert.ok(fails(work).message.includes(words), fails(work).message);
   }

@@ -37,7 +37,7 @@ impl Reducer for Join {
     }
 
     fn reduce(&mut self, id: Str<'_>, values: &mut Values<'_, (Text, Text)>, out: &mut Self::Output) -> Result {
-        let (users, orders): (Vec<_>, Vec<_>) = values.partition(|(kind, _)| *kind == b"user");
+        let (users, orders): (Vec<_>, Vec<_>) = values.partition(|(kind, _)| *kind == "user");
         if users.is_empty() {
             count("orders without a user", i64::try_from(orders.len()).unwrap_or(i64::MAX));
         }
