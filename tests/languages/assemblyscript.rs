@@ -8,7 +8,7 @@ use super::project::Project;
 use super::vectors;
 
 const TEST_OPTIONS: &str = "-o build/test.wasm --runtime minimal --enable simd --disableWarning 906 --exportStart _start \
-    --use abort=mr/current/mrAbort && node mr/test.mjs build/test.wasm";
+    --use abort=mr/panic/mrAbort && node mr/test.mjs build/test.wasm";
 
 #[test]
 #[ignore = "make test-languages"]

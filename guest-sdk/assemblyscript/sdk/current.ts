@@ -1,9 +1,5 @@
 // What the plugin is working on, so that an error, a reject and a panic name their record; and the
-// three kinds of errors.
-
-import { Buffer } from "./buffer";
-import { Text } from "./types";
-import { hostLog } from "./host";
+// three kinds of errors. It imports nothing, so that it is there before anything can panic.
 
 export const enum Doing { Nothing, Line, Chunk, Record, Combining, Reducing, Partitioning }
 export const enum Kind { InvalidInput, Transient, Fatal }
@@ -103,14 +99,9 @@ function sample(ptr: usize, len: i32): string {
 
 let panicking: bool = false;
 
-/** In place of `abort`, where `throw`, a failed assertion or a bad index end: a trap has no words,
- * so they go to the log ahead of it, with the record. */
-export function mrAbort(why: string | null = null, file: string | null = null, line: u32 = 0, column: u32 = 0): void {
-  if (!panicking) {
-    panicking = true;
-    let text = "panicked: " + (why ? why : "abort was called");
-    if (file) text += "; at " + file + ":" + line.toString() + ":" + column.toString();
-    hostLog(4, text + describe());
-  }
-  unreachable();
+/** Whether this panic is the first: another one may come of telling about it. */
+export function beginPanic(): bool {
+  const first = !panicking;
+  panicking = true;
+  return first;
 }

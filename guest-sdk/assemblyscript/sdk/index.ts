@@ -18,6 +18,8 @@
  * Types of keys and values: Text, string, Bytes, u64, i64, f64, bool, Unit, Tuple1 to Tuple3 of
  * these. Text is a view of the batch in hand; text.copy() and text.toString() keep it.
  */
+import "./panic";
+
 export { Bytes, Text, Tuple, Tuple1, Tuple2, Tuple3, Unit } from "./types";
 export { Out } from "./out";
 export { Words } from "./words";

@@ -35,7 +35,7 @@ fn isString(comptime T: type) bool {
 
 /// Name of a type in attributes.
 pub fn name(comptime T: type) []const u8 {
-    if (isTuple(T)) {
+    if (comptime isTuple(T)) {
         comptime var text: []const u8 = "tuple<";
         inline for (T.mr_elements, 0..) |Element, i| text = text ++ (if (i > 0) "," else "") ++ comptime name(Element);
         return text ++ ">";
@@ -53,9 +53,9 @@ pub fn name(comptime T: type) []const u8 {
 
 /// Bytes of every cell, where all have the same.
 pub fn width(comptime T: type) ?usize {
-    if (isTuple(T)) {
-        comptime var sum: usize = 0;
-        inline for (T.mr_elements) |Element| sum += comptime (width(Element) orelse return null);
+    if (comptime isTuple(T)) {
+        var sum: usize = 0;
+        inline for (T.mr_elements) |Element| sum += (comptime width(Element)) orelse return null;
         return sum;
     }
     return switch (T) {
@@ -68,13 +68,13 @@ pub fn width(comptime T: type) ?usize {
 
 /// What a plugin reads for a type.
 pub fn View(comptime T: type) type {
-    if (isTuple(T)) {
+    if (comptime isTuple(T)) {
         comptime var views: [T.mr_elements.len]type = undefined;
         inline for (T.mr_elements, 0..) |Element, i| views[i] = View(Element);
         const done = views;
         return @Tuple(&done);
     }
-    return if (isString(T)) []const u8 else T;
+    return if (comptime isString(T)) []const u8 else T;
 }
 
 const sign: u64 = 1 << 63;

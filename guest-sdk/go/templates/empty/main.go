@@ -1,7 +1,7 @@
 // Passes on every line as it is: a beginning.
 package main
 
-import "{{ident}}/mr"
+import "example.com/{{name}}/mr"
 
 // Pass emits every line.
 type Pass struct{}

@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"{{ident}}/mr"
+	"example.com/{{name}}/mr"
 )
 
 func TestLinesPass(t *testing.T) {

@@ -4,7 +4,7 @@ package main
 import (
 	"bytes"
 
-	"{{ident}}/mr"
+	"example.com/{{name}}/mr"
 )
 
 // Matches emits the lines that contain the parameter pattern.

@@ -5,7 +5,7 @@ package main
 import (
 	"bytes"
 
-	"{{ident}}/mr"
+	"example.com/{{name}}/mr"
 )
 
 // Said is what a line says: user or order, and the name or item.

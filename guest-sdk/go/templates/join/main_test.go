@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"{{ident}}/mr"
+	"example.com/{{name}}/mr"
 )
 
 func TestOrdersMeetTheirUsers(t *testing.T) {

@@ -1,3 +1,3 @@
-module {{ident}}
+module example.com/{{name}}
 
 go 1.24

@@ -1,7 +1,7 @@
 // Counts words: every word of the input with the number of times that it occurs.
 package main
 
-import "{{ident}}/mr"
+import "example.com/{{name}}/mr"
 
 // Words emits every word with a 1, added up as far as a small table allows.
 type Words struct{}
