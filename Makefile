@@ -8,10 +8,10 @@ PLUGINS := wordcount grep inverted-index sort
 GUESTS := remap sum gather place unruly rogue toil hostile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench sim fuzz clean
+.PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench bench-languages test-languages sim fuzz clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 18
 
 setup: ## Install what building needs and is missing (the wasm32-wasip2 target)
 	@sh tools/setup.sh
@@ -53,8 +53,14 @@ audit: ## Check licences, sources and known faults of the dependencies
 bench: build plugins ## Measure against native references; keeps the run under benches/runs
 	$(CARGO) run --release -p mr-bench -- all
 
+bench-languages: build plugins ## Measure the same word count in every language
+	$(CARGO) run --release -p mr-bench -- all --only languages
+
 chaos: build guests ## Kill, stop, cut off and flood real clusters; takes a quarter of an hour
 	$(CARGO) test --release -p mr-tests --test integration -- cluster:: hostile:: --include-ignored --test-threads=1
+
+test-languages: build guests ## Build and run plugins in every language, with the real toolchains
+	$(CARGO) test --release -p mr-tests --test integration -- languages:: --include-ignored --test-threads=1
 
 sim: ## Simulate clusters, SEEDS=n histories
 	MR_SIM_SEEDS=$(or $(SEEDS),1000) $(CARGO) test --release -p mr-scheduler --test simulation

@@ -17,7 +17,10 @@ fn compiles(job: &Job) -> bool {
     let done = job.check_whole(b"a\t2\nb\t1\n");
     let loading = done.events.iter().filter(|event| event["event"] == "loading");
     let said: Vec<&str> = loading.filter_map(|event| event["message"].as_str()).collect();
-    assert!(said.iter().all(|message| message.starts_with("compiling the plugin (")), "{said:?}");
+    let says = |message: &&str| {
+        message.starts_with("compiling wordcount.wasm (") && message.ends_with(") for this machine, once")
+    };
+    assert!(said.iter().all(says), "{said:?}");
     !said.is_empty()
 }
 

@@ -5,9 +5,8 @@
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
-//! [`hostile`] (ones), [`disk`], [`interrupt`],
-//! [`memory`]; clusters of processes, and all that befalls them: [`cluster`]; then the rest: [`cache`],
-//! [`commands`].
+//! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
+//! [`cluster`]; plugins in many languages: [`languages`]; then the rest: [`cache`], [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -21,6 +20,7 @@ mod hostile;
 mod input;
 mod interrupt;
 mod jobs;
+mod languages;
 mod memory;
 mod output;
 mod policy;

@@ -94,10 +94,12 @@ pub enum Bench {
     Memory,
     /// A coordinator and workers against the local runner, and what befalls them
     Cluster,
+    /// Word count in every language; only where it is asked for, as it installs their toolchains
+    Languages,
 }
 
 impl Bench {
-    /// All of them.
+    /// Those that run where none is named.
     pub const ALL: [Self; 8] = [
         Self::Start,
         Self::Crossing,
@@ -120,6 +122,7 @@ impl Bench {
             Self::Start => "start-up",
             Self::Memory => "peak memory",
             Self::Cluster => "cluster",
+            Self::Languages => "languages",
         }
     }
 }

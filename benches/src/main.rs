@@ -20,6 +20,7 @@ mod crossing;
 mod data;
 mod digest;
 mod grep;
+mod languages;
 mod memory;
 mod native_count;
 mod native_sort;
@@ -66,7 +67,8 @@ fn all(args: &AllArgs) -> Result<bool> {
     let setup = Setup::prepare(args)?;
     let mut report = Report::begin(&setup);
     println!("{report}");
-    for bench in Bench::ALL.into_iter().filter(|bench| args.only.is_empty() || args.only.contains(bench)) {
+    let chosen = if args.only.is_empty() { Bench::ALL.to_vec() } else { args.only.clone() };
+    for bench in chosen {
         run(bench, &setup, &mut |section| {
             println!("{section}");
             report.add(section);
@@ -91,6 +93,7 @@ fn run(bench: Bench, setup: &Setup, found: &mut dyn FnMut(Section)) {
         Bench::Crossing => crossing::run(setup),
         Bench::Start => start::run(setup),
         Bench::Memory => memory::run(setup),
+        Bench::Languages => languages::run(setup),
         Bench::Cluster => return cluster::run(setup, found),
     };
     found(section.unwrap_or_else(|error| Section::failed(bench.title(), &error)));

@@ -26,6 +26,8 @@ const PLUGINS: [&str; 5] = ["wordcount", "grep", "sort", "every-word", "slow-wor
 pub struct Sizes {
     /// Text whose words are counted, in bytes.
     pub count_bytes: u64,
+    /// Text whose words are counted in every language, in bytes.
+    pub language_bytes: u64,
     /// Records that are sorted, in bytes.
     pub sort_bytes: u64,
     /// Text that is searched, in bytes.
@@ -50,6 +52,7 @@ pub struct Sizes {
 
 const FULL: Sizes = Sizes {
     count_bytes: 256 << 20,
+    language_bytes: 64 << 20,
     sort_bytes: 1 << 30,
     grep_bytes: 1 << 30,
     small_files: 10_000,
@@ -64,6 +67,7 @@ const FULL: Sizes = Sizes {
 
 const QUICK: Sizes = Sizes {
     count_bytes: 4 << 20,
+    language_bytes: 1 << 20,
     sort_bytes: 8 << 20,
     grep_bytes: 4 << 20,
     small_files: 100,

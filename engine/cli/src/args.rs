@@ -1,8 +1,10 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`], about policies and signatures in [`policy`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in
+//! [`workshop`].
 
 pub mod cluster;
 pub mod policy;
+pub mod workshop;
 
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
 };
 use self::policy::{CheckArgs, KeygenArgs, PolicyArgs, SignArgs, VerifyArgs};
+use self::workshop::{BuildArgs, NewArgs, TestArgs};
 use crate::size::{parse_millis, parse_size};
 
 /// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.
@@ -31,6 +34,12 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
+    /// Begin a plugin: a project in one of many languages
+    New(NewArgs),
+    /// Build a project's plugin with its language's tools
+    Build(BuildArgs),
+    /// Run a project's plugin over sample input and compare with what is expected
+    Test(TestArgs),
     /// Find everything that would have plugins or a job refused, before it is submitted
     Check(Box<CheckArgs>),
     /// Make a key that signs plugins, and print its public half
@@ -284,7 +293,7 @@ pub struct JobArgs {
     pub job_id: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct CacheArgs {
     /// Folder for compiled plugins [default: mr-engine in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "MR_ENGINE_CACHE_DIR", help_heading = "Resources")]

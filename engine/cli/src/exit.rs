@@ -12,11 +12,13 @@ use mr_runtime::{JobError, PlanError};
 use mr_sandbox::{LoadError, SandboxError};
 use mr_scheduler::Outcome;
 use mr_storage::OutputError;
+use mr_workshop::WorkshopError;
 
 use crate::check::lines::Found;
 use crate::policy::Unusable;
 use crate::remote::end::{Cause, JobFailed, Left};
 use crate::words;
+use crate::workshop::test::TestsFailed;
 
 /// The table, for `--help` and the manual.
 pub const TABLE: &str = "\
@@ -26,11 +28,12 @@ Exit codes:
     2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be used: not a component, wrong version, unsigned, stages that do not fit
+    5  a plugin cannot be built or used: not a component, wrong version, unsigned, stages that do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
     9  the cluster cannot be reached, has no workers, or refuses
+   10  a plugin does not yield what its tests expect (`mr-engine test`)
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)";
 
 /// An exit code with its meaning.
@@ -45,6 +48,7 @@ enum Code {
     Limit = 7,
     Disk = 8,
     Cluster = 9,
+    Tests = 10,
     Interrupted = 130,
 }
 
@@ -77,13 +81,22 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    eprintln!("mr-engine: {}", words::indented(&format!("{error:#}")));
+    eprintln!("mr-engine: {}", told(error));
+    ExitCode::from(code(error) as u8)
+}
+
+/// What went wrong, with what a failed plugin left in lines of their own.
+pub fn told(error: &anyhow::Error) -> String {
     let here = error.chain().find_map(|cause| cause.downcast_ref::<JobError>()).and_then(JobError::failure);
     let there = || error.chain().find_map(|cause| cause.downcast_ref::<JobFailed>())?.failure();
+    let mut text = words::indented(&format!("{error:#}"));
     if let Some(left) = here.or_else(there).and_then(Failure::words) {
-        words::place(left).into_iter().chain(words::log(left)).for_each(|line| eprintln!("  {line}"));
+        for line in words::place(left).into_iter().chain(words::log(left)) {
+            text.push_str("\n  ");
+            text.push_str(&line);
+        }
     }
-    ExitCode::from(code(error) as u8)
+    text
 }
 
 /// The reader of standard output went away, as `head` does: not an error.
@@ -126,6 +139,12 @@ fn code(error: &anyhow::Error) -> Code {
         {
             return Code::Plugin;
         }
+        if let Some(error) = cause.downcast_ref::<WorkshopError>() {
+            return workshop_code(error);
+        }
+        if cause.downcast_ref::<TestsFailed>().is_some() {
+            return Code::Tests;
+        }
         if cause.downcast_ref::<UsageError>().is_some() {
             return Code::Usage;
         }
@@ -134,6 +153,14 @@ fn code(error: &anyhow::Error) -> Code {
         }
     }
     Code::Fault
+}
+
+fn workshop_code(error: &WorkshopError) -> Code {
+    match error {
+        error if error.is_build() => Code::Plugin,
+        error if error.is_usage() => Code::Usage,
+        _ => Code::Fault,
+    }
 }
 
 fn plan_code(error: &PlanError) -> Code {

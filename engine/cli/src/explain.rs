@@ -12,8 +12,8 @@ use mr_sandbox::Plugin;
 
 use crate::args::ExplainArgs;
 use crate::job::{self, Place};
-use crate::policy;
 use crate::size::{bytes, count};
+use crate::{policy, show};
 
 /// Splits shown one by one.
 const SPLITS_SHOWN: usize = 10;
@@ -21,7 +21,7 @@ const SPLITS_SHOWN: usize = 10;
 /// Prints the plan.
 pub fn run(args: &ExplainArgs) -> Result<()> {
     let policy = policy::read(&args.job.policy, None)?;
-    let plan = job::plan(&args.job, Place::Here, policy.as_ref(), &mut |_| {})?;
+    let plan = job::plan(&args.job, Place::Here, policy.as_ref(), &mut show::say_loading)?;
     let verdicts = policy.as_ref().map(|policy| verdicts(policy, &plan)).transpose()?.unwrap_or_default();
     let text = if args.json {
         let mut value = as_json(&plan);

@@ -10,11 +10,12 @@ use mr_sandbox::{Plugin, read_component};
 
 use crate::args::InspectArgs;
 use crate::size::bytes;
-use crate::{job, policy};
+use crate::{job, policy, show};
 
 /// Prints what is known of a component.
 pub fn run(args: &InspectArgs) -> Result<()> {
-    let plugin = job::sandbox(&args.cache)?.load(&args.plugin, &mut |_| {})?;
+    let plugin =
+        job::sandbox(&args.cache)?.load(&args.plugin, &mut |event| show::say_loading(&args.plugin, event))?;
     let trust = Trust::read(args)?;
     let text = if args.json {
         let mut value = as_json(&plugin);

@@ -43,6 +43,11 @@ impl Interrupt {
         &self.job
     }
 
+    /// True after the first signal.
+    pub fn is_raised(&self) -> bool {
+        self.job.is_cancelled()
+    }
+
     /// The same for whoever waits for a job that runs elsewhere.
     pub fn token(&self) -> &CancellationToken {
         &self.waiting

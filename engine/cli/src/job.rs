@@ -44,7 +44,7 @@ pub fn plan(
     args: &JobArgs,
     place: Place,
     policy: Option<&Policy>,
-    on_load: &mut dyn FnMut(LoadProgress),
+    on_load: &mut dyn FnMut(&Path, LoadProgress),
 ) -> Result<Plan> {
     let permissions = permissions(args, policy)?;
     if let Some(policy) = policy {
@@ -92,7 +92,7 @@ fn load_stages(
     args: &JobArgs,
     sandbox: &Sandbox,
     policy: Option<&Policy>,
-    on_load: &mut dyn FnMut(LoadProgress),
+    on_load: &mut dyn FnMut(&Path, LoadProgress),
 ) -> Result<Stages> {
     let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
     let mut load = |path: &Path| -> Result<Plugin> {
@@ -101,7 +101,7 @@ fn load_stages(
         }
         // Before any of it is compiled or run.
         let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
-        let plugin = sandbox.load(path, on_load)?;
+        let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
         seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
         loaded.insert(path.to_owned(), plugin.clone());
         Ok(plugin)

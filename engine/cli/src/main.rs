@@ -1,7 +1,8 @@
 //! The `mr-engine` command: parses what was typed, runs one subcommand, and turns its outcome into an
 //! exit code and one clear sentence. One file for each subcommand; no engine logic in here.
 //!
-//! In [`cluster`] are the processes of a cluster, in [`remote`] what is asked of one.
+//! In [`cluster`] are the processes of a cluster, in [`remote`] what is asked of one, in [`workshop`] an
+//! author's projects.
 
 mod args;
 mod check;
@@ -26,6 +27,7 @@ mod size;
 mod submit;
 mod summary;
 mod words;
+mod workshop;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Submit(args) => submit::run(&args)?,
         Command::Explain(args) => explain::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
+        Command::New(args) => workshop::new::run(&args)?,
+        Command::Build(args) => workshop::build::run(&args)?,
+        Command::Test(args) => workshop::test::run(&args)?,
         Command::Check(args) => check::run(&args)?,
         Command::Keygen(args) => sign::keygen(&args)?,
         Command::Sign(args) => sign::sign(&args)?,

@@ -2,6 +2,7 @@
 //! its own reads the job's counters; the job never waits for it.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,9 @@ use crate::size;
 const REFRESH: Duration = Duration::from_millis(100);
 /// Between two plain lines or JSON objects.
 const REPORT: Duration = Duration::from_secs(2);
+
+/// Components of this size are compiled for seconds, those of language runtimes.
+const SLOW_BYTES: u64 = 1 << 20;
 
 /// Who looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,24 @@ pub struct Show {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What takes time while the plugin of this file is loaded.
+fn loading(path: &Path, event: LoadProgress) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).display();
+    match event {
+        LoadProgress::Compiling { bytes } => {
+            format!("compiling {name} ({}) for this machine, once", size::bytes(bytes))
+        }
+        LoadProgress::Waiting => format!("waiting for another process that compiles {name}"),
+    }
+}
+
+/// Says on standard error what takes time where there is no display of a job, unless it is over in no time.
+pub fn say_loading(path: &Path, event: LoadProgress) {
+    if !matches!(event, LoadProgress::Compiling { bytes } if bytes < SLOW_BYTES) {
+        eprintln!("{}", loading(path, event));
+    }
+}
+
 impl Show {
     /// Starts to show `progress`.
     pub fn start(style: Style, progress: Arc<Progress>) -> Self {
@@ -67,12 +89,9 @@ impl Show {
         Self { style, bars, compile: Mutex::default(), stop, thread }
     }
 
-    /// A plugin is being compiled.
-    pub fn loading(&self, event: LoadProgress) {
-        let text = match event {
-            LoadProgress::Compiling { bytes } => format!("compiling the plugin ({})", size::bytes(bytes)),
-            LoadProgress::Waiting => "waiting for another process that compiles the plugin".to_owned(),
-        };
+    /// The plugin of this file is being compiled.
+    pub fn loading(&self, path: &Path, event: LoadProgress) {
+        let text = loading(path, event);
         match (self.style, &self.bars) {
             (Style::People { .. }, Some(bars)) => {
                 let bar = bars.add(ProgressBar::new_spinner().with_message(text));

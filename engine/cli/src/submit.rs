@@ -32,7 +32,8 @@ pub fn run(args: &SubmitArgs) -> Result<()> {
     let progress = Arc::new(Progress::default());
     let show = Show::start(style, progress.clone());
     let begun = Instant::now();
-    let planned = job::plan(&args.job, Place::Here, policy.as_ref(), &mut |event| show.loading(event));
+    let planned =
+        job::plan(&args.job, Place::Here, policy.as_ref(), &mut |path, event| show.loading(path, event));
     let compiled = begun.elapsed();
     let outcome = planned.and_then(|plan| {
         show.planned(&plan);

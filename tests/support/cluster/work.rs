@@ -60,6 +60,11 @@ impl Work {
         Self::new("wordcount", text(SMALL_BYTES), "--split-size 128K --reducers 4")
     }
 
+    /// The same by a plugin in a file.
+    pub fn small_count_by(plugin: &Path) -> Self {
+        Self { plugin: plugin.to_owned(), ..Self::small_count() }
+    }
+
     /// Sorts the lines of a few MiB, in 24 splits.
     pub fn small_sort() -> Self {
         Self::new("sort", text(SMALL_BYTES), "--split-size 128K --reducers 5")

@@ -22,7 +22,7 @@ use crate::args::JobArgs;
 use crate::args::policy::CheckArgs;
 use crate::exit::UsageError;
 use crate::job::{self, Place};
-use crate::policy;
+use crate::{policy, show};
 
 /// Checks the plugins, and the job that they would make.
 pub fn run(args: &CheckArgs) -> Result<()> {
@@ -85,7 +85,7 @@ impl Check<'_> {
 
     fn component(&self, path: &Path, bytes: &[u8]) -> (Vec<Line>, Option<Plugin>) {
         let mut found = survey(path, bytes, self.permissions.guest_memory_bytes_max);
-        let loaded = self.sandbox.load(path, &mut |_| {});
+        let loaded = self.sandbox.load(path, &mut |event| show::say_loading(path, event));
         let is_refused =
             |finding: &Finding, aspect| finding.gravity == Gravity::Refused && finding.aspect == aspect;
         if matches!(loaded, Err(LoadError::Compile { .. })) {

@@ -35,7 +35,8 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let connecting = runtime.spawn(Client::connect(options));
     let begun = Instant::now();
     let show = Show::start(style, Arc::new(Progress::default()));
-    let planned = job::plan(&args.job, Place::Cluster, policy.as_ref(), &mut |event| show.loading(event));
+    let planned =
+        job::plan(&args.job, Place::Cluster, policy.as_ref(), &mut |path, event| show.loading(path, event));
     let loaded = begun.elapsed();
     let submission = planned.and_then(|plan| {
         show.planned(&plan);

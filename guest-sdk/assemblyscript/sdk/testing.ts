@@ -1,0 +1,191 @@
+// Runs the registered plugin without the engine, in node:
+//
+//     import "./main";
+//     import { Test } from "./mr/testing";
+//
+//     const test = new Test();
+//     test.job("to be or not to be\n");
+//     test.expect("be\t2\nnot\t1\nor\t1\nto\t2\n");
+//
+// Roles run in small batches, with long groups in parts.
+
+import * as current from "./current";
+import * as double from "./double";
+import * as types from "./types";
+import { Buffer } from "./buffer";
+import { Column } from "./host";
+import { GroupRole, Role } from "./roles";
+import { Record } from "./double";
+import { Text } from "./types";
+import { Task, sendCounters } from "./task";
+import { plugin } from "./run";
+
+// @ts-ignore: decorator
+@global
+const MR_TEST: bool = true;
+
+// Lines in a row, and bytes that output batches aim for.
+const ROW_LINES: i32 = 3;
+const OUT_BYTES: u32 = 200;
+
+function bytesOf(buffer: Buffer): ArrayBuffer {
+  const bytes = new ArrayBuffer(buffer.len);
+  memory.copy(changetype<usize>(bytes), buffer.ptr, <usize>buffer.len);
+  return bytes;
+}
+
+function compare(a: ArrayBuffer, b: ArrayBuffer): i32 {
+  const order = memory.compare(changetype<usize>(a), changetype<usize>(b), <usize>min(a.byteLength, b.byteLength));
+  return order != 0 ? order : a.byteLength - b.byteLength;
+}
+
+export class Test {
+  /** The message of the last run, if it failed. */
+  failure: string = "";
+  private facts: string[] = [];
+  private stage: string = "";
+
+  /** Sets a parameter. */
+  param(name: string, value: string): void { double.params.set(name, value); }
+  /** Ships a file. */
+  sideInput(name: string, text: string): void { double.sideInputs.set(name, String.UTF8.encode(text)); }
+
+  private start(role: Role, stage: string): void {
+    double.setEmitted([]);
+    this.failure = "";
+    this.facts = [];
+    this.stage = stage;
+    role.mrFacts(stage, this.facts);
+    role.mrOpen(OUT_BYTES);
+    role.setup(new Task("test", 0, 0, 1, 0));
+    this.ended();
+  }
+
+  // Ends a call; false where it failed.
+  private ended(): bool {
+    if (current.failed) this.failure = current.failure();
+    sendCounters();
+    current.setIdle();
+    return this.failure.length == 0;
+  }
+
+  /** Maps the lines of a text. */
+  map(text: string): void {
+    const role = plugin().mapper!;
+    this.start(role, "map");
+    const all = Text.from(text);
+    const withPath = this.facts.includes("path-offset");
+    let from = 0;
+    while (from < all.len && this.failure.length == 0) {
+      let to = from;
+      for (let lines = 0; to < all.len && lines < ROW_LINES; to++) if (all.at(to) == 10) lines++;
+      const key = new Buffer(), value = new Buffer();
+      if (withPath) types.put<string>(key, "input");
+      types.put<u64>(key, <u64>from);
+      value.push(all.ptr + <usize>from, to - from);
+      const rows = [new Record(bytesOf(key), bytesOf(value))], keys = new Column(), values = new Column();
+      double.pack(rows, false, keys);
+      double.pack(rows, true, values);
+      role.mrMap(1, keys, values);
+      this.ended();
+      from = to;
+    }
+    if (this.failure.length == 0) role.mrClose();
+    this.ended();
+  }
+
+  /** Combines what was emitted. */
+  combine(): void { this.groups(plugin().combiner!, "combine"); }
+  /** Reduces what was emitted. */
+  reduce(): void { this.groups(plugin().reducer!, "reduce"); }
+
+  /** Runs the plugin over a text, with its combiner where it has one. */
+  job(text: string): void {
+    this.map(text);
+    if (this.failure.length == 0 && plugin().combiner) this.combine();
+    if (this.failure.length == 0) this.reduce();
+  }
+
+  private groups(role: GroupRole, stage: string): void {
+    const records = double.emitted;
+    // A stable sort: records of one key stay in their order.
+    for (let i = 1; i < records.length; i++) {
+      const moving = records[i];
+      let to = i;
+      for (; to > 0 && compare(records[to - 1].key, moving.key) > 0; to--) records[to] = records[to - 1];
+      records[to] = moving;
+    }
+    this.start(role, stage);
+    let from = 0;
+    while (from < records.length && this.failure.length == 0) {
+      let to = from + 1;
+      while (to < records.length && compare(records[from].key, records[to].key) == 0) to++;
+      const first = stage == "reduce" ? min(to, from + double.PART_ROWS) : to;
+      double.setRest(records.slice(first, to));
+      const keys = new Column(), values = new Column(), ends = new Buffer();
+      double.pack(records.slice(from, from + 1), false, keys);
+      double.pack(records.slice(from, first), true, values);
+      ends.pushEnd(first - from);
+      role.mrReduce(1, keys, ends.ptr, ends.len, values, first < to, stage == "combine");
+      this.ended();
+      from = to;
+    }
+    if (this.failure.length == 0) role.mrClose();
+    this.ended();
+  }
+
+  /** What was emitted, as the engine writes it: key, tab, value, newline. */
+  text(): string {
+    const keyType = this.facts[this.facts.indexOf(this.stage + ".key") + 1];
+    const valueType = this.facts[this.facts.indexOf(this.stage + ".value") + 1];
+    let text = "";
+    for (let i = 0; i < double.emitted.length; i++) {
+      const record = double.emitted[i];
+      text += render(keyType, record.key);
+      if (keyType != "unit" && valueType != "unit") text += "\t";
+      text += render(valueType, record.value) + "\n";
+    }
+    return text;
+  }
+
+  /** The output of the last run is this text. */
+  expect(text: string): void {
+    if (this.failure.length > 0) throw new Error("the plugin failed: " + this.failure);
+    if (this.text() != text) throw new Error("expected\n" + text + "\nbut got\n" + this.text());
+  }
+
+  /** The last run failed with a message that has this text in it. */
+  expectFailure(text: string): void {
+    if (!this.failure.includes(text)) throw new Error("expected a failure with " + text + " but got " + this.failure);
+  }
+
+  /** The counter has this sum, over all that ran. */
+  expectCounter(name: string, sum: i64): void {
+    const got = double.counters.has(name) ? double.counters.get(name) : 0;
+    if (got != sum) throw new Error("counter " + name + ": expected " + sum.toString() + " but got " + got.toString());
+  }
+
+  /** So many records were rejected. */
+  expectRejects(rejects: i32): void {
+    if (double.rejects != rejects) throw new Error("rejects: expected " + rejects.toString() + " but got " + double.rejects.toString());
+  }
+}
+
+function render(type: string, cell: ArrayBuffer): string {
+  const reader = new types.Reader(changetype<usize>(cell), cell.byteLength);
+  if (type == "text" || type == "bytes") return String.UTF8.decode(cell);
+  if (!type.startsWith("tuple<")) return element(type, reader);
+  const names = type.replaceAll("tuple<", "").replaceAll(">", "").split(",");
+  const parts: string[] = [];
+  for (let i = 0; i < names.length; i++) parts.push(element(names[i], reader));
+  return parts.join("\t");
+}
+
+function element(type: string, reader: types.Reader): string {
+  if (type == "u64") return types.get<u64>(reader).toString();
+  if (type == "s64") return types.get<i64>(reader).toString();
+  if (type == "f64") return types.get<f64>(reader).toString();
+  if (type == "bool") return types.get<bool>(reader).toString();
+  if (type == "unit") return "";
+  return types.get<string>(reader);
+}

@@ -1,0 +1,6 @@
+import "./main";
+import { Test } from "./mr/testing";
+
+const test = new Test();
+test.map("a\nb\n");
+test.expect("a\nb\n");

@@ -1,0 +1,188 @@
+//! Types of keys and values: their names, and how cells of them are written and read
+//! (wit/ENCODING.md of the engine).
+//!
+//! `Text`, `Bytes`, `u64`, `i64`, `f64`, `bool`, `void` and `Tuple(.{ ... })` of these.
+
+const std = @import("std");
+const Buffer = @import("buffer.zig").Buffer;
+
+/// Text, read as bytes: UTF-8 by intention, never checked.
+pub const Text = struct {
+    pub const mr_name = "text";
+};
+
+/// Bytes.
+pub const Bytes = struct {
+    pub const mr_name = "bytes";
+};
+
+/// A tuple of types: `Tuple(.{ Text, u64 })`.
+pub fn Tuple(comptime types: anytype) type {
+    return struct {
+        pub const mr_elements = types;
+    };
+}
+
+pub const Malformed = error{Malformed};
+
+fn isTuple(comptime T: type) bool {
+    return @typeInfo(T) == .@"struct" and @hasDecl(T, "mr_elements");
+}
+
+fn isString(comptime T: type) bool {
+    return T == Text or T == Bytes;
+}
+
+/// Name of a type in attributes.
+pub fn name(comptime T: type) []const u8 {
+    if (comptime isTuple(T)) {
+        comptime var text: []const u8 = "tuple<";
+        inline for (T.mr_elements, 0..) |Element, i| text = text ++ (if (i > 0) "," else "") ++ comptime name(Element);
+        return text ++ ">";
+    }
+    return switch (T) {
+        Text, Bytes => T.mr_name,
+        u64 => "u64",
+        i64 => "s64",
+        f64 => "f64",
+        bool => "bool",
+        void => "unit",
+        else => @compileError(@typeName(T) ++ " is not a type of keys and values: use Text, Bytes, u64, i64, f64, bool, void or Tuple"),
+    };
+}
+
+/// Bytes of every cell, where all have the same.
+pub fn width(comptime T: type) ?usize {
+    if (comptime isTuple(T)) {
+        var sum: usize = 0;
+        inline for (T.mr_elements) |Element| sum += (comptime width(Element)) orelse return null;
+        return sum;
+    }
+    return switch (T) {
+        Text, Bytes => null,
+        bool => 1,
+        void => 0,
+        else => 8,
+    };
+}
+
+/// What a plugin reads for a type.
+pub fn View(comptime T: type) type {
+    if (comptime isTuple(T)) {
+        comptime var views: [T.mr_elements.len]type = undefined;
+        inline for (T.mr_elements, 0..) |Element, i| views[i] = View(Element);
+        const done = views;
+        return @Tuple(&done);
+    }
+    return if (comptime isString(T)) []const u8 else T;
+}
+
+const sign: u64 = 1 << 63;
+
+/// Appends a value as a whole cell.
+pub inline fn write(comptime T: type, buffer: *Buffer, value: anytype) void {
+    if (comptime isString(T)) buffer.append(value) else put(T, buffer, value);
+}
+
+/// Appends a value as an element of a tuple.
+pub fn put(comptime T: type, buffer: *Buffer, value: anytype) void {
+    if (comptime isTuple(T)) {
+        inline for (T.mr_elements, 0..) |Element, i| put(Element, buffer, value[i]);
+        return;
+    }
+    switch (T) {
+        Text, Bytes => putString(buffer, value),
+        u64 => putBits(buffer, value),
+        i64 => putBits(buffer, @as(u64, @bitCast(@as(i64, value))) ^ sign),
+        f64 => {
+            const x: f64 = value;
+            // The sign and payload of a computed NaN differ between machines; output must not.
+            const bits: u64 = if (x != x) 0x7ff8 << 48 else @bitCast(x);
+            putBits(buffer, if (bits & sign != 0) ~bits else bits | sign);
+        },
+        bool => buffer.append(&.{@intFromBool(value)}),
+        void => {},
+        else => _ = comptime name(T),
+    }
+}
+
+inline fn putBits(buffer: *Buffer, bits: u64) void {
+    var bytes: [8]u8 = undefined;
+    std.mem.writeInt(u64, &bytes, bits, .big);
+    buffer.append(&bytes);
+}
+
+/// 00 becomes 00 FF, 00 00 ends it.
+fn putString(buffer: *Buffer, text: []const u8) void {
+    var rest = text;
+    while (std.mem.indexOfScalar(u8, rest, 0)) |zero| {
+        buffer.append(rest[0 .. zero + 1]);
+        buffer.append(&.{0xff});
+        rest = rest[zero + 1 ..];
+    }
+    buffer.append(rest);
+    buffer.append(&.{ 0, 0 });
+}
+
+/// Reads a whole cell. Text that had to be unescaped lies in `scratch`.
+pub inline fn read(comptime T: type, cell: []const u8, scratch: *Buffer) Malformed!View(T) {
+    if (comptime isString(T)) return cell;
+    scratch.clear();
+    // No growth while it is read: elements point into it.
+    if (comptime isTuple(T)) scratch.reserve(cell.len);
+    var rest = cell;
+    const value = try get(T, &rest, scratch);
+    return if (rest.len == 0) value else error.Malformed;
+}
+
+/// Reads an element off the front of `rest`.
+fn get(comptime T: type, rest: *[]const u8, scratch: *Buffer) Malformed!View(T) {
+    if (comptime isTuple(T)) {
+        var view: View(T) = undefined;
+        inline for (T.mr_elements, 0..) |Element, i| view[i] = try get(Element, rest, scratch);
+        return view;
+    }
+    switch (T) {
+        Text, Bytes => return getString(rest, scratch),
+        u64 => return getBits(rest),
+        i64 => return @bitCast(try getBits(rest) ^ sign),
+        f64 => {
+            const bits = try getBits(rest);
+            return @bitCast(if (bits & sign != 0) bits ^ sign else ~bits);
+        },
+        bool => {
+            if (rest.len < 1 or rest.*[0] > 1) return error.Malformed;
+            defer rest.* = rest.*[1..];
+            return rest.*[0] == 1;
+        },
+        void => return,
+        else => _ = comptime name(T),
+    }
+}
+
+inline fn getBits(rest: *[]const u8) Malformed!u64 {
+    if (rest.len < 8) return error.Malformed;
+    defer rest.* = rest.*[8..];
+    return std.mem.readInt(u64, rest.*[0..8], .big);
+}
+
+fn getString(rest: *[]const u8, scratch: *Buffer) Malformed![]const u8 {
+    const all = rest.*;
+    const begin = scratch.len;
+    var from: usize = 0;
+    while (true) {
+        const zero = std.mem.indexOfScalarPos(u8, all, from, 0) orelse return error.Malformed;
+        if (zero + 1 == all.len) return error.Malformed;
+        switch (all[zero + 1]) {
+            0 => {
+                rest.* = all[zero + 2 ..];
+                if (from == 0) return all[0..zero];
+                scratch.append(all[from..zero]);
+                return scratch.items()[begin..];
+            },
+            0xff => scratch.append(all[from .. zero + 1]),
+            else => return error.Malformed,
+        }
+        from = zero + 2;
+    }
+}

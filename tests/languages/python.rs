@@ -1,0 +1,69 @@
+//! Plugins in Python.
+
+use std::path::Path;
+
+use super::check;
+use super::project::{Project, detached, repository, succeeds};
+use crate::support::Job;
+
+#[test]
+#[ignore = "make test-languages"]
+fn from_nothing_to_a_result() {
+    check("python");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn the_sdk_passes_its_own_tests() {
+    let path = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(repository("guest-sdk/python/sdk"), path.path().join("mr")).unwrap();
+    let mut command = detached(Path::new("/usr/bin/env"), &repository("guest-sdk/python/tests"));
+    command.args(["python3", "-m", "unittest", "test_sdk"]).env("PYTHONPATH", path.path());
+    succeeds(command);
+    let project = Project::new("python", "join");
+    let mut command = detached(Path::new("/usr/bin/env"), &project.dir());
+    command.args(["python3", "-m", "unittest"]);
+    succeeds(command);
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn an_exception_arrives_with_its_record_and_traceback() {
+    let project = Project::new("python", "empty");
+    project.edit(
+        "plugin.py",
+        "yield None, line",
+        "print('at', line)\n    yield None, line if line != 'bad' else int(line)",
+    );
+    let component = project.built();
+    let says = [
+        "ValueError: invalid literal for int() with base 10: 'bad' (plugin.py:9 in pass_on); while mapping the line at byte 5: \"bad\"",
+        "plugin log: info: at good",
+        "plugin log: error: Traceback (most recent call last):",
+        "plugin log: error:   File \"plugin.py\", line 9, in pass_on",
+        "yield None, line if line != 'bad' else int(line)",
+    ];
+    Job::of(&component).input("good\nbad\n").fails(6, &says);
+    // Nothing of the machine, not even the imports for it.
+    let imports = Job::of(&component).input("");
+    let mut inspect = crate::support::process::command(&imports.path(""));
+    inspect.arg("inspect").arg(&component).arg("--cache-dir").arg(crate::support::process::shared_cache());
+    let inspected = String::from_utf8(crate::support::process::run(inspect).stdout).unwrap();
+    assert!(inspected.contains("mr:engine/output@0.1.0") && !inspected.contains("wasi:"), "{inspected}");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn what_is_wrong_with_the_source_is_said_at_the_build() {
+    let project = Project::new("python", "empty");
+    let fails = |says: &str| {
+        let ended = project.engine("build");
+        assert_eq!(ended.code(), Some(5), "{}", ended.stderr);
+        assert!(ended.stderr.contains("my-empty was not built: componentize-py failed"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(says), "{}", ended.stderr);
+    };
+    project.edit("mr-engine.toml", "[\"mapper\"]", "[\"mapper\", \"reducer\"]");
+    fails("mr-engine.toml names the role reducer, and plugin.py declares mapper: @mr.reducer is missing");
+    project.edit("plugin.py", "def pass_on(line):", "def pass_on(line:");
+    fails("SyntaxError");
+}

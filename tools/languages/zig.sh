@@ -1,0 +1,4 @@
+#!/bin/sh
+# zig.sh DIR: what plugins in Zig are built with, put into DIR/bin. From PyPI; needs python3 with pip.
+. "$(dirname "$0")/ziglang.sh"
+install_zig "$1"
