@@ -66,8 +66,8 @@ pub const SEGMENT_CHUNK_BYTES: usize = 256 * KIB;
 /// Connections of a listener: 1,000 workers with some lanes each.
 pub const CONNECTIONS_MAX: usize = 4096;
 /// Connections of one identity: a worker's lanes, or the commands that people run at once with one
-/// client's certificate, and those that were lost but not noticed yet.
-pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
+/// client's certificate, and those that were lost but not noticed yet. Each can hold [`FRAMES_BYTES_MAX`].
+pub const CONNECTIONS_PER_PEER_MAX: usize = 16;
 /// Handshakes in progress at once; each costs a signature and its buffers.
 pub const HANDSHAKES_MAX: usize = 256;
 /// Handshakes in progress from which on a newcomer has to prove its address first (Retry), so that
