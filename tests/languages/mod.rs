@@ -3,7 +3,7 @@
 //! plugin in Rust does, byte for byte, here and on a cluster.
 //!
 //! In reading order: [`project`] (a project of an author), [`commands`] (what an author may do wrong, which needs no
-//! tools), [`compiled`] and [`vectors`] (what the SDKs of compiled languages have to do), then a file for each
+//! tools), [`imports`] (what components are given of the machine), [`compiled`] and [`vectors`] (what the SDKs of compiled languages have to do), then a file for each
 //! language, and [`mixed`] (jobs of several).
 
 mod assemblyscript;
@@ -12,6 +12,7 @@ mod commands;
 mod compiled;
 mod cpp;
 mod go;
+mod imports;
 mod javascript;
 mod mixed;
 mod project;
@@ -26,19 +27,24 @@ use crate::support::{Job, naive};
 use project::Project;
 
 /// Builds every template of a language and runs its own tests; counts words here and on a cluster of two workers.
+/// No component imports more of the machine than its language has to.
 #[track_caller]
 fn check(language: &str) {
     for template in ["grep", "join", "empty"] {
-        Project::new(language, template).passes();
+        let project = Project::new(language, template);
+        project.passes();
+        imports::check(&project, language);
     }
     let project = Project::new(language, "wordcount");
     project.passes();
+    imports::check(&project, language);
     let component = project.component();
     let text = words();
     Job::of(&component).input(&text).args("--reducers 3 --split-size 64K").check(&naive::wordcount(&text, 3));
     // Interpreters have larger memories than the tests' own plugins.
     let cluster = Cluster::start(Setup { memory: "1G", lease: "30s", ..Setup::default() });
     cluster.check(&Work::small_count_by(&component), language);
+    Work::small_count().expected().assert_same_files(&cluster.output(language));
 }
 
 /// Text with words of every kind: white space of all sorts, letters that are no ASCII, bytes that are no text.

@@ -44,12 +44,6 @@ fn an_exception_arrives_with_its_record_and_traceback() {
         "yield None, line if line != 'bad' else int(line)",
     ];
     Job::of(&component).input("good\nbad\n").fails(6, &says);
-    // Nothing of the machine, not even the imports for it.
-    let imports = Job::of(&component).input("");
-    let mut inspect = crate::support::process::command(&imports.path(""));
-    inspect.arg("inspect").arg(&component).arg("--cache-dir").arg(crate::support::process::shared_cache());
-    let inspected = String::from_utf8(crate::support::process::run(inspect).stdout).unwrap();
-    assert!(inspected.contains("mr:engine/output@0.1.0") && !inspected.contains("wasi:"), "{inspected}");
 }
 
 #[test]
