@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::check;
+use super::check_word_count;
 use super::compiled::{check_fault, check_templates, copy, natively};
 use super::project::Project;
 use super::vectors;
@@ -12,7 +12,7 @@ const TEST_OPTIONS: &str = "-o build/test.wasm --runtime minimal --enable simd -
 
 #[test]
 fn from_nothing_to_a_result() {
-    check("assemblyscript");
+    check_word_count("assemblyscript");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Plugins in C.
 
-use super::check;
+use super::check_word_count;
 use super::compiled::{check_fault, check_templates, copy, natively, write_vectors};
 use super::imports;
 use super::project::Project;
@@ -9,7 +9,7 @@ const NATIVE: &str = "zig cc -g -fsanitize=undefined -Wall -Wextra -Werror -Imr 
 
 #[test]
 fn from_nothing_to_a_result() {
-    check("c");
+    check_word_count("c");
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use super::project::{Project, detached, repository, succeeds};
-use super::vectors;
-use crate::support::Job;
+use super::{check_failure, vectors};
 
-/// Every template passes the tests that it has in its own language, without the engine.
+/// Every template passes the tests that it has in its own language, without the engine, and those with it.
 #[track_caller]
 pub fn check_templates(language: &str, native: &str) {
-    for template in ["wordcount", "grep", "join", "empty"] {
+    super::check_templates_pass(language);
+    for template in super::TEMPLATES {
         // Bindings are among what is built.
         let project = Project::new(language, template).into_built();
         natively(&project, language, native);
@@ -42,6 +42,10 @@ pub fn write_vectors(project: &Project, name: &str) {
 #[track_caller]
 pub fn check_fault(project: &Project, says: &str) {
     let component = project.built();
-    let line = "while mapping the line at byte 4: \"boom\"";
-    Job::of(&component).input("one\nboom\nthree\n").fails(6, &[says, line]);
+    check_failure(
+        &component,
+        "one\nboom\nthree\n",
+        &[says, "while mapping the line at byte 4: \"boom\""],
+        &[],
+    );
 }

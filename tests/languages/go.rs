@@ -1,12 +1,12 @@
 //! Plugins in Go. The first build of all compiles Go's library for WebAssembly, which takes ten seconds.
 
-use super::check;
+use super::check_word_count;
 use super::compiled::{check_fault, check_templates, copy, natively, write_vectors};
 use super::project::Project;
 
 #[test]
 fn from_nothing_to_a_result() {
-    check("go");
+    check_word_count("go");
 }
 
 #[test]

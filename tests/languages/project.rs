@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -23,7 +24,17 @@ impl Project {
     /// A new project; the tools of its language are installed before.
     #[track_caller]
     pub fn new(language: &str, template: &str) -> Self {
-        let toolchains = toolchain(language);
+        Self::make(language, template, toolchain(language))
+    }
+
+    /// A new project that is not built: its language needs no tools for that.
+    #[track_caller]
+    pub fn untooled(language: &str, template: &str) -> Self {
+        Self::make(language, template, PathBuf::new())
+    }
+
+    #[track_caller]
+    fn make(language: &str, template: &str, toolchains: PathBuf) -> Self {
         let project = Self {
             parent: tempfile::tempdir().expect("a temporary folder"),
             name: format!("my-{template}"),
@@ -112,6 +123,9 @@ pub fn detached(program: &Path, dir: &Path) -> Command {
 /// The folder of all toolchains, in which that of this language is installed now.
 #[track_caller]
 fn toolchain(language: &str) -> PathBuf {
+    // Tests that install the same thing at once would be in each other's way.
+    static INSTALLS: Mutex<()> = Mutex::new(());
+    let _one = INSTALLS.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let toolchains = root.join("target/toolchains");
     fs::create_dir_all(&toolchains).unwrap();

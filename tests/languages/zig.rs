@@ -1,12 +1,12 @@
 //! Plugins in Zig.
 
-use super::check;
+use super::check_word_count;
 use super::compiled::{check_fault, check_templates, copy, natively, write_vectors};
 use super::project::Project;
 
 #[test]
 fn from_nothing_to_a_result() {
-    check("zig");
+    check_word_count("zig");
 }
 
 #[test]
