@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::compiled::wasi_imports;
+use super::imports;
 use super::project::{Project, detached, repository, succeeds};
 use super::{TEMPLATES, check, check_failure, check_templates_pass, check_word_count};
 use crate::support::Job;
@@ -50,7 +50,7 @@ fn what_is_thrown_arrives_with_its_record_and_stack() {
     let logs = ["info: at good", "info: at bad", "error:     at map (/plugin.js:9"];
     check_failure(&component, "good\nbad\n", &says, &logs);
     // Nothing of the machine, not even the imports for it.
-    assert_eq!(wasi_imports(&project), [""; 0]);
+    imports::check(&project, "javascript");
 }
 
 #[test]

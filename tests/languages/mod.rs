@@ -3,8 +3,9 @@
 //! plugin in Rust does, byte for byte, here and on a cluster.
 //!
 //! In reading order: [`project`] (a project of an author), [`commands`] (what an author may do wrong, which needs no
-//! tools), [`compiled`] and [`vectors`] (what the SDKs of compiled languages have to do), then a file for each
-//! language, [`mixed`] (jobs of several), and [`pages`] (the documents for authors).
+//! tools), [`imports`] (what of the machine components ask for), [`compiled`] and [`vectors`] (what the SDKs of compiled
+//! languages have to do), then a file for each language, [`mixed`] (jobs of several), and [`pages`] (the documents for
+//! authors).
 
 mod assemblyscript;
 mod c;
@@ -12,6 +13,7 @@ mod commands;
 mod compiled;
 mod cpp;
 mod go;
+mod imports;
 mod javascript;
 mod mixed;
 mod pages;
@@ -32,6 +34,7 @@ use project::Project;
 const TEMPLATES: [&str; 4] = ["wordcount", "grep", "join", "empty"];
 
 /// Builds every template of a language and runs its own tests; counts words here and on a cluster of two workers.
+/// No component imports more of the machine than its language has to.
 #[track_caller]
 fn check(language: &str) {
     check_templates_pass(language);
@@ -42,7 +45,9 @@ fn check(language: &str) {
 #[track_caller]
 fn check_templates_pass(language: &str) {
     for template in ["grep", "join", "empty"] {
-        Project::new(language, template).passes();
+        let project = Project::new(language, template);
+        project.passes();
+        imports::check(&project, language);
     }
 }
 
@@ -51,11 +56,13 @@ fn check_templates_pass(language: &str) {
 fn check_word_count(language: &str) {
     let project = Project::new(language, "wordcount");
     project.passes();
+    imports::check(&project, language);
     let component = project.component();
     let text = words();
     Job::of(&component).input(&text).args("--reducers 3 --split-size 64K").check(&naive::wordcount(&text, 3));
     let cluster = cluster();
     cluster.check(&Work::small_count_by(&component), language);
+    Work::small_count().expected().assert_same_files(&cluster.output(language));
 }
 
 /// A cluster for plugins of any language: interpreters have larger memories than the tests' own plugins.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::compiled::wasi_imports;
+use super::imports;
 use super::project::{Project, detached, repository, succeeds};
 use super::{TEMPLATES, check_failure, check_templates_pass, check_word_count};
 use crate::support::Job;
@@ -54,7 +54,7 @@ fn an_exception_arrives_with_its_record_and_traceback() {
     ];
     check_failure(&component, "good\nbad\n", &[says], &logs);
     // Nothing of the machine, not even the imports for it.
-    assert_eq!(wasi_imports(&project), [""; 0]);
+    imports::check(&project, "python");
 }
 
 #[test]
