@@ -2,7 +2,8 @@
 //! the local runner on the same input, and jobs that lose a worker or the coordinator half way.
 //!
 //! In reading order: `node` (one process), `nodes` (a cluster of them, and questions to it), `jobs`
-//! (against the local runner), `segments` (the network alone), `loss` (a worker is killed), `restart`
+//! (against the local runner), `segments` (the network alone), `wall` (processes for plugins
+//! against threads), `loss` (a worker is killed), `restart`
 //! (the coordinator is).
 
 mod jobs;
@@ -11,6 +12,7 @@ mod node;
 mod nodes;
 mod restart;
 mod segments;
+mod wall;
 
 use anyhow::Result;
 
@@ -20,10 +22,11 @@ use crate::setup::Setup;
 type Part = fn(&Setup) -> Result<Section>;
 
 /// The parts with what stands above them when they fail.
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("cluster: jobs", jobs::run),
     ("cluster: an empty job", jobs::run_empty),
     ("cluster: segments", segments::run),
+    ("cluster: plugins in processes", wall::run),
     ("cluster: a worker is killed", loss::run),
     ("cluster: the coordinator is killed", restart::run),
 ];

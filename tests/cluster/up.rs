@@ -44,6 +44,23 @@ fn a_command_runs_in_it() {
 }
 
 #[test]
+fn a_policy_holds_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("policy.toml"), "plugins.max-size = \"1K\"\n").unwrap();
+    let mut submit = command(dir.path());
+    submit.args(["submit", "--output", "out"]);
+    Work::small_count().dress(&mut submit);
+    let mut up = command(dir.path());
+    up.env("MR_ENGINE_CACHE_DIR", shared_cache());
+    up.args(["cluster", "up", "--workers", "1", "--policy", "policy.toml", "--"]);
+    up.arg(engine()).args(submit.get_args());
+    let ended = Running::start(up).end();
+    assert_eq!(ended.code(), Some(5), "{}", ended.stderr);
+    assert!(ended.stderr.contains("policy.toml"), "{}", ended.stderr);
+    assert!(!dir.path().join("out").exists());
+}
+
+#[test]
 fn it_leaves_no_process_however_it_ends() {
     for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
         let dir = tempfile::tempdir().unwrap();

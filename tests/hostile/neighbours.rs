@@ -23,7 +23,7 @@ static JOBS: AtomicU64 = AtomicU64::new(0);
 /// is shared, whatever the engine does.
 const FLOOD_SHUFFLED: &str = "--max-shuffle 1G";
 /// The same for what goes into parts.
-const FLOOD_WRITTEN: &str = "--max-output 1G";
+const FLOOD_WRITTEN: &str = "--max-output 3G";
 
 /// Hostile neighbours: a name, where and what, and their limits.
 const HOSTILE: &[(&str, &str, &str)] = &[

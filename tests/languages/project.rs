@@ -10,8 +10,19 @@ use tempfile::TempDir;
 use crate::support::process::{Ended, engine, run, shared_cache};
 
 /// Variables of the machine that compilers and package managers need.
-const PASSED_ON: [&str; 8] =
-    ["HOME", "PATH", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT"];
+const PASSED_ON: [&str; 9] = [
+    "HOME",
+    "PATH",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+/// What the names of others begin with, in any case: where packages come from.
+const FAMILIES_PASSED_ON: [&str; 5] = ["pip_", "npm_config_", "http_proxy", "https_proxy", "no_proxy"];
 
 /// A project.
 pub struct Project {
@@ -114,10 +125,13 @@ impl Project {
 pub fn detached(program: &Path, dir: &Path) -> Command {
     let mut command = Command::new("setsid");
     command.arg("--wait").arg(program).current_dir(dir).stdin(std::process::Stdio::null()).env_clear();
-    for name in PASSED_ON {
-        command.envs(std::env::var_os(name).map(|value| (name, value)));
-    }
+    command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed_on)));
     command
+}
+
+fn is_passed_on(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    PASSED_ON.contains(&name) || FAMILIES_PASSED_ON.iter().any(|family| lower.starts_with(family))
 }
 
 /// The folder of all toolchains, in which that of this language is installed now.

@@ -24,7 +24,7 @@ const EMPTY_RUNS: usize = 4;
 
 /// Word count and sort.
 pub fn run(setup: &Setup) -> Result<Section> {
-    let up = Up::start(setup, "up")?;
+    let up = Up::start(setup, "up", &[])?;
     let sizes = &setup.sizes;
     let (text, records) = (setup.data.text(sizes.count_bytes)?, setup.data.records(sizes.sort_bytes)?);
     let mut section = Section::new(format!(
@@ -47,7 +47,7 @@ pub fn run(setup: &Setup) -> Result<Section> {
 
 /// A job without input.
 pub fn run_empty(setup: &Setup) -> Result<Section> {
-    let up = Up::start(setup, "up-empty")?;
+    let up = Up::start(setup, "up-empty", &[])?;
     let input = setup.scratch("empty.txt");
     std::fs::write(&input, "")?;
     let pair = up.pair(setup, "wordcount", &input, Form::Counts, &[])?;
@@ -59,18 +59,20 @@ pub fn run_empty(setup: &Setup) -> Result<Section> {
     Ok(section)
 }
 
-/// A cluster that `mr-engine cluster up` holds.
-struct Up {
+/// A cluster that `mr-engine cluster up` holds, of two workers with a slot each.
+pub(super) struct Up {
     config: std::path::PathBuf,
     _node: Node,
 }
 
 impl Up {
-    fn start(setup: &Setup, name: &str) -> Result<Self> {
+    /// With `options` of `cluster up`, in a folder of this name.
+    pub(super) fn start(setup: &Setup, name: &str, options: &[&str]) -> Result<Self> {
         let folder = setup.scratch(name);
         let mut up = setup.engine(&["cluster", "up", "--slots", "1", "--workers", WORKERS]);
         up.argv.extend(["--memory", WORKER_MEMORY, "--dir"].map(Into::into));
         up.argv.push(folder.clone().into());
+        up.argv.extend(options.iter().map(Into::into));
         let up = up.env("MR_ENGINE_CACHE_DIR", setup.cache());
         let node = Node::start(&up, &setup.scratch(&format!("{name}.log")))?;
         let config = folder.join("client.toml");
@@ -104,7 +106,8 @@ impl Up {
         ])
     }
 
-    fn submit(
+    /// A job on it.
+    pub(super) fn submit(
         &self,
         setup: &Setup,
         plugin: &str,

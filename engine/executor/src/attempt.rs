@@ -50,6 +50,10 @@ pub struct AttemptOrder {
     pub memory: MemoryPlan,
     /// How run files are stored.
     pub codec: Codec,
+    /// Longest wait for room on a full disk.
+    pub room_patience: Duration,
+    /// Bytes of a part that the disk may not have taken yet.
+    pub unwritten_bytes_max: u64,
     /// Folder for its run files: there, and its alone.
     pub run_dir: PathBuf,
     /// The components of the job, each once, with their code.
@@ -168,7 +172,17 @@ impl Executors {
     }
 
     fn order_of(&self, order: AttemptOrder, folder: Option<&AttemptFolder>) -> (Order, Vec<Arc<Code>>) {
-        let AttemptOrder { mut description, attempt, input, mut memory, codec, run_dir, plugins } = order;
+        let AttemptOrder {
+            mut description,
+            attempt,
+            input,
+            mut memory,
+            codec,
+            room_patience,
+            unwritten_bytes_max,
+            run_dir,
+            plugins,
+        } = order;
         if let Some(folder) = folder {
             description.part_dir = folder.path().to_owned();
         }
@@ -184,7 +198,17 @@ impl Executors {
             file_bytes_max: None,
             required: self.required(),
         };
-        let work = AttemptWork { description, attempt, input, memory, codec, run_dir, plugins };
+        let work = AttemptWork {
+            description,
+            attempt,
+            input,
+            memory,
+            codec,
+            room_patience,
+            unwritten_bytes_max,
+            run_dir,
+            plugins,
+        };
         (Order { bounds, work: Work::Attempt(Box::new(work)) }, files)
     }
 }

@@ -9,6 +9,7 @@ use mr_sandbox::{LogLevel, PluginFacts};
 use mr_shuffle::Codec;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Longest order, in bytes: descriptions of a job and a task as large as a worker takes them.
 pub(crate) const ORDER_BYTES_MAX: usize = 192 << 20;
@@ -71,6 +72,10 @@ pub(crate) struct AttemptWork {
     pub memory: MemoryPlan,
     /// How run files are stored.
     pub codec: Codec,
+    /// Longest wait for room on a full disk.
+    pub room_patience: Duration,
+    /// Bytes of a part that the disk may not have taken yet.
+    pub unwritten_bytes_max: u64,
     /// Folder of the attempt's run files.
     #[serde(with = "path_serde")]
     pub run_dir: PathBuf,

@@ -84,6 +84,8 @@ fn order(dir: &Path) -> AttemptOrder {
         input: TaskInput::Map(Split { index: 3, bytes: 7, pieces: Vec::new() }),
         memory: MemoryPlan::new(64 << 20, 1, None, false, 1 << 20).unwrap(),
         codec: Codec::None,
+        room_patience: std::time::Duration::ZERO,
+        unwritten_bytes_max: u64::MAX,
         run_dir: dir.to_owned(),
         plugins: Vec::new(),
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 use std::time::Instant;
 
 use mr_model::{AttemptId, Failure};
@@ -39,8 +40,19 @@ pub fn hear(
     let (mut child, parent) = UnixStream::pair()?;
     child.write_all(&bytes[..bytes.len().min(BYTES_MAX)])?;
     drop(child);
-    let (codec, plugins) = (Codec::None, Vec::new());
-    let work = AttemptWork { description, attempt, input, memory, codec, run_dir, plugins };
+    let (codec, room_patience, unwritten_bytes_max) = (Codec::None, Duration::ZERO, 0);
+    let plugins = Vec::new();
+    let work = AttemptWork {
+        description,
+        attempt,
+        input,
+        memory,
+        codec,
+        room_patience,
+        unwritten_bytes_max,
+        run_dir,
+        plugins,
+    };
     let mut ear = Ear::new(parent);
     let mut trial = Trial::default();
     while let Heard::Word(word) = ear.hear(Instant::now()) {

@@ -65,8 +65,9 @@ pub const SEGMENT_CHUNK_BYTES: usize = 256 * KIB;
 
 /// Connections of a listener: 1,000 workers with some lanes each.
 pub const CONNECTIONS_MAX: usize = 4096;
-/// Connections of one identity: its lanes, and those that it lost but we have not noticed yet.
-pub const CONNECTIONS_PER_PEER_MAX: usize = 16;
+/// Connections of one identity: a worker's lanes, or the commands that people run at once with one
+/// client's certificate, and those that were lost but not noticed yet.
+pub const CONNECTIONS_PER_PEER_MAX: usize = 64;
 /// Handshakes in progress at once; each costs a signature and its buffers.
 pub const HANDSHAKES_MAX: usize = 256;
 /// Handshakes in progress from which on a newcomer has to prove its address first (Retry), so that

@@ -36,10 +36,11 @@ impl Peer {
         let before = datagrams();
         self.close(CloseReason::Done);
         let sent = async {
-            // The next one is the farewell: nothing else is sent any more.
             while datagrams() == before {
                 sleep(FAREWELL_LOOK).await;
             }
+            // That may have been an acknowledgement on its way already; the farewell is next, and the last.
+            sleep(FAREWELL_LOOK).await;
         };
         // One that cannot be sent is not worth waiting for.
         let _ = timeout(FAREWELL_TIMEOUT, sent).await;

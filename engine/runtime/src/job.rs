@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mr_model::counter::CounterRefused;
 use mr_model::limit::{COUNTERS_MAX, table};
@@ -9,7 +10,7 @@ use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
 use mr_sandbox::{
     CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
 };
-use mr_shuffle::{Codec, HashPartitioner, MemoryPool, RangePartitioner, RunId};
+use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
 use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -46,6 +47,10 @@ pub struct AttemptResources {
     /// How run files of map tasks are stored. Those of merge passes never leave the machine and are
     /// stored as they are.
     pub codec: Codec,
+    /// Longest wait for room on a full disk; none where nobody makes room.
+    pub room_patience: Duration,
+    /// Bytes of a part that the disk may not have taken yet; more hold up others on the machine.
+    pub unwritten_bytes_max: u64,
 }
 
 /// A job on one machine, shared by its attempts.
@@ -196,10 +201,16 @@ impl Attempt {
         RunId { job: self.job.spec.id.clone(), attempt: self.id, sequence: 0 }
     }
 
+    /// What its run files do on a full disk.
+    pub fn full_disk(&self) -> FullDisk {
+        FullDisk::wait(self.job.resources.room_patience, self.stop())
+    }
+
     /// The part of the attempt, empty.
     pub fn part(&self) -> Result<PartWriter, Failure> {
         let AttemptId { task, attempt } = self.id;
-        PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)
+        let part = PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)?;
+        Ok(part.with_unwritten_max(self.job.resources.unwritten_bytes_max))
     }
 
     /// Adds what a guest of `role` counted.

@@ -57,6 +57,7 @@ impl MapAttempt<'_> {
             retain: resources.retain.clone(),
             buffer_bytes_min: resources.memory.sort_min,
             codec: resources.codec,
+            full: attempt.full_disk(),
             batch_bytes: job.spec.batch_bytes as usize,
             combine: PluginCombine::hook(attempt),
         });

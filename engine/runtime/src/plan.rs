@@ -1,6 +1,7 @@
 //! The checked plan of a job: everything that can be refused is refused here, before anything runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mr_model::limit::{REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
 use mr_model::{Contract, Failure, InputFormat, JobSpec, OutputFormat, Partitioning, Role};
@@ -197,6 +198,8 @@ impl Plan {
             retain: Some(MemoryPool::new(self.memory.retain)),
             run_dir,
             codec: Codec::None,
+            room_patience: Duration::ZERO,
+            unwritten_bytes_max: u64::MAX,
         }
     }
 }

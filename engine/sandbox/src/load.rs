@@ -20,6 +20,17 @@ use crate::inspect::inspect;
 use crate::limits::Passed;
 use crate::plugin::{Compile, Facts, Plugin};
 
+/// What to do about a component that the compiler refuses.
+fn compile_advice(reason: &str) -> &'static str {
+    // The parser has bounds of its own, and says so in these words.
+    let is_too_much = ["exceeds limit", "exceeds the limit", "limit exceeded", "count of"];
+    if is_too_much.iter().any(|words| reason.contains(words)) {
+        "it holds more than a component may; make it smaller"
+    } else {
+        "build it again with current tools"
+    }
+}
+
 /// First bytes of every WebAssembly binary.
 const WASM_MAGIC: &[u8] = b"\0asm";
 /// What follows the magic in a component.
@@ -76,7 +87,7 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// The component is malformed or uses what this engine does not support.
-    #[error("plugin {path} cannot be compiled: {reason}; build it again with current tools")]
+    #[error("plugin {path} cannot be compiled: {reason}; {}", compile_advice(reason))]
     Compile {
         /// The file.
         path: PathBuf,

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn only_the_run_itself_is_taken_over() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = RunWriter::create(dir.path(), id(0), Codec::Lz4).unwrap();
+        let mut writer = RunWriter::create(dir.path(), id(0), Codec::Lz4, Default::default()).unwrap();
         for partition in [0, 2] {
             (0..1000).for_each(|_| writer.append(partition, b"key", b"value").unwrap());
         }

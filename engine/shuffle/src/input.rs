@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mr_model::{Failure, Stage};
 
 use crate::combine::{Combine, CombineStage};
+use crate::full::FullDisk;
 use crate::merge::{Cursor, MemoryCursor, Merge};
 use crate::output::{MapOutput, Run, SpillStats};
 use crate::run::{BLOCK_BYTES, Codec, RunId};
@@ -34,6 +35,8 @@ pub struct ReduceInputOptions {
     pub fan_in: usize,
     /// How these files are stored.
     pub codec: Codec,
+    /// What is done when the disk is full.
+    pub full: FullDisk,
     /// Bytes that a combiner is given at a time.
     pub batch_bytes: usize,
     /// The combiner, run in intermediate passes.
@@ -119,6 +122,7 @@ impl ReduceInput {
             id: options.id,
             dir: options.dir,
             codec: options.codec,
+            full: options.full,
             cancelled: options.cancelled,
             merged_bytes: options.merged_bytes,
             merge_bytes: options.merge_bytes,
@@ -231,6 +235,7 @@ struct Passes {
     id: RunId,
     dir: PathBuf,
     codec: Codec,
+    full: FullDisk,
     cancelled: Box<dyn Fn() -> bool + Send>,
     merged_bytes: Arc<AtomicU64>,
     merge_bytes: Arc<AtomicU64>,
@@ -278,7 +283,7 @@ impl Passes {
         let expected = count_all(sources, self.partition);
         self.merge_bytes.fetch_add(expected.1, Ordering::Relaxed);
         let mut merge = open_merge(sources, self.partition)?;
-        let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec)?;
+        let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec, self.full.clone())?;
         self.id.sequence += 1;
         let partition = self.partition;
         let mut reported = 0;

@@ -7,13 +7,14 @@
 //! In reading order: [`pool`] (the memory budget), `pages` (buffers that grow without copying),
 //! [`partition`], [`sort`] (entries and their order), [`buffer`] (records of a map task until they
 //! are sorted), [`run`] (the run file's format), [`segment`] (a part of
-//! one, wherever it lies), [`writer`] and [`reader`] (run files),
+//! one, wherever it lies), [`full`] (what is done on a full disk), [`writer`] and [`reader`] (run files),
 //! `adopt` (run files of a process that is not trusted), [`output`] (a map task's output), [`merge`] (one sorted stream from many), [`group`] (batches of
 //! groups), [`combine`] (the hook), [`input`] (a reduce task's input, merged in passes).
 
 mod adopt;
 pub mod buffer;
 pub mod combine;
+pub mod full;
 pub mod group;
 pub mod input;
 pub mod merge;
@@ -29,6 +30,7 @@ pub mod writer;
 
 pub use buffer::MemoryRun;
 pub use combine::Combine;
+pub use full::FullDisk;
 pub use group::GroupReader;
 pub use input::{ReduceInput, ReduceInputOptions};
 pub use merge::Merge;

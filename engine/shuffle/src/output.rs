@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buffer::{MemoryRun, Pushed, SortBuffer};
 use crate::combine::{Combine, CombineStage};
+use crate::full::FullDisk;
 use crate::pool::{MemoryPool, Reservation};
 use crate::run::{Codec, RunId};
 use crate::segment::StoredSegment;
@@ -40,6 +41,8 @@ pub struct OutputOptions {
     pub buffer_bytes_min: u64,
     /// How run files are stored.
     pub codec: Codec,
+    /// What is done when the disk is full.
+    pub full: FullDisk,
     /// Bytes that a combiner is given at a time.
     pub batch_bytes: usize,
     /// The combiner.
@@ -116,6 +119,7 @@ pub struct MapOutputWriter {
     pool: Arc<MemoryPool>,
     retain: Option<Arc<MemoryPool>>,
     codec: Codec,
+    full: FullDisk,
     output: MapOutput,
     /// Of all partitions in `output`.
     bytes: u64,
@@ -136,6 +140,7 @@ impl MapOutputWriter {
             pool: options.pool,
             retain: options.retain,
             codec: options.codec,
+            full: options.full,
             output,
             bytes: 0,
         }
@@ -240,7 +245,7 @@ impl MapOutputWriter {
 
     /// Writes a run to a file, combined where that pays.
     fn spill(&mut self, run: &MemoryRun) -> Result<(), Failure> {
-        let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec)?;
+        let mut writer = RunWriter::create(&self.dir, self.id.clone(), self.codec, self.full.clone())?;
         self.id.sequence += 1;
         let is_near = self.retain.is_none() && self.codec == Codec::None;
         let share_max = if is_near { COMBINE_SHARE_NEAR } else { COMBINE_SHARE_DISK };

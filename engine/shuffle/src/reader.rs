@@ -356,7 +356,7 @@ mod tests {
     }
 
     fn write(dir: &Path, codec: Codec, sequence: u32) -> RunFile {
-        let mut writer = RunWriter::create(dir, id(sequence), codec).unwrap();
+        let mut writer = RunWriter::create(dir, id(sequence), codec, Default::default()).unwrap();
         for (partition, key, value) in records() {
             writer.append(partition, &key, &value).unwrap();
         }
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn the_format_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = RunWriter::create(dir.path(), id(2), Codec::None).unwrap();
+        let mut writer = RunWriter::create(dir.path(), id(2), Codec::None, Default::default()).unwrap();
         writer.append(1, b"a", b"xyz").unwrap();
         writer.append(4, b"", b"").unwrap();
         let file = writer.finish().unwrap();

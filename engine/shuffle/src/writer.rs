@@ -1,12 +1,12 @@
 //! Writes run files: records in partition and key order, in blocks, the index last.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mr_model::Failure;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::full::FullDisk;
 use crate::run::{
     BLOCK_BYTES, BlockHead, Codec, END_MAGIC, IndexEntry, RunId, block_checksum, encode_header, file_name,
     index_checksum, push_varint,
@@ -18,6 +18,7 @@ pub struct RunWriter {
     file: RunFile,
     out: File,
     codec: Codec,
+    full: FullDisk,
     seed: u64,
     offset: u64,
     block: Vec<u8>,
@@ -40,16 +41,17 @@ pub struct RunFile {
 
 impl RunWriter {
     /// Creates the file of run `id` in `dir`.
-    pub fn create(dir: &Path, id: RunId, codec: Codec) -> Result<Self, Failure> {
+    pub fn create(dir: &Path, id: RunId, codec: Codec, full: FullDisk) -> Result<Self, Failure> {
         let path = dir.join(file_name(&id));
         let (header, seed) = encode_header(&id, codec);
         let mut out = File::create_new(&path).map_err(|error| Failure::disk(&path, &error))?;
         let file = RunFile { path, id, codec, index: Vec::new(), bytes: 0 };
-        out.write_all(&header).map_err(|error| Failure::disk(&file.path, &error))?;
+        full.write_all(&mut out, &header).map_err(|error| Failure::disk(&file.path, &error))?;
         Ok(Self {
             file,
             out,
             codec,
+            full,
             seed,
             offset: header.len() as u64,
             block: Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4),
@@ -91,7 +93,7 @@ impl RunWriter {
         index.extend_from_slice(&entries.to_le_bytes());
         index.extend_from_slice(&checksum.to_le_bytes());
         index.extend_from_slice(END_MAGIC);
-        self.out.write_all(&index).map_err(|error| Failure::disk(&self.file.path, &error))?;
+        self.full.write_all(&mut self.out, &index).map_err(|error| Failure::disk(&self.file.path, &error))?;
         self.file.index = self.index;
         self.file.bytes = self.offset + index.len() as u64;
         Ok(self.file)
@@ -147,7 +149,8 @@ impl RunWriter {
         let encoded = head.encode();
         self.hasher.update(&encoded);
         self.hasher.update(stored);
-        let written = self.out.write_all(&encoded).and_then(|()| self.out.write_all(stored));
+        let written = self.full.write_all(&mut self.out, &encoded);
+        let written = written.and_then(|()| self.full.write_all(&mut self.out, stored));
         written.map_err(|error| Failure::disk(&self.file.path, &error))?;
         let bytes = encoded.len() as u64 + stored.len() as u64;
         open.length += bytes;

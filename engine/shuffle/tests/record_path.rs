@@ -90,6 +90,7 @@ fn run_maps(case: &Case, dir: &Path) -> Vec<MapOutput> {
     let mut outputs = Vec::new();
     for (task, records) in (0u32..).zip(&case.tasks) {
         let mut writer = MapOutputWriter::new(OutputOptions {
+            full: Default::default(),
             id: id(TaskId::map(task)),
             partitions: case.partitions,
             dir: dir.to_owned(),
@@ -138,6 +139,7 @@ fn run_reduce(
 ) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
     let (merge, merged) = input
         .open(ReduceInputOptions {
+            full: Default::default(),
             id: id(TaskId::reduce(partition)),
             dir: dir.to_owned(),
             fan_in: case.fan_in,

@@ -34,6 +34,29 @@ pub struct ToldPart {
     pub blake3: String,
 }
 
+/// Bytes of what an attempt has written in `staging` so far: its files there, and those in its folder. What
+/// cannot be looked at, and what goes away meanwhile, is nothing.
+pub fn attempt_bytes(staging: &Path, attempt: AttemptId) -> u64 {
+    let own = attempt_file(attempt);
+    let is_own = |name: &str| {
+        name.strip_prefix(&own).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    };
+    let sizes = |dir: &Path, wanted: &dyn Fn(&str) -> bool| -> Vec<(PathBuf, Metadata)> {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        let wanted = entries.filter(|entry| wanted(&entry.file_name().to_string_lossy()));
+        wanted.filter_map(|entry| Some((entry.path(), entry.metadata().ok()?))).collect()
+    };
+    let mut bytes = 0_u64;
+    for (path, metadata) in sizes(staging, &is_own) {
+        let here = match metadata.is_dir() {
+            true => sizes(&path, &|_| true).iter().map(|(_, metadata)| metadata.len()).sum(),
+            false => metadata.len(),
+        };
+        bytes = bytes.saturating_add(here);
+    }
+    bytes
+}
+
 impl AttemptFolder {
     /// Makes the folder of an attempt in `staging`.
     ///

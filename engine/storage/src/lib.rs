@@ -28,7 +28,7 @@ pub mod step;
 mod walk;
 
 pub use encode::RecordEncoder;
-pub use folder::{AttemptFolder, ToldPart};
+pub use folder::{AttemptFolder, ToldPart, attempt_bytes};
 pub use input::{InputError, InputFile, list_inputs};
 pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
 pub use output::{Durability, OutputDir, OutputError, Resumed};

@@ -37,6 +37,9 @@ pub struct PartWriter {
     pending: PendingPart,
     buffer: Vec<u8>,
     hasher: blake3::Hasher,
+    /// Bytes that may be on their way to the disk, and those that are.
+    unwritten_max: u64,
+    unwritten: u64,
 }
 
 impl PartWriter {
@@ -51,7 +54,17 @@ impl PartWriter {
         let file = file.map_err(|error| Failure::disk(&path, &error))?;
         let part = Part { name: part_name(stage, index), rows: 0, bytes: 0, blake3: String::new() };
         let pending = PendingPart { path, index, part, kept: false };
-        Ok(Self { file, pending, buffer: Vec::with_capacity(WRITE_BYTES), hasher: blake3::Hasher::new() })
+        let buffer = Vec::with_capacity(WRITE_BYTES);
+        let (hasher, unwritten_max, unwritten) = (blake3::Hasher::new(), u64::MAX, 0);
+        Ok(Self { file, pending, buffer, hasher, unwritten_max, unwritten })
+    }
+
+    /// The same, but with at most this many bytes, and one write, that the disk has not taken yet: more make
+    /// the system hold up everybody on the machine who writes anything.
+    #[must_use]
+    pub fn with_unwritten_max(mut self, bytes: u64) -> Self {
+        self.unwritten_max = bytes;
+        self
     }
 
     /// Appends `rows` encoded records.
@@ -91,7 +104,13 @@ impl PartWriter {
     fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.hasher.update(bytes);
         self.pending.part.bytes += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|error| Failure::disk(&self.pending.path, &error))
+        self.unwritten = self.unwritten.saturating_add(bytes.len() as u64);
+        let mut written = self.file.write_all(bytes);
+        if self.unwritten > self.unwritten_max {
+            written = written.and_then(|()| self.file.sync_data());
+            self.unwritten = 0;
+        }
+        written.map_err(|error| Failure::disk(&self.pending.path, &error))
     }
 }
 
@@ -261,6 +280,8 @@ mod tests {
             },
             buffer: Vec::new(),
             hasher: blake3::Hasher::new(),
+            unwritten_max: u64::MAX,
+            unwritten: 0,
         };
         writer.write(b"x", 1).unwrap();
         assert!(matches!(writer.finish(), Err(Failure::Disk { full: true, .. })));

@@ -1,6 +1,8 @@
 //! `docs/interface.md` is what `wit/engine.wit` says, in the form of a reference: made here, and compared with what
 //! stands there, so that the two cannot differ.
 
+#![cfg(test)]
+
 use std::fmt::Write;
 use std::path::Path;
 

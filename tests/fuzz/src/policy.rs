@@ -29,7 +29,7 @@ pub fn policy(data: &[u8]) {
 /// key has signed.
 pub fn signed(data: &[u8]) {
     if let Ok(key) = PublicKey::from_pem(data) {
-        assert_eq!(PublicKey::from_pem(key.to_pem().as_bytes()).as_ref(), Ok(&key));
+        assert_eq!(PublicKey::from_pem(key.to_pem().as_bytes()).ok().as_ref(), Some(&key));
     }
     if let Ok((content, blocks)) = split(data) {
         let run: Vec<u8> = blocks.iter().flat_map(Block::encode).collect();

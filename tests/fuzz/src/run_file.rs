@@ -256,7 +256,7 @@ fn split_records(mut raw: &[u8], records: u32) -> Option<Vec<(Vec<u8>, Vec<u8>)>
 pub fn file_seeds() -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let written = [Codec::None, Codec::Lz4].map(|codec| {
-        let mut writer = RunWriter::create(dir.path(), id(), codec).unwrap();
+        let mut writer = RunWriter::create(dir.path(), id(), codec, Default::default()).unwrap();
         for i in 0..12u32 {
             writer.append(i / 5 * 3, format!("key-{i:05}").as_bytes(), &b"v".repeat(40)).unwrap();
         }

@@ -42,6 +42,8 @@ fn prepare(description: JobDescription) {
         retain: None,
         run_dir: "/nowhere".into(),
         codec: Codec::None,
+        room_patience: std::time::Duration::ZERO,
+        unwritten_bytes_max: u64::MAX,
     };
     let spec = description.spec.clone();
     let Ok(_job) = Job::new(description, Stages::default(), resources) else { return };

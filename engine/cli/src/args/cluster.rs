@@ -170,6 +170,9 @@ pub struct UpArgs {
     /// See `worker --isolation`
     #[arg(long, value_name = "HOW", default_value = "process")]
     pub isolation: IsolationArg,
+    /// See `coordinator --policy` and `worker --policy`
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     /// Run this command with the cluster set (MR_ENGINE_CONFIG), then take the cluster down and end with
     /// the command's exit code
     #[arg(last = true, value_name = "COMMAND")]
@@ -262,7 +265,7 @@ pub struct WorkerRunArgs {
     /// memory]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
-    /// Free space of --data-dir below which the worker takes no tasks
+    /// Free space of --data-dir below which the worker takes no tasks, and ends the one that fills it
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = parse_reserve)]
     pub disk_reserve: u64,
     /// How map output is stored and sent; auto is none where the coordinator is on this machine, else lz4

@@ -159,7 +159,7 @@ impl Cluster<'_> {
         command.arg("coordinator").arg("--identity").arg(self.identity());
         command.arg("--data-dir").arg(self.folder.join("coordinator")).args(["--listen", LOOPBACK]);
         command.arg("--worker-lease").arg(format!("{}ms", self.args.worker_lease.as_millis()));
-        Ok(with_parent(command))
+        Ok(with_parent(self.with_policy(command)))
     }
 
     fn worker_command(&self, name: &str, coordinator: SocketAddr) -> Result<Command> {
@@ -175,7 +175,14 @@ impl Cluster<'_> {
         if let (Some(cache), None) = (machine::cache_dir(), std::env::var_os("MR_ENGINE_CACHE_DIR")) {
             command.arg("--cache-dir").arg(cache);
         }
-        Ok(with_parent(command))
+        Ok(with_parent(self.with_policy(command)))
+    }
+
+    fn with_policy(&self, mut command: Command) -> Command {
+        if let Some(policy) = &self.args.policy {
+            command.arg("--policy").arg(policy);
+        }
+        command
     }
 
     fn slots(&self) -> u32 {

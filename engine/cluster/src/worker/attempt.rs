@@ -18,13 +18,13 @@ use tokio::sync::Semaphore;
 use super::ask::Asker;
 use super::cancel::Cancel;
 use super::data;
-use super::disk;
 use super::fetch::{Input, Wanted, gather};
 use super::jobs::{Apart, Jobs, Ready, Shared, decode};
 use super::lines::Lines;
 use super::outputs::Outputs;
 use super::share::Share;
 use super::source::Fetcher;
+use super::tenants::{Places, ROOM_PATIENCE, Tenancy, Tenants, UNWRITTEN_BYTES_MAX};
 use super::thread::on_thread;
 use crate::protocol::{AttemptEnd, CoordinatorKey, TaskOrder};
 
@@ -45,8 +45,8 @@ pub(super) struct Shop {
     pub fetcher: Arc<Fetcher>,
     /// One permit for each attempt that may run at once.
     pub slots: Semaphore,
-    /// Space of the data folder's disk that stays free, in bytes.
-    pub disk_reserve_bytes: u64,
+    /// Attempts that fill the data folder's disk.
+    pub tenants: Tenants,
     /// This machine, if outputs of other workers on it are read where they lie.
     pub machine: Option<String>,
 }
@@ -67,11 +67,13 @@ pub(super) struct Finished {
 /// Runs an attempt to its end.
 pub(super) async fn attend(shop: Arc<Shop>, lease: Lease, cancel: Cancel, share: Arc<Share>) -> Finished {
     let lines = Lines::default();
-    let (end, output) = match shop.work(&lease, &cancel, &share, &lines).await {
+    let tenancy = shop.tenants.enter(lease.job.clone(), lease.attempt, cancel.clone());
+    let (end, output) = match shop.work(&lease, &cancel, &share, &lines, &tenancy).await {
         Ok(done) => done,
         Err(Failure::Cancelled) if cancel.is_cancelled() => (AttemptEnd::Cancelled, None),
-        Err(failure) => (AttemptEnd::Failed(failure), None),
+        Err(failure) => (AttemptEnd::Failed(tenancy.evicted().unwrap_or(failure)), None),
     };
+    drop(tenancy);
     Finished { lease, end, log: lines.take(), output }
 }
 
@@ -82,10 +84,11 @@ impl Shop {
         cancel: &Cancel,
         share: &Arc<Share>,
         lines: &Lines,
+        tenancy: &Tenancy,
     ) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
         let slot = cancel.unless_cancelled(self.slots.acquire()).await.ok_or(Failure::Cancelled)?;
         let _slot = slot.map_err(|_| Failure::internal("the worker's slots are closed"))?;
-        let prepared = cancel.unless_cancelled(self.prepare(lease, share));
+        let prepared = cancel.unless_cancelled(self.prepare(lease, share, tenancy));
         let (ready, input, held) = prepared.await.ok_or(Failure::Cancelled)??;
         let (attempt, progress) = (lease.attempt, Progress::of_attempt(&input));
         share.begun(progress.clone());
@@ -111,7 +114,7 @@ impl Shop {
                     clean(done, &run_dir)
                 });
                 let stopping = async {
-                    stopped.cancelled().await;
+                    stopped.stopped().await;
                     stopping.stop();
                     std::future::pending().await
                 };
@@ -126,9 +129,15 @@ impl Shop {
     }
 
     /// Gets everything that the attempt needs onto this machine.
-    async fn prepare(&self, lease: &Lease, share: &Arc<Share>) -> Result<(Ready, TaskInput, Input), Failure> {
+    async fn prepare(
+        &self,
+        lease: &Lease,
+        share: &Arc<Share>,
+        tenancy: &Tenancy,
+    ) -> Result<(Ready, TaskInput, Input), Failure> {
+        tenancy.room(0).await?;
         let ready = self.jobs.ready(&lease.job, &self.asker).await?;
-        disk::check(&ready.dir, 0, self.disk_reserve_bytes).await?;
+        tenancy.writes(Places { job_dir: ready.dir.clone(), part_dir: ready.part_dir.clone() });
         let what = format!("the order for {} of job {}", lease.attempt, lease.job);
         let key = CoordinatorKey::Task { job: lease.job.clone(), attempt: lease.attempt };
         let order: TaskOrder = decode(&self.asker.description(&key, &what).await?, &what)?;
@@ -149,10 +158,9 @@ impl Shop {
                     sources,
                     outputs,
                     dir: ready.dir.clone(),
-                    disk_reserve_bytes: self.disk_reserve_bytes,
                     machine: self.machine.clone(),
                 };
-                let mut held = gather(&self.fetcher, &self.outputs, wanted, share).await?;
+                let mut held = gather(&self.fetcher, &self.outputs, wanted, share, tenancy).await?;
                 let segments = std::mem::take(&mut held.segments);
                 Ok((ready, TaskInput::Reduce(segments), held))
             }
@@ -161,8 +169,8 @@ impl Shop {
     }
 }
 
-/// Name of an attempt's thread and folder.
-fn name(attempt: AttemptId) -> String {
+/// Name of an attempt's thread and folder; those of its files hold it.
+pub(super) fn name(attempt: AttemptId) -> String {
     let AttemptId { task, attempt } = attempt;
     format!("{}-{:06}-{attempt}", task.stage, task.index)
 }
@@ -181,6 +189,8 @@ fn order(
         input,
         memory: job.memory,
         codec: job.codec,
+        room_patience: ROOM_PATIENCE,
+        unwritten_bytes_max: UNWRITTEN_BYTES_MAX,
         run_dir,
         plugins: job.plugins.clone(),
     })

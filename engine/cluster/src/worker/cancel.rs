@@ -1,5 +1,8 @@
 //! Stops one attempt, wherever it is: while it waits or fetches, and while its plugin runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use mr_sandbox::CancelToken;
 use tokio_util::sync::CancellationToken;
 
@@ -8,22 +11,30 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Cancel {
     waiting: CancellationToken,
     running: CancelToken,
+    /// Whether it was told to, and was not ended for a reason of this worker.
+    told: Arc<AtomicBool>,
 }
 
 impl Cancel {
     /// Stops it, for good.
     pub fn cancel(&self) {
+        self.told.store(true, Ordering::SeqCst);
+        self.evict();
+    }
+
+    /// Stops it, for good, for a reason of this worker: it has failed then, and was not cancelled.
+    pub fn evict(&self) {
         self.running.cancel();
         self.waiting.cancel();
     }
 
-    /// Whether it was stopped.
+    /// Whether it was told to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.waiting.is_cancelled()
+        self.told.load(Ordering::SeqCst)
     }
 
     /// Waits until it is stopped.
-    pub async fn cancelled(&self) {
+    pub async fn stopped(&self) {
         self.waiting.cancelled().await;
     }
 

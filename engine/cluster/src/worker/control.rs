@@ -117,7 +117,7 @@ impl Life {
             outputs: house.outputs.clone(),
             fetcher: house.fetcher.clone(),
             slots: Semaphore::new(house.memory.slots),
-            disk_reserve_bytes: house.options.disk_reserve_bytes,
+            tenants: house.tenants.clone(),
             machine: house.options.read_near.then(machine).flatten(),
         };
         let registration = house.registration(incarnation, offered.clone());

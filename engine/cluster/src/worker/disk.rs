@@ -27,11 +27,7 @@ impl Room {
     /// Takes a new measurement.
     pub fn measured(&mut self, free_bytes: u64) {
         self.free_bytes = free_bytes;
-        let wanted = if self.enough {
-            self.reserve_bytes
-        } else {
-            self.reserve_bytes.saturating_add(self.reserve_bytes / HYSTERESIS_SHARE)
-        };
+        let wanted = if self.enough { self.reserve_bytes } else { enough_again(self.reserve_bytes) };
         self.enough = free_bytes >= wanted;
     }
 
@@ -44,6 +40,11 @@ impl Room {
     pub fn is_enough(&self) -> bool {
         self.enough
     }
+}
+
+/// What has to be free before attempts are taken again, in bytes.
+pub(super) fn enough_again(reserve_bytes: u64) -> u64 {
+    reserve_bytes.saturating_add(reserve_bytes / HYSTERESIS_SHARE)
 }
 
 /// Space of a folder that this user may still fill, in bytes. Blocks.

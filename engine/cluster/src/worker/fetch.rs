@@ -13,12 +13,12 @@ use mr_net::SegmentInfo;
 use mr_shuffle::{RunId, StoredSegment};
 use tokio::task::JoinSet;
 
-use super::disk;
 use super::near::adopt;
 use super::outputs::{Held, Outputs};
 use super::share::Share;
 use super::source::{Fetcher, Reach};
 use super::spool::Spool;
+use super::tenants::Tenancy;
 use crate::protocol::{LOST_OUTPUT, OutputsRequest, SegmentKey, SegmentMeta, Source};
 
 /// Segments that one attempt fetches at once: enough to keep several sources busy.
@@ -44,8 +44,6 @@ pub(super) struct Wanted {
     pub outputs: Vec<(u32, u32)>,
     /// Folder of the job.
     pub dir: std::path::PathBuf,
-    /// Space of the disk that stays free, in bytes.
-    pub disk_reserve_bytes: u64,
     /// This machine, if outputs of other workers on it are read where they lie.
     pub machine: Option<String>,
 }
@@ -81,6 +79,7 @@ pub(super) async fn gather(
     outputs: &Outputs,
     wanted: Wanted,
     share: &Arc<Share>,
+    tenancy: &Tenancy,
 ) -> Result<Input, Failure> {
     let wanted = Arc::new(wanted);
     let reaches = wanted.sources.iter().map(|source| fetcher.reach(source)).collect::<Vec<_>>();
@@ -112,8 +111,8 @@ pub(super) async fn gather(
     if pieces.is_empty() {
         return Ok(input);
     }
-    disk::check(&wanted.dir, bytes, wanted.disk_reserve_bytes).await?;
-    let spool = Spool::create(&wanted.dir, wanted.attempt).await?;
+    tenancy.room(bytes).await?;
+    let spool = Spool::create(&wanted.dir, wanted.attempt, tenancy.full_disk()).await?;
     for segment in input.segments.iter_mut().filter(|segment| segment.path.as_os_str().is_empty()) {
         segment.path = spool.path().to_owned();
     }

@@ -24,14 +24,13 @@ use super::link::random;
 use super::outputs::Outputs;
 use super::serve::Serve;
 use super::source::Fetcher;
+use super::tenants::{LOOK_PERIOD, Tenants};
 use super::{WorkerError, WorkerOptions};
 use crate::protocol::Registration;
 
 /// Longest time without a byte from a peer that sends something: a worker that was stopped in the middle
 /// of it, and whose map output is made again elsewhere, holds up who fetches no longer than that.
 const STALL_MAX: Duration = Duration::from_secs(15);
-/// How often the free space of the data folder is looked at.
-const DISK_PERIOD: Duration = Duration::from_secs(1);
 
 /// What all lives of a worker share.
 pub(super) struct House {
@@ -44,6 +43,8 @@ pub(super) struct House {
     pub memory: Memory,
     /// Free space of the data folder, in bytes, as last measured.
     pub disk: watch::Receiver<u64>,
+    /// Attempts that fill it.
+    pub tenants: Tenants,
     /// Cancelled when the coordinator welcomed the worker for the first time.
     pub joined: CancellationToken,
     measuring: JoinHandle<()>,
@@ -78,13 +79,15 @@ impl House {
         let host = host_name();
         let address = advertised(options.advertise.as_deref(), listener.address(), &host);
         let (measured, disk) = watch::channel(disk::measure(data.path().to_owned()).await);
+        let tenants = Tenants::new(data.path().to_owned(), options.disk_reserve_bytes);
         let outputs = Outputs::default();
         let server = Server::new(listener, Arc::new(Serve::new(outputs.clone())));
         let house = Self {
             fetcher: Arc::new(Fetcher::new(dialer.clone())),
             components: Components::new(data.components(), loader, options.policy.clone()),
             joined: CancellationToken::new(),
-            measuring: tokio::spawn(measure(data.path().to_owned(), measured)),
+            measuring: tokio::spawn(look(tenants.clone(), measured)),
+            tenants,
             instance: random(),
             outputs,
             memory,
@@ -132,11 +135,14 @@ impl Drop for House {
     }
 }
 
-/// Looks at the disk again and again.
-async fn measure(path: std::path::PathBuf, measured: watch::Sender<u64>) {
+/// Looks at the disk again and again, and sees to it that there is room.
+async fn look(tenants: Tenants, measured: watch::Sender<u64>) {
     loop {
-        tokio::time::sleep(DISK_PERIOD).await;
-        measured.send_replace(disk::measure(path.clone()).await);
+        tokio::time::sleep(LOOK_PERIOD).await;
+        let tenants = tenants.clone();
+        let looked = tokio::task::spawn_blocking(move || tenants.look()).await;
+        // Nothing is free where it cannot be told.
+        measured.send_replace(looked.ok().and_then(Result::ok).unwrap_or(0));
     }
 }
 

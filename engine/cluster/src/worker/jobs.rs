@@ -20,6 +20,7 @@ use super::ask::Asker;
 use super::components::Components;
 use super::data::{job_dir, make};
 use super::isolation::Loaded;
+use super::tenants::{ROOM_PATIENCE, UNWRITTEN_BYTES_MAX};
 use crate::protocol::{ComponentHash, CoordinatorKey};
 
 /// The memory of a worker, and how it is lent to attempts.
@@ -52,6 +53,8 @@ pub(super) struct Ready {
     pub reducers: u32,
     /// Folder of its files.
     pub dir: PathBuf,
+    /// Folder that its attempts leave their parts in.
+    pub part_dir: PathBuf,
     plugins: Arc<[String]>,
     /// What its guests need more than those of other jobs; taken out of the pool as long as it is known.
     _lent: Option<Arc<Reservation>>,
@@ -138,19 +141,28 @@ impl Jobs {
         let memory = self.memory.plan(&description)?;
         let dir = job_dir(&self.life_dir, id);
         make(&dir).map_err(|error| Failure::disk(&dir, &error))?;
-        let reducers = description.spec.reducers;
+        let (reducers, part_dir) = (description.spec.reducers, description.part_dir.clone());
         let plugins = loaded.iter().map(|(_, component)| component.hash().to_owned()).collect();
         if self.components.loader().executors().is_some() {
             let apart = Apart { description, memory, codec: self.codec, plugins: apart(loaded) };
             let job = Shared::Apart(Arc::new(apart));
-            return Ok(Ready { job, reducers, dir, plugins, _lent: None });
+            return Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: None });
         }
         let lent = self.memory.lend(&memory);
         let pool = self.memory.pool.clone();
         let (run_dir, codec) = (dir.clone(), self.codec);
-        let resources = AttemptResources { memory, pool, retain: None, run_dir, codec };
+        let (room_patience, unwritten_bytes_max) = (ROOM_PATIENCE, UNWRITTEN_BYTES_MAX);
+        let resources = AttemptResources {
+            memory,
+            pool,
+            retain: None,
+            run_dir,
+            codec,
+            room_patience,
+            unwritten_bytes_max,
+        };
         let job = Shared::Here(Job::new(description, here(loaded), resources)?);
-        Ok(Ready { job, reducers, dir, plugins, _lent: Some(Arc::new(lent)) })
+        Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: Some(Arc::new(lent)) })
     }
 
     async fn load(

@@ -34,6 +34,7 @@ mod serve;
 mod share;
 mod source;
 mod spool;
+mod tenants;
 mod thread;
 mod work;
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mr_model::{AttemptId, Failure};
+use mr_shuffle::FullDisk;
 
 /// A file of fetched segments. Cheap to clone; the last clone removes it.
 #[derive(Debug, Clone)]
@@ -15,15 +16,16 @@ pub(super) struct Spool(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     file: File,
+    full: FullDisk,
 }
 
 impl Spool {
-    /// Creates the file of an attempt in its job's folder.
-    pub async fn create(dir: &Path, attempt: AttemptId) -> Result<Self, Failure> {
+    /// Creates the file of an attempt in its job's folder. `full` says what is done on a full disk.
+    pub async fn create(dir: &Path, attempt: AttemptId, full: FullDisk) -> Result<Self, Failure> {
         let AttemptId { task, attempt } = attempt;
         let path = dir.join(format!("spool-{}-{:06}-{attempt}", task.stage, task.index));
         blocking(move || match File::create_new(&path) {
-            Ok(file) => Ok(Self(Arc::new(Shared { path, file }))),
+            Ok(file) => Ok(Self(Arc::new(Shared { path, file, full }))),
             Err(error) => Err(Failure::disk(path, &error)),
         })
         .await
@@ -37,9 +39,17 @@ impl Spool {
     /// Writes a piece at its place.
     pub async fn write(&self, piece: Vec<u8>, at: u64) -> Result<Vec<u8>, Failure> {
         let spool = self.0.clone();
-        blocking(move || match spool.file.write_all_at(&piece, at) {
-            Ok(()) => Ok(piece),
-            Err(error) => Err(Failure::disk(&spool.path, &error)),
+        blocking(move || {
+            let mut at = at;
+            let written = spool.full.write_with(&piece, |left| {
+                let taken = spool.file.write_at(left, at)?;
+                at += taken as u64;
+                Ok(taken)
+            });
+            match written {
+                Ok(()) => Ok(piece),
+                Err(error) => Err(Failure::disk(&spool.path, &error)),
+            }
         })
         .await
     }

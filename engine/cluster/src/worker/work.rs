@@ -54,7 +54,8 @@ impl Life {
 
     /// Why nothing can begin now.
     fn refusal(&self) -> Option<Failure> {
-        if !self.room.is_enough() {
+        // Where somebody writes, room may come back soon, and what begins waits for it.
+        if !self.room.is_enough() && !self.shop.tenants.any_writes() {
             let reason = format!(
                 "{} bytes are free, and {} stay free",
                 self.room.free_bytes(),

@@ -64,7 +64,17 @@ fn run(
     walls: &Walls,
     voice: &Voice,
 ) -> Result<DoneWord, Failure> {
-    let AttemptWork { description, attempt, input, memory, codec, run_dir, plugins } = work;
+    let AttemptWork {
+        description,
+        attempt,
+        input,
+        memory,
+        codec,
+        room_patience,
+        unwritten_bytes_max,
+        run_dir,
+        plugins,
+    } = work;
     let progress = Progress::of_attempt(&input);
     let internal = |error: &dyn std::fmt::Display| Failure::internal(error.to_string());
     voice.live(Some(progress.clone())).map_err(|error| internal(&error))?;
@@ -80,7 +90,8 @@ fn run(
     rights::seal(walls, false).map_err(|error| internal(&error))?;
     let stages = stages(&description.roles, &revived)?;
     let pool = MemoryPool::new(memory.pool);
-    let resources = AttemptResources { memory, pool, retain: None, run_dir, codec };
+    let resources =
+        AttemptResources { memory, pool, retain: None, run_dir, codec, room_patience, unwritten_bytes_max };
     let job = Job::new(description, stages, resources)?;
     let cancel = CancelToken::default();
     let done = run_attempt(&job, attempt, &input, &progress, Some(voice.log()), &cancel)?;
