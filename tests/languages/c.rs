@@ -1,21 +1,21 @@
 //! Plugins in C.
 
-use super::check;
-use super::compiled::{check_fault, check_templates, copy, natively, wasi_imports, write_vectors};
+use super::check_word_count;
+use super::compiled::{check_fault, check_templates, copy, natively, write_vectors};
+use super::imports;
 use super::project::Project;
 
 const NATIVE: &str = "zig cc -g -fsanitize=undefined -Wall -Wextra -Werror -Imr -Ibuild/bindings test.c -o build/test && build/test";
 
 #[test]
-#[ignore = "make test-languages"]
 fn from_nothing_to_a_result() {
-    check("c");
+    check_word_count("c");
 }
 
 #[test]
 #[ignore = "make test-languages"]
-fn templates_pass_their_own_tests_and_import_nothing_but_the_engine() {
-    check_templates("c", NATIVE, |_| false);
+fn templates_pass_their_own_tests() {
+    check_templates("c", NATIVE);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_is_printed_is_allowed_and_shows_in_the_imports() {
     project.edit("main.c", "#include \"mr.h\"", "#include <stdio.h>\n#include \"mr.h\"");
     project.edit("main.c", "mr_emit(", "printf(\"%zu bytes\\n\", line.text.len);\n    mr_emit(");
     project.built();
-    assert!(wasi_imports(&project).contains(&"wasi:cli/stdout".to_owned()));
+    assert!(imports::wasi(&project).contains(&"wasi:cli/stdout".to_owned()));
 }
 
 #[test]

@@ -2,14 +2,20 @@
 
 use std::path::Path;
 
-use super::check;
+use super::imports;
 use super::project::{Project, detached, repository, succeeds};
+use super::{TEMPLATES, check, check_failure, check_templates_pass, check_word_count};
 use crate::support::Job;
 
 #[test]
-#[ignore = "make test-languages"]
 fn from_nothing_to_a_result() {
-    check("javascript");
+    check_word_count("javascript");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn the_other_templates_pass() {
+    check_templates_pass("javascript");
 }
 
 #[test]
@@ -19,19 +25,19 @@ fn from_nothing_to_a_result_with_types() {
 }
 
 #[test]
-#[ignore = "make test-languages"]
 fn the_sdk_passes_its_own_tests() {
     let mut command = detached(Path::new("/usr/bin/env"), &repository("guest-sdk/javascript"));
     command.args(["node", "--test", "tests"]);
     succeeds(command);
-    let project = Project::new("javascript", "join");
-    let mut command = detached(Path::new("/usr/bin/env"), &project.dir());
-    command.args(["node", "--test"]);
-    succeeds(command);
+    for template in TEMPLATES {
+        let project = Project::untooled("javascript", template);
+        let mut command = detached(Path::new("/usr/bin/env"), &project.dir());
+        command.args(["node", "--test"]);
+        succeeds(command);
+    }
 }
 
 #[test]
-#[ignore = "make test-languages"]
 fn what_is_thrown_arrives_with_its_record_and_stack() {
     let project = Project::new("javascript", "empty");
     project.edit(
@@ -40,13 +46,20 @@ fn what_is_thrown_arrives_with_its_record_and_stack() {
         "console.log('at', line); out.emit(line === 'bad' ? null.x : null, line)",
     );
     let component = project.built();
-    let says = [
-        "TypeError: ",
-        "(plugin.js:9 in map); while mapping the line at byte 5: \"bad\"",
-        "plugin log: info: at good",
-        "plugin log: error:     at map (/plugin.js:9",
-    ];
-    Job::of(&component).input("good\nbad\n").fails(6, &says);
+    let says = ["TypeError: ", "(plugin.js:9 in map); while mapping the line at byte 5: \"bad\""];
+    let logs = ["info: at good", "info: at bad", "error:     at map (/plugin.js:9"];
+    check_failure(&component, "good\nbad\n", &says, &logs);
+    // Nothing of the machine, not even the imports for it.
+    imports::check(&project, "javascript");
+}
+
+#[test]
+#[ignore = "make test-languages"]
+fn a_value_of_another_type_is_named() {
+    let project = Project::new("javascript", "empty");
+    project.edit("plugin.js", "out.emit(null, line)", "out.emit(null, line === 'bad' ? 7 : line)");
+    let says = "the mapper emitted a value of another type: 7 is a number and not a value of type text";
+    Job::of(&project.built()).input("good\nbad\n").fails(6, &[says]);
 }
 
 #[test]

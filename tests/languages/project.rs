@@ -3,14 +3,26 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
 use crate::support::process::{Ended, engine, run, shared_cache};
 
 /// Variables of the machine that compilers and package managers need.
-const PASSED_ON: [&str; 8] =
-    ["HOME", "PATH", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR", "SSL_CERT_FILE", "PIP_CERT"];
+const PASSED_ON: [&str; 9] = [
+    "HOME",
+    "PATH",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+/// What the names of others begin with, in any case: where packages come from.
+const FAMILIES_PASSED_ON: [&str; 5] = ["pip_", "npm_config_", "http_proxy", "https_proxy", "no_proxy"];
 
 /// A project.
 pub struct Project {
@@ -23,7 +35,17 @@ impl Project {
     /// A new project; the tools of its language are installed before.
     #[track_caller]
     pub fn new(language: &str, template: &str) -> Self {
-        let toolchains = toolchain(language);
+        Self::make(language, template, toolchain(language))
+    }
+
+    /// A new project that is not built: its language needs no tools for that.
+    #[track_caller]
+    pub fn untooled(language: &str, template: &str) -> Self {
+        Self::make(language, template, PathBuf::new())
+    }
+
+    #[track_caller]
+    fn make(language: &str, template: &str, toolchains: PathBuf) -> Self {
         let project = Self {
             parent: tempfile::tempdir().expect("a temporary folder"),
             name: format!("my-{template}"),
@@ -103,15 +125,21 @@ impl Project {
 pub fn detached(program: &Path, dir: &Path) -> Command {
     let mut command = Command::new("setsid");
     command.arg("--wait").arg(program).current_dir(dir).stdin(std::process::Stdio::null()).env_clear();
-    for name in PASSED_ON {
-        command.envs(std::env::var_os(name).map(|value| (name, value)));
-    }
+    command.envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_passed_on)));
     command
+}
+
+fn is_passed_on(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    PASSED_ON.contains(&name) || FAMILIES_PASSED_ON.iter().any(|family| lower.starts_with(family))
 }
 
 /// The folder of all toolchains, in which that of this language is installed now.
 #[track_caller]
 fn toolchain(language: &str) -> PathBuf {
+    // Tests that install the same thing at once would be in each other's way.
+    static INSTALLS: Mutex<()> = Mutex::new(());
+    let _one = INSTALLS.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let toolchains = root.join("target/toolchains");
     fs::create_dir_all(&toolchains).unwrap();

@@ -1,16 +1,28 @@
 //! Plugins in Rust, as an author writes them outside of this repository.
 
-use super::check;
-use super::project::Project;
+use std::path::Path;
+
+use super::project::{Project, detached, succeeds};
+use super::{TEMPLATES, check_templates_pass, check_word_count};
 
 #[test]
-#[ignore = "make test-languages"]
 fn from_nothing_to_a_result() {
-    check("rust");
+    check_word_count("rust");
 }
 
 #[test]
 #[ignore = "make test-languages"]
+fn the_other_templates_pass_and_so_do_their_own_tests() {
+    check_templates_pass("rust");
+    for template in TEMPLATES {
+        let project = Project::new("rust", template);
+        let mut command = detached(Path::new("/usr/bin/env"), &project.dir());
+        command.args(["cargo", "test", "--quiet", "--target-dir", "build/cargo"]);
+        succeeds(command);
+    }
+}
+
+#[test]
 fn what_a_test_expects_and_does_not_get_is_shown() {
     let project = Project::new("rust", "empty");
     project.edit("tests/lines/expected.txt", "another", "an other");

@@ -128,18 +128,7 @@ func Partitions[K any](partitioner Partitioner[K]) PartitionerRole {
 	return PartitionerRole{&keyDriver[K]{partitioner: partitioner}}
 }
 
-type sum[K any] struct{}
-
-func (sum[K]) Reduce(key K, values *Values[uint64], out *Out[K, uint64]) error {
-	var total uint64
-	for value, some := values.Next(); some; value, some = values.Next() {
-		total = add(total, value)
-	}
-	out.Emit(key, total)
-	return nil
-}
-
 // Sum is the role of a combiner or reducer that adds up uint64 values.
 func Sum[K any]() GroupRole {
-	return Groups(sum[K]{})
+	return GroupRole{&sumDriver[K]{}}
 }

@@ -275,7 +275,11 @@ class GroupDriver(Driver):
         else:
             start, end = bounds.pop()
             folded = [fold(decoded[start:end]) for start, end in bounds]
-            folded.append(fold(further(iter(decoded[start:end]), stage.value_in)))
+            rest = further(iter(decoded[start:end]), stage.value_in)
+            folded.append(fold(rest))
+            # The engine requires that a group is read to its end.
+            for _ in rest:
+                pass
         # Keys go out as they came in.
         emit(groups, keys, encode(stage, "value", stage.value, folded))
 

@@ -58,7 +58,8 @@ class Stage:
         """The function that does the work, and what to call at the end."""
         if not isinstance(self.work, type):
             return self.work, None
-        made = self.work(task) if self.work.__init__ is not object.__init__ else self.work()
+        code = getattr(self.work.__init__, "__code__", None)
+        made = self.work(task) if code and code.co_argcount > 1 else self.work()
         return getattr(made, METHODS[self.role]), getattr(made, "finish", None)
 
     def attributes(self):
@@ -116,7 +117,8 @@ def both(role, key, value):
 
 def mapper(input=inputs.lines, *, key, value, params=()):
     """Declares the mapper: a function of a record that yields (or returns) pairs of key and value, or returns a
-    dict of them; or a class with such a method `map`, made with the task, and perhaps a method `finish`."""
+    dict of them; or a class with such a method `map`, made with the task if its `__init__` takes one, and perhaps
+    a method `finish`."""
     if not isinstance(input, inputs.Input):
         raise TypeError(f"the input of a mapper is {input!r}, and not one such as mr.lines or mr.records(...)")
     key, value = both("mapper", key, value)

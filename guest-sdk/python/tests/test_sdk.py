@@ -167,6 +167,11 @@ class Jobs(unittest.TestCase):
             self.assertEqual(testing.reduce(module, groups).records(), expected)
             self.assertEqual(testing.combine(module, groups).records(), expected)
 
+    def test_folds_need_not_look_at_values(self):
+        module = declare("mr.folding(mr.text, mr.unit, lambda values: None)")
+        groups = [("a", [None] * 10), ("b", [None])]
+        self.assertEqual(testing.reduce(module, groups).records(), [("a", None), ("b", None)])
+
     def test_partitions(self):
         module = declare("@mr.partitioner(mr.u64)\ndef f(key, partitions):\n    return key % partitions\n")
         self.assertEqual(testing.partition(module, [0, 1, 5], 3), [0, 1, 2])
