@@ -47,15 +47,19 @@ Exit codes:
     2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be used: not a component, wrong version, unsigned, stages that do not fit
+    5  a plugin cannot be built or used: no component, wrong version, unsigned, stages do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
     9  the cluster cannot be reached, has no workers, or refuses
+   10  a plugin does not yield what its tests expect (`mr-engine test`)
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)
 ";
     assert!(help.ends_with(codes), "{help}");
     let commands = [
+        "new",
+        "build",
+        "test",
         "submit",
         "explain",
         "inspect",

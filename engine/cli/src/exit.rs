@@ -28,7 +28,7 @@ Exit codes:
     2  command line, setting, key or certificate is wrong, or names what is not there or allowed
     3  an input is missing, unreadable, changed or malformed
     4  the output exists, cannot be written or published
-    5  a plugin cannot be built or used: not a component, wrong version, unsigned, stages that do not fit
+    5  a plugin cannot be built or used: no component, wrong version, unsigned, stages do not fit
     6  a plugin failed: it trapped, answered with an error or rejected too many records
     7  a limit was passed: memory, time, record size
     8  no space left on a disk
