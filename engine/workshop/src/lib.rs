@@ -9,7 +9,7 @@
 //! In reading order: [`language`] (what there is), [`recipe`] (how it is built), [`project`] (what an author
 //! has), [`new`] (how a project begins), [`world`] (the interface that a plugin with these roles has), [`tool`]
 //! (programs on this machine), `process` (running them), `place` (names in recipes), `bindgen`, `component`
-//! and `module` (steps that need no program), [`build`] (the steps in order), [`error`].
+//! and `module` (steps that need no program), [`mod@build`] (the steps in order), [`error`].
 
 mod bindgen;
 pub mod build;
