@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::job::{InputFormat, InputKey, Partitioning};
+use crate::format::InputFormat;
+use crate::job::{InputKey, Partitioning};
 use crate::limit::ATTRIBUTES_MAX;
 
 /// The raw answer of `plugin.describe`.

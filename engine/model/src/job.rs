@@ -1,78 +1,13 @@
 //! The job as every part of the engine sees it: what runs, on which format, within which limits.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
+use crate::format::{InputFormat, OutputFormat};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
-
-/// How bytes of input become records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum InputFormat {
-    /// One record for each line: the key tells the place ([`InputKey`]), the value is the line
-    /// without its `\n`. A last line without `\n` counts.
-    Lines,
-    /// One record for each line: the key is the line without its `\n`, the value is empty.
-    LineKeys,
-    /// Records of `bytes` bytes each; the first `key` of them are the key, the rest the value.
-    Fixed {
-        /// Length of a record, at least 1.
-        bytes: u32,
-        /// Length of its key, at most `bytes`.
-        key: u32,
-    },
-}
-
-impl FromStr for InputFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usage =
-            || format!("{text:?} is no input format: use lines, line-keys, fixed:BYTES or fixed:BYTES:KEY");
-        match text {
-            "lines" => return Ok(InputFormat::Lines),
-            "line-keys" => return Ok(InputFormat::LineKeys),
-            _ => {}
-        }
-        let lengths = text.strip_prefix("fixed:").ok_or_else(usage)?;
-        let (bytes, key) = lengths.split_once(':').unwrap_or((lengths, lengths));
-        let bytes: u32 = bytes.parse().map_err(|_| usage())?;
-        let key: u32 = key.parse().map_err(|_| usage())?;
-        if bytes == 0 || key > bytes || u64::from(bytes) > limit::RECORD_BYTES_MAX {
-            return Err(usage());
-        }
-        Ok(InputFormat::Fixed { bytes, key })
-    }
-}
-
-impl fmt::Display for InputFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InputFormat::Lines => f.write_str("lines"),
-            InputFormat::LineKeys => f.write_str("line-keys"),
-            InputFormat::Fixed { bytes, key } => write!(f, "fixed:{bytes}:{key}"),
-        }
-    }
-}
-
-impl TryFrom<String> for InputFormat {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<InputFormat> for String {
-    fn from(format: InputFormat) -> Self {
-        format.to_string()
-    }
-}
 
 /// What the keys of [`InputFormat::Lines`] tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,28 +18,6 @@ pub enum InputKey {
     Offset,
     /// Path of the file as the job named it, and byte offset: `tuple<text,u64>`.
     PathOffset,
-}
-
-/// How output records become bytes of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputFormat {
-    /// `key TAB value NEWLINE`, rendered by type; a unit and its tab are left out.
-    Text,
-    /// Key and value end to end, nothing between.
-    Raw,
-}
-
-impl FromStr for OutputFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "text" => Ok(OutputFormat::Text),
-            "raw" => Ok(OutputFormat::Raw),
-            _ => Err(format!("{text:?} is no output format: use text or raw")),
-        }
-    }
 }
 
 /// How keys are spread over the reducers.
@@ -256,14 +169,5 @@ mod tests {
         let long = Duration::from_secs(365 * 24 * 3600);
         let asked = Permissions { task_time_max: long, ..Permissions::default() };
         assert_eq!(asked.over_engine(), Some((&table::TASK_TIME, 365 * 24 * 3_600_000)));
-    }
-
-    #[test]
-    fn input_formats_parse() {
-        assert_eq!("fixed:100:10".parse(), Ok(InputFormat::Fixed { bytes: 100, key: 10 }));
-        assert_eq!("fixed:8".parse(), Ok(InputFormat::Fixed { bytes: 8, key: 8 }));
-        for bad in ["", "fixed", "fixed:", "fixed:0", "fixed:4:5", "fixed:-1", "csv", "fixed:99999999999"] {
-            assert!(bad.parse::<InputFormat>().is_err(), "{bad}");
-        }
     }
 }
