@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::format::{InputFormat, OutputFormat};
+use crate::format::{Compression, InputFormat, OutputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
 
@@ -115,6 +115,64 @@ impl Permissions {
     }
 }
 
+/// One input of a job: files of one format for one mapper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Its name; empty where it has none. The mapper learns it as [`INPUT_FACT`].
+    pub name: String,
+    /// How its bytes become records.
+    pub format: InputFormat,
+    /// How its files are compressed; none for what their names say.
+    pub compression: Option<Compression>,
+    /// What keys tell that tell a place.
+    pub key: InputKey,
+    /// Whether text reaches the mapper as chunks of whole lines.
+    pub chunks: bool,
+    /// Fields of its rows, all with their types; none where records are not rows.
+    pub row: Option<Row>,
+    /// BLAKE3 of its mapper's component, in hex; none where records go on as they are.
+    pub mapper: Option<String>,
+}
+
+/// Names of facts that the engine tells plugins through `config`, beside the job's parameters: what they
+/// begin with. No job can set them.
+pub const FACT_PREFIX: &str = "mr.";
+/// The fact that tells a mapper the name of the input that its records are of.
+pub const INPUT_FACT: &str = "mr.input";
+/// The fact that tells a mapper the names of the fields of a value, as a JSON array.
+pub const FIELDS_FACT: &str = "mr.fields";
+/// The fact that tells a mapper the names of the fields of a key, as a JSON array.
+pub const KEY_FIELDS_FACT: &str = "mr.key-fields";
+
+impl InputSpec {
+    /// An input without a name of which everything is as it is by default, without a mapper.
+    pub fn of(format: InputFormat) -> Self {
+        Self {
+            name: String::new(),
+            format,
+            compression: None,
+            key: InputKey::Offset,
+            chunks: false,
+            row: None,
+            mapper: None,
+        }
+    }
+
+    /// How the file of a name is compressed.
+    pub fn compression_of(&self, name: &str) -> Compression {
+        if !self.format.may_be_compressed() {
+            return Compression::None;
+        }
+        self.compression.unwrap_or_else(|| Compression::of_name(name))
+    }
+}
+
+/// Whether `name` can be that of an input: a lower-case letter, then these, digits, `-` and `_`, 64 at most.
+pub fn is_input_name(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(rest)
+}
+
 /// A job as the scheduler and the attempts see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -124,10 +182,8 @@ pub struct JobSpec {
     pub params: Vec<(String, String)>,
     /// Number of reducers, thus of partitions; 0 for a map-only job.
     pub reducers: u32,
-    /// How input becomes records.
-    pub input_format: InputFormat,
-    /// What keys of text input tell.
-    pub input_key: InputKey,
+    /// What it reads; a split is of one of them.
+    pub inputs: Vec<InputSpec>,
     /// How output records become bytes.
     pub output_format: OutputFormat,
     /// How keys are spread over reducers.

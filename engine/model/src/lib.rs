@@ -27,4 +27,4 @@ pub use datatype::{BadCell, DataType};
 pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
 pub use format::{Compression, Delimited, Field, Fields, InputFormat, OutputFormat, Row};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
-pub use job::{InputKey, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};
+pub use job::{InputKey, InputSpec, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};

@@ -38,6 +38,8 @@ pub const SPLIT_PIECES_MAX: usize = 16_384;
 /// Input bytes for which one more reducer is planned when the job does not say how many. Depends
 /// on the input only, so that the output does not depend on the machine.
 pub const REDUCER_INPUT_BYTES: u64 = 64 * MIB;
+/// Most inputs of a job: each is told in every description of it.
+pub const INPUTS_MAX: usize = 64;
 /// Most reducers planned by default.
 pub const REDUCERS_DEFAULT_MAX: u32 = 256;
 /// Most reducers of a job: each costs a slot in every map task's index.

@@ -89,10 +89,16 @@ pub(crate) struct ShuffleSink {
 }
 
 impl ShuffleSink {
-    pub fn new(attempt: &Attempt, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+    /// Takes what `attempt` emits; where it has a mapper, a hash of that is kept.
+    pub fn new(
+        attempt: &Attempt,
+        writer: MapOutputWriter,
+        partitioner: Option<Partitioner>,
+        maps: bool,
+    ) -> Self {
         let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
+        let emission = maps.then(Emission::default);
         let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
         Self {
             job,

@@ -7,7 +7,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use mr_model::{BatchBuf, Failure, InputFormat, InputKey, Place};
+use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
 
 use crate::file;
 use crate::origin::Origin;
@@ -17,14 +17,10 @@ use crate::split::{Piece, Split};
 const ROW_BYTES: usize = 8;
 
 /// How a split is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderOptions {
-    /// How bytes become records.
-    pub format: InputFormat,
-    /// What the keys of [`InputFormat::Lines`] tell.
-    pub key: InputKey,
-    /// Rows of [`InputFormat::Lines`] are chunks of whole lines with their newlines.
-    pub chunks: bool,
+    /// The input that the split is of.
+    pub input: InputSpec,
     /// Longest line or record, in bytes.
     pub record_bytes_max: u64,
     /// Size that batches aim for, in bytes.
@@ -53,12 +49,13 @@ impl SplitReader {
     /// # Errors
     /// [`Failure::Internal`] if the split is not one that `plan_splits` makes for this format.
     pub fn open(split: &Split, options: ReaderOptions) -> Result<Self, Failure> {
-        let record_bytes = match options.format {
+        let format = options.input.format;
+        let record_bytes = match format {
             InputFormat::Fixed { bytes, key } if bytes == 0 || key > bytes => {
-                return Err(Failure::internal(format!("input format {} is invalid", options.format)));
+                return Err(Failure::internal(format!("input format {format} is invalid")));
             }
             InputFormat::Fixed { bytes, .. } => u64::from(bytes),
-            InputFormat::Lines | InputFormat::LineKeys => 1,
+            _ => 1,
         };
         for piece in &split.pieces {
             let ordered = piece.start < piece.end && piece.end <= piece.file_bytes;
@@ -70,14 +67,13 @@ impl SplitReader {
             }
         }
         Ok(Self {
-            options,
             target: (options.batch_bytes as usize).max(1),
             input: Cursor {
                 pieces: split.pieces.clone(),
                 index: 0,
                 origin: None,
-                lines: !matches!(options.format, InputFormat::Fixed { .. }),
-                path_keys: options.format == InputFormat::Lines && options.key == InputKey::PathOffset,
+                lines: !matches!(format, InputFormat::Fixed { .. }),
+                path_keys: format == InputFormat::Lines && options.input.key == InputKey::PathOffset,
                 key_prefix: Vec::new(),
             },
             block: Vec::new(),
@@ -85,6 +81,7 @@ impl SplitReader {
             block_offset: 0,
             places: Places::default(),
             bytes_read: 0,
+            options,
         })
     }
 
@@ -97,10 +94,11 @@ impl SplitReader {
     pub fn next_batch(&mut self, batch: &mut BatchBuf) -> Result<bool, Failure> {
         batch.clear();
         self.places.clear();
-        match self.options.format {
-            InputFormat::Lines if self.options.chunks => self.fill_chunks(batch)?,
+        match self.options.input.format {
+            InputFormat::Lines if self.options.input.chunks => self.fill_chunks(batch)?,
             InputFormat::Lines | InputFormat::LineKeys => self.fill_lines(batch)?,
             InputFormat::Fixed { bytes, key } => self.fill_fixed(batch, bytes as usize, key as usize)?,
+            other => return Err(Failure::internal(format!("format {other} is not read yet"))),
         }
         Ok(batch.rows() > 0)
     }
@@ -163,7 +161,7 @@ impl SplitReader {
 
     /// Moves lines from the block to the batch until either is exhausted or full.
     fn split_block(&mut self, batch: &mut BatchBuf) {
-        let keys = self.options.format == InputFormat::LineKeys;
+        let keys = self.options.input.format == InputFormat::LineKeys;
         self.places.enter(self.input.index);
         let block = &self.block[self.cursor..];
         let base = self.block_offset + self.cursor as u64;

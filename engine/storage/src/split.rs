@@ -1,9 +1,9 @@
 //! Cuts input files into splits, the units of map work. Splits in order are the input in order, and
 //! follow from the files, the format and the split size alone: never from the number of workers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use mr_model::{InputFormat, limit, path_serde};
+use mr_model::{Compression, InputFormat, InputSpec, limit, path_serde};
 use serde::{Deserialize, Serialize};
 
 use crate::input::InputFile;
@@ -21,6 +21,8 @@ const SLOP: u64 = 10;
 pub struct Split {
     /// Number of the split, from 0.
     pub index: u32,
+    /// Number of the input that it is of, in the job's order.
+    pub input: u32,
     /// Files and parts of files, in order.
     pub pieces: Vec<Piece>,
     /// Bytes of all pieces.
@@ -40,8 +42,35 @@ pub struct Piece {
     pub end: u64,
     /// Length of the file in bytes.
     pub file_bytes: u64,
-    /// Time of the file's last change, in nanoseconds since 1970.
+    /// Time of the file's last change, in nanoseconds since 1970; 0 for a remote one.
     pub modified_ns: i64,
+    /// How the file is compressed; the range is of its bytes as they lie there.
+    pub compression: Compression,
+    /// What tells a remote object from a later one under the same name; none for files.
+    pub tag: Option<String>,
+    /// Where the bytes of a remote object were copied to, at the same offsets, by whoever runs the attempt.
+    pub copy: Option<PathBuf>,
+}
+
+impl Piece {
+    /// A range of a listed file.
+    pub fn of(file: &InputFile, compression: Compression, start: u64, end: u64) -> Self {
+        Self {
+            path: file.path.clone(),
+            start,
+            end,
+            file_bytes: file.bytes,
+            modified_ns: file.modified_ns,
+            compression,
+            tag: file.tag.clone(),
+            copy: None,
+        }
+    }
+
+    /// The file that its bytes are read from.
+    pub fn file(&self) -> &Path {
+        self.copy.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// Why an input cannot be cut.
@@ -70,37 +99,44 @@ pub enum SplitError {
     },
 }
 
-/// Cuts `files` into splits of about `split_bytes` (at most a tenth more, at least one record). Big
-/// files are cut, small ones go together. Without any byte of input there is no split.
+/// Cuts the files of each input into splits of about `split_bytes` (at most a tenth more, at least one
+/// record). Big files are cut, small ones go together, those of different inputs never. Without any byte of
+/// input there is no split.
 ///
 /// # Errors
 /// A file that is not made of whole records, and too many splits.
 pub fn plan_splits(
-    files: &[InputFile],
-    format: InputFormat,
+    inputs: &[(&InputSpec, &[InputFile])],
     split_bytes: u64,
 ) -> Result<Vec<Split>, SplitError> {
-    let record_bytes = match format {
-        InputFormat::Lines | InputFormat::LineKeys => 1,
-        InputFormat::Fixed { bytes, .. } => bytes.max(1),
-    };
-    let records = (split_bytes / u64::from(record_bytes)).max(1);
-    let mut plan = Plan { size: records * u64::from(record_bytes), splits: Vec::new() };
-    for file in files {
-        if !file.bytes.is_multiple_of(u64::from(record_bytes)) {
-            return Err(SplitError::BrokenRecord {
-                path: file.path.clone(),
-                bytes: file.bytes,
-                record_bytes,
-            });
+    let mut plan = Plan { input: 0, size: split_bytes.max(1), splits: Vec::new() };
+    for (number, (spec, files)) in (0u32..).zip(inputs) {
+        plan.input = number;
+        for file in *files {
+            let compression = spec.compression_of(&file.path.to_string_lossy());
+            let record_bytes = match spec.format {
+                InputFormat::Fixed { bytes, .. } if compression == Compression::None => bytes.max(1),
+                _ => 1,
+            };
+            if !file.bytes.is_multiple_of(u64::from(record_bytes)) {
+                return Err(SplitError::BrokenRecord {
+                    path: file.path.clone(),
+                    bytes: file.bytes,
+                    record_bytes,
+                });
+            }
+            let records = (split_bytes / u64::from(record_bytes)).max(1);
+            plan.size = records * u64::from(record_bytes);
+            plan.cut(file, compression).ok_or(SplitError::TooMany { split_bytes })?;
         }
-        plan.cut(file).ok_or(SplitError::TooMany { split_bytes })?;
     }
     Ok(plan.splits)
 }
 
 /// Splits so far; the last one may still grow.
 struct Plan {
+    /// Number of the input that is cut.
+    input: u32,
     /// Size of a full piece in bytes, a multiple of the record length.
     size: u64,
     splits: Vec<Split>,
@@ -108,19 +144,13 @@ struct Plan {
 
 impl Plan {
     /// Adds a file; none if that makes too many splits.
-    fn cut(&mut self, file: &InputFile) -> Option<()> {
+    fn cut(&mut self, file: &InputFile, compression: Compression) -> Option<()> {
         let mut start = 0;
         while start < file.bytes {
             let left = file.bytes - start;
             let joins = left.saturating_sub(self.size) < self.size.div_ceil(SLOP);
             let end = if joins { file.bytes } else { start + self.size };
-            self.add(Piece {
-                path: file.path.clone(),
-                start,
-                end,
-                file_bytes: file.bytes,
-                modified_ns: file.modified_ns,
-            })?;
+            self.add(Piece::of(file, compression, start, end))?;
             start = end;
         }
         Some(())
@@ -130,6 +160,7 @@ impl Plan {
     fn add(&mut self, piece: Piece) -> Option<()> {
         let bytes = piece.end - piece.start;
         if let Some(last) = self.splits.last_mut()
+            && last.input == self.input
             && last.bytes + bytes <= self.size
             && last.pieces.len() < limit::SPLIT_PIECES_MAX
         {
@@ -141,7 +172,7 @@ impl Plan {
             return None;
         }
         let index = u32::try_from(self.splits.len()).ok()?;
-        self.splits.push(Split { index, pieces: vec![piece], bytes });
+        self.splits.push(Split { index, input: self.input, pieces: vec![piece], bytes });
         Some(())
     }
 }
@@ -156,9 +187,10 @@ mod tests {
             path: PathBuf::from(i.to_string()),
             bytes: *bytes,
             modified_ns: 0,
+            tag: None,
         };
         let files: Vec<_> = lengths.iter().enumerate().map(file).collect();
-        let splits = plan_splits(&files, format, split_bytes).unwrap();
+        let splits = plan_splits(&[(&InputSpec::of(format), &files)], split_bytes).unwrap();
         for (index, split) in (0u32..).zip(&splits) {
             assert_eq!(split.index, index);
             assert_eq!(split.bytes, split.pieces.iter().map(|piece| piece.end - piece.start).sum::<u64>());
@@ -188,9 +220,9 @@ mod tests {
         let fixed = InputFormat::Fixed { bytes: 30, key: 10 };
         assert_eq!(planned(&[240], fixed, 100), [["0:0-90"], ["0:90-180"], ["0:180-240"]]);
         assert_eq!(planned(&[60], fixed, 1), [["0:0-30"], ["0:30-60"]]);
-        let file = InputFile { path: "f".into(), bytes: 61, modified_ns: 0 };
+        let file = InputFile { path: "f".into(), bytes: 61, modified_ns: 0, tag: None };
         assert_eq!(
-            plan_splits(&[file], fixed, 100).unwrap_err().to_string(),
+            plan_splits(&[(&InputSpec::of(fixed), &[file])], 100).unwrap_err().to_string(),
             "input f has 61 bytes, which is no multiple of the record length of 30 bytes"
         );
     }
@@ -201,8 +233,21 @@ mod tests {
         let lengths: Vec<usize> =
             planned(&vec![1; pieces + 1], InputFormat::Lines, 1 << 20).iter().map(Vec::len).collect();
         assert_eq!(lengths, [pieces, 1]);
-        let file = InputFile { path: "f".into(), bytes: u64::MAX, modified_ns: 0 };
-        assert_eq!(plan_splits(&[file], InputFormat::Lines, 1), Err(SplitError::TooMany { split_bytes: 1 }));
+        let file = InputFile { path: "f".into(), bytes: u64::MAX, modified_ns: 0, tag: None };
+        let lines = InputSpec::of(InputFormat::Lines);
+        assert_eq!(plan_splits(&[(&lines, &[file])], 1), Err(SplitError::TooMany { split_bytes: 1 }));
+    }
+
+    #[test]
+    fn inputs_stay_apart() {
+        let file = |path: &str| InputFile { path: path.into(), bytes: 10, modified_ns: 0, tag: None };
+        let (a, b) = ([file("a1"), file("a2")], [file("b.gz")]);
+        let spec = InputSpec::of(InputFormat::Lines);
+        let splits = plan_splits(&[(&spec, &a), (&spec, &b)], 100).unwrap();
+        let shown: Vec<_> =
+            splits.iter().map(|split| (split.index, split.input, split.pieces.len())).collect();
+        assert_eq!(shown, [(0, 0, 2), (1, 1, 1)]);
+        assert_eq!(splits[1].pieces[0].compression, Compression::Gzip);
     }
 
     #[test]
@@ -210,8 +255,9 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         for name in [b"plain".to_vec(), b"not \xff UTF-8".to_vec()] {
             let path = PathBuf::from(std::ffi::OsString::from_vec(name));
-            let piece = Piece { path, start: 0, end: 5, file_bytes: 9, modified_ns: -1 };
-            let split = Split { index: 3, pieces: vec![piece], bytes: 5 };
+            let file = InputFile { path, bytes: 9, modified_ns: -1, tag: Some("\"etag\"".into()) };
+            let piece = Piece::of(&file, Compression::Zstd, 0, 5);
+            let split = Split { index: 3, input: 1, pieces: vec![piece], bytes: 5 };
             let json = serde_json::to_string(&split).unwrap();
             assert_eq!(serde_json::from_str::<Split>(&json).unwrap(), split);
         }
