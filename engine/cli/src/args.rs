@@ -238,6 +238,9 @@ pub struct JobArgs {
     /// parquet, arrow, avro [default: as the plugin says, else lines]
     #[arg(long, value_name = "[NAME=]FORMAT", num_args = 1, help_heading = "Data")]
     pub input_format: Vec<String>,
+    /// Most decoded bytes for each byte of a compressed file; one beyond it is taken for a trap
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Data")]
+    pub max_expansion: Option<u64>,
     /// Fields that make the value of a row, in order: NAME, NAME:TYPE, NAME:TYPE? where values may be missing
     /// [default: as the plugin says, else all of them]
     #[arg(long, value_name = "[NAME=]FIELDS", num_args = 1, help_heading = "Data")]

@@ -68,6 +68,9 @@ fn as_text(plan: &Plan) -> Result<String> {
             writeln!(out, "           rows of {}, key {key}", row.value)?;
         }
     }
+    for (path, why) in &plan.whole {
+        writeln!(out, "           {} goes to one task: {why}", path.display())?;
+    }
     let tasks = count(plan.splits.len() as u64);
     for (number, input) in spec.inputs.iter().enumerate() {
         let mapper = plan.stages.mapper(input);
@@ -170,6 +173,7 @@ fn as_json(plan: &Plan) -> serde_json::Value {
         "input_files": plan.files.iter().map(Vec::len).sum::<usize>(),
         "input_bytes": plan.input_bytes(),
         "splits": plan.splits,
+        "whole": plan.whole,
         "workers": plan.workers,
         "memory": {
             "budget": memory.budget, "guests": memory.guests, "frames": memory.frames, "pool": memory.pool,

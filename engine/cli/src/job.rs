@@ -143,6 +143,7 @@ pub fn assemble(
             exclude: args.exclude.clone(),
             format: input.format,
             compression: input.compression,
+            expansion_max: args.max_expansion,
             fields: input.fields,
             key_fields: input.key_fields,
             mapper,

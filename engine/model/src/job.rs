@@ -124,12 +124,16 @@ pub struct InputSpec {
     pub format: InputFormat,
     /// How its files are compressed; none for what their names say.
     pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB.
+    pub expansion_max: u64,
     /// What keys tell that tell a place.
     pub key: InputKey,
     /// Whether text reaches the mapper as chunks of whole lines.
     pub chunks: bool,
     /// Fields of its rows, all with their types; none where records are not rows.
     pub row: Option<Row>,
+    /// Types of its records as they are read, as far as known.
+    pub types: StageTypes,
     /// BLAKE3 of its mapper's component, in hex; none where records go on as they are.
     pub mapper: Option<String>,
 }
@@ -151,11 +155,30 @@ impl InputSpec {
             name: String::new(),
             format,
             compression: None,
+            expansion_max: limit::EXPANSION_DEFAULT,
             key: InputKey::Offset,
             chunks: false,
             row: None,
+            types: StageTypes::default(),
             mapper: None,
         }
+    }
+
+    /// Types of its records as far as format and fields say.
+    pub fn types_of_format(&self) -> StageTypes {
+        let place = match self.key {
+            InputKey::Offset => DataType::U64,
+            InputKey::PathOffset => DataType::Tuple(vec![DataType::Text, DataType::U64]),
+        };
+        let (key, value) = match (&self.row, self.format) {
+            (Some(row), _) => (row.key_type().unwrap_or(place), row.value_type()),
+            (None, InputFormat::Lines | InputFormat::JsonLines) => (place, DataType::Bytes),
+            (None, InputFormat::LineKeys) => (DataType::Bytes, DataType::Unit),
+            (None, InputFormat::Fixed { .. }) => (DataType::Bytes, DataType::Bytes),
+            (None, InputFormat::Whole) => (DataType::Text, DataType::Bytes),
+            _ => return StageTypes::default(),
+        };
+        StageTypes { key: Some(key), value: Some(value) }
     }
 
     /// How the file of a name is compressed.

@@ -31,6 +31,10 @@ pub const RECORD_BYTES_MAX: u64 = 16 * MIB;
 /// Largest record unless the job says otherwise, in bytes: a longer line is nearly always a file
 /// that is not text.
 pub const RECORD_BYTES_DEFAULT: u64 = MIB;
+/// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB, unless the job says
+/// otherwise: text is compressed to a twentieth, logs to a hundredth; a file made to fill memory and disks, to
+/// far less. Deflate cannot go beyond 1032.
+pub const EXPANSION_DEFAULT: u64 = 1000;
 /// Size of a split unless the job says otherwise, in bytes: some seconds of work.
 pub const SPLIT_BYTES_DEFAULT: u64 = 64 * MIB;
 /// Most pieces (files or parts of files) in one split: bounds a task's description.

@@ -132,6 +132,7 @@ impl Job {
         ReaderOptions {
             input: input.clone(),
             record_bytes_max: self.spec.permissions.record_bytes_max,
+            bad_max: self.spec.permissions.rejects_max,
             batch_bytes: self.spec.batch_bytes,
         }
     }

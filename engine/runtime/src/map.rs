@@ -112,7 +112,15 @@ impl MapAttempt<'_> {
         let mut batch = BatchBuf::default();
         let mut rejected = Vec::new();
         let mut bytes_read = 0;
-        while reader.next_batch(&mut batch)? {
+        loop {
+            let more = reader.next_batch(&mut batch)?;
+            for bad in reader.take_bad() {
+                lock(&sink).rejects().count_one(&bad.reason)?;
+                rejected.push(Rejected { place: Some(bad.place), reason: bad.reason, sample: bad.sample });
+            }
+            if !more {
+                break;
+            }
             self.attempt.check_stopped()?;
             match mapper.as_mut() {
                 Some(open) => {

@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mr_model::limit::{INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
+use mr_model::contract::InputContract;
+use mr_model::limit::{
+    EXPANSION_DEFAULT, INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX,
+};
 use mr_model::{Contract, Failure, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning};
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
-use mr_storage::{InputError, InputFile, Split, SplitError, list_inputs, plan_splits};
+use mr_storage::{
+    InputError, InputFile, LocalInputs, Split, SplitError, SplitPlan, describe_input, list_inputs,
+    plan_splits,
+};
 
 use crate::describe::{JobDescription, SpreadDescription};
 use crate::fit::{check_params, check_types, param_misfits, type_misfits};
@@ -86,6 +92,8 @@ pub struct Plan {
     pub files: Vec<Vec<InputFile>>,
     /// One for each map task.
     pub splits: Vec<Split>,
+    /// Files that are not split though they are long, with the reason.
+    pub whole: Vec<(PathBuf, &'static str)>,
     /// How memory is divided.
     pub memory: MemoryPlan,
     /// Linear memory that the guests of one slot share, in bytes, where the job asks for it.
@@ -101,13 +109,18 @@ pub struct Plan {
 impl Plan {
     /// Checks a request and plans it. Reads the lists of inputs, not their content.
     pub fn new(request: JobRequest) -> Result<Self, PlanError> {
-        let inputs = choose_inputs(&request)?;
+        let mut inputs = choose_inputs(&request)?;
         let mut stages = request.stages;
         let main = main_contract(&stages);
         let params = check_params(&stages, &request.params)?;
         let mut files = Vec::new();
-        for input in &request.inputs {
-            files.push(list_inputs(&input.patterns, &input.exclude)?);
+        for (asked, input) in request.inputs.iter().zip(&mut inputs) {
+            let listed = list_inputs(&asked.patterns, &asked.exclude)?;
+            let contract = contract_of(asked, &main);
+            let fields = asked.fields.as_ref().or(contract.fields.as_ref());
+            let key = asked.key_fields.as_ref().or(contract.key_fields.as_ref());
+            describe_input(input, fields, key, &listed, &LocalInputs)?;
+            files.push(listed);
         }
         let input_bytes: u64 = files.iter().flatten().map(|file| file.bytes).sum();
         let reducers = request.reducers.unwrap_or_else(|| default_reducers(input_bytes));
@@ -127,7 +140,7 @@ impl Plan {
             request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
         let listed: Vec<_> =
             inputs.iter().zip(&files).map(|(input, files)| (input, files.as_slice())).collect();
-        let splits = plan_splits(&listed, request.split_bytes)?;
+        let SplitPlan { splits, whole } = plan_splits(&listed, request.split_bytes, &LocalInputs)?;
         if reducers == 0 && splits.len() > REDUCERS_MAX as usize {
             return Err(PlanError::Options(format!(
                 "without reducers each of the {} splits makes a part, and {REDUCERS_MAX} are allowed; raise --split-size",
@@ -163,6 +176,7 @@ impl Plan {
             stages,
             files,
             splits,
+            whole,
             memory,
             guest_memory_bytes: request.guest_memory_bytes,
             workers: request.workers.max(1),
@@ -256,8 +270,7 @@ fn choose_inputs(request: &JobRequest) -> Result<Vec<InputSpec>, PlanError> {
 
 fn choose_input(input: &InputRequest, main: &Contract) -> Result<InputSpec, PlanError> {
     let contract = input.mapper.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
-    let (by_mapper, by_main) = (contract.input_of(&input.name), main.input_of(&input.name));
-    let format = input.format.or(by_mapper.format).or(by_main.format).unwrap_or(InputFormat::Lines);
+    let format = input.format.or(contract_of(input, main).format).unwrap_or(InputFormat::Lines);
     if let Some(plugin) = &input.mapper
         && contract.chunks
         && format != InputFormat::Lines
@@ -267,15 +280,31 @@ fn choose_input(input: &InputRequest, main: &Contract) -> Result<InputSpec, Plan
             plugin.path().display()
         )));
     }
-    Ok(InputSpec {
+    let mut spec = InputSpec {
         name: input.name.clone(),
-        format,
         compression: input.compression,
+        expansion_max: input.expansion_max.unwrap_or(EXPANSION_DEFAULT),
         key: contract.input_key,
         chunks: contract.chunks,
-        row: None,
         mapper: input.mapper.as_ref().map(|plugin| plugin.hash().to_owned()),
-    })
+        ..InputSpec::of(format)
+    };
+    if !format.has_fields() {
+        spec.types = spec.types_of_format();
+    }
+    Ok(spec)
+}
+
+/// How the plugins want an input to be read: its mapper, else the main component.
+fn contract_of(input: &InputRequest, main: &Contract) -> InputContract {
+    let mapper =
+        input.mapper.as_ref().map(|plugin| plugin.contract().input_of(&input.name)).unwrap_or_default();
+    let main = main.input_of(&input.name);
+    InputContract {
+        format: mapper.format.or(main.format),
+        fields: mapper.fields.or(main.fields),
+        key_fields: mapper.key_fields.or(main.key_fields),
+    }
 }
 
 fn choose_partitioning(

@@ -103,6 +103,8 @@ pub struct InputRequest {
     pub format: Option<InputFormat>,
     /// How its files are compressed.
     pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file.
+    pub expansion_max: Option<u64>,
     /// Fields of the value.
     pub fields: Option<Fields>,
     /// Fields of the key.

@@ -63,9 +63,14 @@ impl Rejects {
     }
 
     fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
-        self.count += 1;
         let reason = &reason[..reason.floor_char_boundary(REJECT_REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
+        self.count_one(reason)
+    }
+
+    /// Counts a record that was rejected before any plugin saw it.
+    pub fn count_one(&mut self, reason: &str) -> Result<(), Failure> {
+        self.count += 1;
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
         }

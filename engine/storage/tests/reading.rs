@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
-use mr_storage::{ReaderOptions, Split, SplitReader, list_inputs, plan_splits};
+use mr_storage::{LocalInputs, ReaderOptions, Split, SplitReader, list_inputs, plan_splits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn of(format: InputFormat, key: InputKey, chunks: bool) -> InputSpec {
 
 /// A format in small batches.
 fn options(format: InputFormat) -> ReaderOptions {
-    ReaderOptions { input: InputSpec::of(format), record_bytes_max: 1 << 20, batch_bytes: 64 }
+    ReaderOptions { input: InputSpec::of(format), record_bytes_max: 1 << 20, bad_max: 0, batch_bytes: 64 }
 }
 
 /// Lines in small batches.
@@ -52,7 +52,7 @@ impl Input {
 
     fn splits(&self, format: InputFormat, split_bytes: u64) -> Vec<Split> {
         let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()], &[]).unwrap();
-        plan_splits(&[(&InputSpec::of(format), &files)], split_bytes).unwrap()
+        plan_splits(&[(&InputSpec::of(format), &files)], split_bytes, &LocalInputs).unwrap().splits
     }
 
     /// Every line with its newline, where it has one, and its place.

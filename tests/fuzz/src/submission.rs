@@ -56,6 +56,7 @@ fn prepare(description: JobDescription) {
 fn reader(spec: &JobSpec) -> ReaderOptions {
     ReaderOptions {
         input: InputSpec { chunks: false, ..spec.inputs[0].clone() },
+        bad_max: 0,
         record_bytes_max: spec.permissions.record_bytes_max,
         batch_bytes: spec.batch_bytes.min(u32::try_from(limit::BATCH_BYTES_MAX).unwrap()),
     }

@@ -9,7 +9,7 @@ use mr_model::{
 };
 use mr_runtime::{JobDescription, SpreadDescription};
 use mr_shuffle::HashPartitioner;
-use mr_storage::{Split, list_inputs, plan_splits};
+use mr_storage::{LocalInputs, Split, list_inputs, plan_splits};
 
 use super::{Coordinator, Joined};
 
@@ -36,7 +36,9 @@ impl SmallJob {
         std::fs::write(&input, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
         let files = list_inputs(&[input.to_str().unwrap().to_owned()], &[]).unwrap();
         let bytes = files[0].bytes.div_ceil(u64::from(MAPS));
-        let splits = plan_splits(&[(&InputSpec::of(InputFormat::LineKeys), &files)], bytes).unwrap();
+        let splits = plan_splits(&[(&InputSpec::of(InputFormat::LineKeys), &files)], bytes, &LocalInputs)
+            .unwrap()
+            .splits;
         assert_eq!(splits.len(), MAPS as usize);
         let id = JobId::new(name).unwrap();
         let spec = JobSpec {
