@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mr_model::limit::{PARAM_BYTES_MAX, PARAMS_MAX};
-use mr_model::{DataType, InputSpec, Param, Role, StageTypes};
+use mr_model::{DataType, InputFormat, InputSpec, Param, Role, StageTypes};
 
 use crate::plan::PlanError;
 use crate::request::Stages;
@@ -53,6 +53,9 @@ fn map_types(stages: &Stages, inputs: &[InputSpec], misfits: &mut Vec<PlanError>
         let (types, emitter) = match stages.mapper(input) {
             Some(mapper) => {
                 let taken = &mapper.contract().map_in;
+                // What a plugin makes of bytes is its own business: numbers of fixed length, for one.
+                let typed = input.row.is_some() || input.format == InputFormat::Kv;
+                let read = if typed { read } else { Types::default() };
                 check_step(&read, &input_words(input), taken, Role::Mapper, mapper.path(), misfits);
                 (mapper.contract().map.clone(), format!("the mapper of {}", mapper.path().display()))
             }

@@ -7,7 +7,7 @@ use mr_model::contract::InputContract;
 use mr_model::limit::{
     EXPANSION_DEFAULT, INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX,
 };
-use mr_model::{Contract, Failure, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning};
+use mr_model::{Contract, DataType, Failure, Fields, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning};
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
 use mr_storage::{
@@ -119,7 +119,10 @@ impl Plan {
             let contract = contract_of(asked, &main);
             let fields = asked.fields.as_ref().or(contract.fields.as_ref());
             let key = asked.key_fields.as_ref().or(contract.key_fields.as_ref());
-            describe_input(input, fields, key, &listed, &LocalInputs)?;
+            let taken = asked.mapper.as_ref().map(|plugin| plugin.contract().map_in.clone()).unwrap_or_default();
+            let fields = fields.map(|fields| typed(fields, taken.1.as_ref()));
+            let key = key.map(|fields| typed(fields, taken.0.as_ref()));
+            describe_input(input, fields.as_ref(), key.as_ref(), &listed, &LocalInputs)?;
             files.push(listed);
         }
         let input_bytes: u64 = files.iter().flatten().map(|file| file.bytes).sum();
@@ -293,6 +296,26 @@ fn choose_input(input: &InputRequest, main: &Contract) -> Result<InputSpec, Plan
         spec.types = spec.types_of_format();
     }
     Ok(spec)
+}
+
+/// Fields with the types that a mapper takes, where they have none of their own.
+fn typed(fields: &Fields, taken: Option<&DataType>) -> Fields {
+    let mut fields = fields.clone();
+    let Some(DataType::Tuple(taken)) = taken else { return fields };
+    if taken.len() != fields.0.len() {
+        return fields;
+    }
+    for (field, taken) in fields.0.iter_mut().zip(taken).filter(|(field, _)| field.datatype.is_none()) {
+        match taken {
+            DataType::Tuple(maybe) => {
+                if let [DataType::Bool, datatype] = maybe.as_slice() {
+                    (field.datatype, field.nullable) = (Some(datatype.clone()), true);
+                }
+            }
+            datatype => field.datatype = Some(datatype.clone()),
+        }
+    }
+    fields
 }
 
 /// How the plugins want an input to be read: its mapper, else the main component.
