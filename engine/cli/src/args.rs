@@ -184,8 +184,8 @@ pub struct CompletionsArgs {
 #[derive(Debug, Args)]
 pub struct JobArgs {
     /// The plugin (.wasm): a component with any of the roles mapper, combiner, reducer, partitioner;
-    /// a role that is missing is the identity
-    #[arg(required_unless_present_any = ["map", "combine", "reduce"])]
+    /// a role that is missing is the identity, so a job without any plugin sorts its input, or with
+    /// --reducers 0 copies it: from one format to another, say
     pub plugin: Option<PathBuf>,
     /// Take the mapper from this component; with NAME= that of the input NAME
     #[arg(long, value_name = "[NAME=]WASM", num_args = 1, help_heading = "Stages")]
