@@ -6,7 +6,7 @@
 //! come from a [`Source`], and whoever calls puts the name of the file to a [`FormatError`].
 //!
 //! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` (one value of a row),
-//! `compress`, `text`, `whole`, `kv`, `columnar`.
+//! `compress`, `text`, `whole`, `kv`, `columnar`, `write`.
 
 mod cell;
 mod columnar;
@@ -14,7 +14,12 @@ mod error;
 mod kv;
 mod open;
 mod source;
+#[cfg(test)]
+mod tiling;
+mod write;
 
 pub use error::{BadRecord, FormatError, OnBad};
+pub use kv::KvWriter;
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, kv_types, open};
 pub use source::{FileSource, Source};
+pub use write::{EncodeError, Encoder};

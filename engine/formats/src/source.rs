@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::error::FormatError;
+
 /// Bytes of one file, readable at any place.
 pub trait Source: Send + Sync {
     /// Length in bytes.
@@ -15,6 +17,22 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// What the file or the network says.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+/// Fills `buffer` with the bytes from `offset` on.
+///
+/// # Errors
+/// The source cannot be read, or ends before.
+pub(crate) fn read_exact_at(source: &dyn Source, offset: u64, buffer: &mut [u8]) -> Result<(), FormatError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let at = offset + filled as u64;
+        match source.read_at(at, &mut buffer[filled..])? {
+            0 => return Err(FormatError::Shrunk { offset: at }),
+            bytes => filled += bytes,
+        }
+    }
+    Ok(())
 }
 
 /// A file of this machine.

@@ -25,6 +25,6 @@ pub use contract::{Contract, ContractError, Param, PluginInfo};
 pub use counter::Counters;
 pub use datatype::{BadCell, DataType};
 pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
-pub use format::{Compression, Delimited, Field, Fields, InputFormat, OutputFormat, Row};
+pub use format::{Compression, Delimited, FIELDS_MAX, Field, Fields, InputFormat, OutputFormat, Row};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
 pub use job::{InputKey, InputSpec, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};
