@@ -201,6 +201,7 @@ pub fn request(
         id,
         stages,
         inputs,
+        remote: None,
         output,
         params: args.params.clone(),
         reducers: args.reducers,
@@ -311,7 +312,8 @@ mod tests {
         let odd = dir.path().join("a[1] {b}*?");
         std::fs::create_dir(&odd).unwrap();
         std::fs::write(odd.join("x.txt"), "x").unwrap();
-        let listed = mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")], &[]).unwrap();
+        let listed =
+            mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")], &[], None).unwrap();
         assert_eq!(listed[0].path, odd.join("x.txt"));
     }
 }

@@ -105,6 +105,30 @@ pub fn cuts(
     }
 }
 
+/// What the reader of `range` may read of the file, ascending and apart: for those who have to copy it first.
+///
+/// # Errors
+/// The file cannot be read or does not begin or end as its format does.
+pub fn footprint(
+    source: &dyn Source,
+    format: InputFormat,
+    compression: Compression,
+    range: Range<u64>,
+    record_bytes_max: u64,
+) -> Result<Vec<Range<u64>>, FormatError> {
+    let bytes = source.bytes();
+    let plain = matches!(format, InputFormat::Lines | InputFormat::LineKeys | InputFormat::Fixed { .. })
+        || format == InputFormat::JsonLines;
+    let whole = 0..bytes;
+    Ok(vec![if plain && compression == Compression::None {
+        // The byte ahead tells whether a line begins with the first one; the last line may end far behind.
+        let behind = range.end.saturating_add(record_bytes_max).saturating_add(2);
+        range.start.saturating_sub(1)..behind.min(bytes)
+    } else {
+        whole
+    }])
+}
+
 /// What the rows of a file are: `asked` are the fields of the value (none: all that are not in `key`), `key`
 /// those of the key. None for formats without rows.
 ///

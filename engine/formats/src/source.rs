@@ -53,6 +53,13 @@ impl FileSource {
     }
 }
 
+impl FileSource {
+    /// The file, said to have this length: where it ends ahead of that, its readers say so.
+    pub fn with_length(file: File, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+}
+
 impl Source for FileSource {
     fn bytes(&self) -> u64 {
         self.bytes

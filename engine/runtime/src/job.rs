@@ -12,7 +12,8 @@ use mr_sandbox::{
     CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
 };
 use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
-use mr_storage::{PartWriter, ReaderOptions, RecordEncoder, Split};
+use mr_storage::remote::is_remote;
+use mr_storage::{Copies, PartWriter, ReaderOptions, RecordEncoder, RemoteInputs, Split, copy_in};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::describe::{JobDescription, SpreadDescription};
@@ -212,6 +213,24 @@ impl Attempt {
         InstanceOptions { params: params.unwrap_or(&self.job.params).clone(), ..self.instance() }
     }
 
+    /// Copies what a split needs of remote objects to this machine; the copies are removed with the answer.
+    pub fn copy_in(&self, split: &mut Split, remote: Option<&dyn RemoteInputs>) -> Result<Copies, Failure> {
+        if !is_remote(split) {
+            return Ok(Copies::default());
+        }
+        let Some(remote) = remote else {
+            return Err(Failure::internal(format!(
+                "{} has remote input and no store to get it from",
+                self.id
+            )));
+        };
+        let input = self.job.input(split)?;
+        let record_bytes_max = self.job.spec.permissions.record_bytes_max;
+        let name = format!("{}-{}", self.id.task, self.id.attempt).replace(' ', "-");
+        let place = (self.job.resources.run_dir.as_path(), name.as_str());
+        copy_in(split, input, record_bytes_max, place, remote, &self.stop())
+    }
+
     /// Name of the attempt's first run.
     pub fn run_id(&self) -> RunId {
         RunId { job: self.job.spec.id.clone(), attempt: self.id, sequence: 0 }
@@ -256,7 +275,7 @@ impl Attempt {
 
     /// What host work that only knows of cancelling is to look at: true once it has to stop, also for
     /// want of time.
-    pub fn stop(&self) -> impl Fn() -> bool + Send + 'static {
+    pub fn stop(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let (cancel, deadline) = (self.cancel.clone(), self.deadline);
         move || cancel.is_cancelled() || deadline.left().is_zero()
     }

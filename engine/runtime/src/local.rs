@@ -14,7 +14,7 @@ use mr_model::{AttemptId, Failure, Incarnation, Stage, TaskId, WorkerId};
 use mr_sandbox::{CancelToken, LogForward};
 use mr_scheduler::{Action, AttemptReport, Config, Event, JobPlan, Lease, Outcome, Scheduler, Time};
 use mr_shuffle::MapOutput;
-use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingPart, Split, StdoutParts};
+use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingPart, RemoteInputs, Split, StdoutParts};
 
 use crate::attempt::{AttemptDone, Input, Product, run};
 use crate::facts::Facts;
@@ -91,7 +91,8 @@ pub fn run_local(
     };
     let resources = plan.resources(work_dir.path().to_owned());
     let job = Job::new(plan.describe(spread, part_dir), plan.stages.clone(), resources);
-    let shared = Shared { job: job.map_err(JobError::Job)?, progress: progress.clone(), log };
+    let job = job.map_err(JobError::Job)?;
+    let shared = Shared { job, progress: progress.clone(), log, remote: plan.remote.clone() };
     Driver::new(plan, shared, target, cancel.clone(), begun).run()
 }
 
@@ -137,6 +138,7 @@ struct Shared {
     job: Arc<Job>,
     progress: Arc<Progress>,
     log: Option<LogForward>,
+    remote: Option<Arc<dyn RemoteInputs>>,
 }
 
 type Answer = (Lease, Result<AttemptDone, Failure>);
@@ -458,16 +460,14 @@ impl<'a> Driver<'a> {
 /// A worker: runs orders until there are no more.
 fn work(shared: &Shared, orders: &Receiver<Order>, answers: &Sender<Answer>) {
     while let Ok(Order { lease, cancel, work }) = orders.recv() {
-        let Shared { job, progress, log } = shared;
+        let Shared { job, progress, log, remote } = shared;
         let attempt = Attempt::new(job, lease.attempt, progress, log.clone(), &cancel);
-        let done = run(
-            &attempt,
-            match &work {
-                Work::Map(split) => Input::Split(split),
-                Work::Reduce(outputs) => Input::Outputs(outputs),
-            },
-        );
-        drop(work);
+        let done = match work {
+            Work::Map(mut split) => attempt
+                .copy_in(&mut split, remote.as_deref())
+                .and_then(|_copies| run(&attempt, Input::Split(&split))),
+            Work::Reduce(outputs) => run(&attempt, Input::Outputs(&outputs)),
+        };
         if answers.send((lease, done)).is_err() {
             return;
         }

@@ -1,18 +1,22 @@
 //! The checked plan of a job: everything that can be refused is refused here, before anything runs.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mr_model::contract::InputContract;
 use mr_model::limit::{
     EXPANSION_DEFAULT, INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX,
 };
-use mr_model::{Contract, DataType, Failure, Fields, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning};
+use mr_model::{
+    Contract, DataType, Failure, Fields, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning,
+};
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
 use mr_storage::{
-    InputError, InputFile, LocalInputs, Split, SplitError, SplitPlan, describe_input, list_inputs,
-    plan_splits,
+    InputError, InputFile, LocalInputs, OpenInput, RemoteInputs, Source, Split, SplitError, SplitPlan,
+    describe_input, list_inputs, plan_splits,
 };
 
 use crate::describe::{JobDescription, SpreadDescription};
@@ -94,6 +98,8 @@ pub struct Plan {
     pub splits: Vec<Split>,
     /// Files that are not split though they are long, with the reason.
     pub whole: Vec<(PathBuf, &'static str)>,
+    /// Stores that inputs may come from.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// How memory is divided.
     pub memory: MemoryPlan,
     /// Linear memory that the guests of one slot share, in bytes, where the job asks for it.
@@ -113,16 +119,18 @@ impl Plan {
         let mut stages = request.stages;
         let main = main_contract(&stages);
         let params = check_params(&stages, &request.params)?;
+        let opener = Inputs(request.remote.clone());
         let mut files = Vec::new();
         for (asked, input) in request.inputs.iter().zip(&mut inputs) {
-            let listed = list_inputs(&asked.patterns, &asked.exclude)?;
+            let listed = list_inputs(&asked.patterns, &asked.exclude, request.remote.as_deref())?;
             let contract = contract_of(asked, &main);
             let fields = asked.fields.as_ref().or(contract.fields.as_ref());
             let key = asked.key_fields.as_ref().or(contract.key_fields.as_ref());
-            let taken = asked.mapper.as_ref().map(|plugin| plugin.contract().map_in.clone()).unwrap_or_default();
+            let taken =
+                asked.mapper.as_ref().map(|plugin| plugin.contract().map_in.clone()).unwrap_or_default();
             let fields = fields.map(|fields| typed(fields, taken.1.as_ref()));
             let key = key.map(|fields| typed(fields, taken.0.as_ref()));
-            describe_input(input, fields.as_ref(), key.as_ref(), &listed, &LocalInputs)?;
+            describe_input(input, fields.as_ref(), key.as_ref(), &listed, &opener)?;
             files.push(listed);
         }
         let input_bytes: u64 = files.iter().flatten().map(|file| file.bytes).sum();
@@ -143,7 +151,7 @@ impl Plan {
             request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
         let listed: Vec<_> =
             inputs.iter().zip(&files).map(|(input, files)| (input, files.as_slice())).collect();
-        let SplitPlan { splits, whole } = plan_splits(&listed, request.split_bytes, &LocalInputs)?;
+        let SplitPlan { splits, whole } = plan_splits(&listed, request.split_bytes, &opener)?;
         if reducers == 0 && splits.len() > REDUCERS_MAX as usize {
             return Err(PlanError::Options(format!(
                 "without reducers each of the {} splits makes a part, and {REDUCERS_MAX} are allowed; raise --split-size",
@@ -180,6 +188,7 @@ impl Plan {
             files,
             splits,
             whole,
+            remote: request.remote,
             memory,
             guest_memory_bytes: request.guest_memory_bytes,
             workers: request.workers.max(1),
@@ -215,7 +224,8 @@ impl Plan {
             Partitioning::Range => {
                 let sampled = self.describe(SpreadDescription::Range(Vec::new()), self.work_dir.clone());
                 let job = Job::new(sampled, self.stages.clone(), self.resources(self.work_dir.clone()))?;
-                sample_boundaries(&job, &self.splits, cancel).map(SpreadDescription::Range)
+                sample_boundaries(&job, &self.splits, self.remote.as_deref(), cancel)
+                    .map(SpreadDescription::Range)
             }
         }
     }
@@ -230,6 +240,18 @@ impl Plan {
             codec: Codec::None,
             room_patience: Duration::ZERO,
             unwritten_bytes_max: u64::MAX,
+        }
+    }
+}
+
+/// Opens listed files, wherever they lie.
+struct Inputs(Option<Arc<dyn RemoteInputs>>);
+
+impl OpenInput for Inputs {
+    fn open(&self, file: &InputFile) -> io::Result<Arc<dyn Source>> {
+        match &self.0 {
+            Some(remote) if file.tag.is_some() => remote.open(file),
+            _ => LocalInputs.open(file),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What somebody wants: plugins for the stages, inputs, output, options, as given.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mr_model::{
     Compression, Fields, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Permissions, Role,
 };
 use mr_sandbox::Plugin;
-use mr_storage::Durability;
+use mr_storage::{Durability, RemoteInputs};
 
 /// The component of each role; a role without one is the identity, or the engine's own partitioner.
 #[derive(Clone, Default)]
@@ -122,6 +123,8 @@ pub struct JobRequest {
     pub stages: Stages,
     /// What it reads.
     pub inputs: Vec<InputRequest>,
+    /// Stores that inputs may come from; none where there are files alone.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// Where the output goes.
     pub output: OutputTarget,
     /// Parameters for the plugins.

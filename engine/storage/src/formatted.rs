@@ -117,7 +117,7 @@ fn open_piece(piece: &Piece, options: &ReaderOptions) -> Result<Open, Failure> {
     let (file, metadata) = file::open(piece.file()).map_err(|error| lost(piece, &error))?;
     check_unchanged(piece, &metadata)?;
     let clone = file.try_clone().map_err(|error| lost(piece, &error))?;
-    let source = Arc::new(FileSource::new(clone).map_err(|error| lost(piece, &error))?);
+    let source = Arc::new(FileSource::with_length(clone, piece.file_bytes));
     let input = &options.input;
     let path_key = (input.key == InputKey::PathOffset).then(|| {
         let mut prefix = Vec::new();

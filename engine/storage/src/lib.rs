@@ -7,7 +7,7 @@
 //! can change without its users. Must not know of plugins, threads, schedulers or the network, and
 //! must not write anywhere but in the staging folder of an output.
 //!
-//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`folder`], [`output`],
+//! In reading order: [`input`], [`remote`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`folder`], [`output`],
 //! [`stdout`], [`manifest`]; below them `inspect`, `plain`, `formatted`, `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
 
 pub mod encode;
@@ -23,6 +23,7 @@ pub mod part;
 mod plain;
 pub mod reader;
 pub mod rejects;
+pub mod remote;
 mod replace;
 pub mod split;
 mod staging;
@@ -35,9 +36,11 @@ pub use folder::{AttemptFolder, ToldPart, attempt_bytes};
 pub use input::{InputError, InputFile, list_inputs};
 pub use inspect::{LocalInputs, OpenInput, describe_input};
 pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
+pub use mr_formats::Source;
 pub use output::{Durability, OutputDir, OutputError, Resumed};
 pub use part::{Part, PartWriter, PendingPart, ReadyPart};
 pub use reader::{BadInput, ReaderOptions, SplitReader};
 pub use rejects::{Reject, write_rejects};
+pub use remote::{Copies, RemoteInputs, copy_in};
 pub use split::{Piece, Split, SplitError, SplitPlan, plan_splits};
 pub use stdout::{Delivery, StdoutParts};

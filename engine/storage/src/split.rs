@@ -69,7 +69,7 @@ impl Piece {
         }
     }
 
-    /// The file that its bytes are read from.
+    /// The file that its bytes are read from; of a remote object, once they were copied.
     pub fn file(&self) -> &Path {
         self.copy.as_deref().unwrap_or(&self.path)
     }

@@ -69,7 +69,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 fn content(path: &Path) -> String {
-    let files = list_inputs(&[path.to_str().unwrap().to_owned()], &[]).unwrap();
+    let files = list_inputs(&[path.to_str().unwrap().to_owned()], &[], None).unwrap();
     files.iter().map(|file| fs::read_to_string(&file.path).unwrap()).collect()
 }
 

@@ -51,7 +51,7 @@ impl Input {
     }
 
     fn splits(&self, format: InputFormat, split_bytes: u64) -> Vec<Split> {
-        let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()], &[]).unwrap();
+        let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()], &[], None).unwrap();
         plan_splits(&[(&InputSpec::of(format), &files)], split_bytes, &LocalInputs).unwrap().splits
     }
 

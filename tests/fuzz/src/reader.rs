@@ -57,7 +57,7 @@ fn run(data: &[u8], format: impl Fn(&mut Supply<'_>) -> InputFormat) {
     }
     let files: Vec<MemoryFile> = contents.iter().map(|content| MemoryFile::new(content)).collect();
     let paths: Vec<String> = files.iter().map(|file| file.path().to_str().unwrap().to_owned()).collect();
-    let listed = list_inputs(&paths, &[]).unwrap();
+    let listed = list_inputs(&paths, &[], None).unwrap();
     let read = read(&listed, split_bytes, &options);
     match naive(&listed, &contents, &options) {
         Some(expected) => assert_eq!(records(read.unwrap(), chunks), expected),

@@ -32,6 +32,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         id: job(),
         stages: Stages::default(),
         inputs: vec![InputRequest { patterns: inputs(dir), ..InputRequest::default() }],
+        remote: None,
         output: OutputTarget::Stdout,
         params: vec![],
         reducers: Some(2),

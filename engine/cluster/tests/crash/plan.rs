@@ -28,6 +28,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
             patterns: vec![input.to_str().unwrap().to_owned()],
             ..InputRequest::default()
         }],
+        remote: None,
         output: OutputTarget::Stdout,
         params: Vec::new(),
         reducers: Some(REDUCERS),

@@ -34,7 +34,7 @@ impl SmallJob {
         let lines: Vec<_> =
             (0..lines).map(|n| format!("line {:07}", n * 7919 % (lines * 2 / 3 + 1))).collect();
         std::fs::write(&input, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        let files = list_inputs(&[input.to_str().unwrap().to_owned()], &[]).unwrap();
+        let files = list_inputs(&[input.to_str().unwrap().to_owned()], &[], None).unwrap();
         let bytes = files[0].bytes.div_ceil(u64::from(MAPS));
         let splits = plan_splits(&[(&InputSpec::of(InputFormat::LineKeys), &files)], bytes, &LocalInputs)
             .unwrap()
