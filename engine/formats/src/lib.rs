@@ -6,14 +6,18 @@
 //! come from a [`Source`], and whoever calls puts the name of the file to a [`FormatError`].
 //!
 //! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` (one value of a row),
-//! `compress`, `text`, `whole`, `kv`, `columnar`.
+//! `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`.
 
 mod cell;
 mod columnar;
+mod compress;
 mod error;
 mod kv;
 mod open;
 mod source;
+mod tape;
+mod text;
+mod whole;
 
 pub use error::{BadRecord, FormatError, OnBad};
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, kv_types, open};
