@@ -48,6 +48,15 @@ pub(crate) fn push_f64(out: &mut Vec<u8>, value: f64) {
     push_u64(out, if bits & SIGN == 0 { bits ^ SIGN } else { !bits });
 }
 
+/// Whether the cell of an `f64` is an infinity.
+#[inline]
+pub(crate) fn is_infinite(cell: &[u8]) -> bool {
+    const INFINITE: u64 = f64::INFINITY.to_bits() | SIGN;
+    cell.first_chunk::<8>().is_some_and(
+        |cell| matches!(u64::from_be_bytes(*cell), bits if bits == INFINITE || bits == !INFINITE),
+    )
+}
+
 /// Appends a `bool`, which also stands ahead of a nullable value: true where there is one.
 #[inline]
 pub(crate) fn push_bool(out: &mut Vec<u8>, value: bool) {

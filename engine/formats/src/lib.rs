@@ -6,16 +6,20 @@
 //! come from a [`Source`], and whoever calls puts the name of the file to a [`FormatError`].
 //!
 //! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` (one value of a row),
-//! `compress`, `text`, `whole`, `kv`, `columnar`, `write`.
+//! `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`, `write`.
 
 mod cell;
 mod columnar;
+mod compress;
 mod error;
 mod kv;
 mod open;
 mod source;
+mod tape;
+mod text;
 #[cfg(test)]
 mod tiling;
+mod whole;
 mod write;
 
 pub use error::{BadRecord, FormatError, OnBad};

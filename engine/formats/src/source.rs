@@ -75,6 +75,19 @@ impl Source for FileSource {
     }
 }
 
+/// A source that somebody else keeps, for what is read while they wait.
+pub(crate) struct Borrowed<'a>(pub(crate) &'a dyn Source);
+
+impl Source for Borrowed<'_> {
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
+    }
+}
+
 /// Bytes in memory: tests, and parts of files that were read already.
 impl Source for Vec<u8> {
     fn bytes(&self) -> u64 {
