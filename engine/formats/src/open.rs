@@ -209,6 +209,10 @@ pub fn cuts(
     }
 }
 
+/// Bytes that a reader of text may look at behind its last record, beyond the longest record: it reads in
+/// portions.
+const FOOTPRINT_BEHIND: u64 = 64 * 1024;
+
 /// What the reader of `range` may read of the file, ascending and apart: for those who have to copy it first.
 ///
 /// # Errors
@@ -221,16 +225,23 @@ pub fn footprint(
     record_bytes_max: u64,
 ) -> Result<Vec<Range<u64>>, FormatError> {
     let bytes = source.bytes();
-    let plain = matches!(format, InputFormat::Lines | InputFormat::LineKeys | InputFormat::Fixed { .. })
-        || format == InputFormat::JsonLines;
-    let whole = 0..bytes;
-    Ok(vec![if plain && compression == Compression::None {
-        // The byte ahead tells whether a line begins with the first one; the last line may end far behind.
-        let behind = range.end.saturating_add(record_bytes_max).saturating_add(2);
-        range.start.saturating_sub(1)..behind.min(bytes)
-    } else {
-        whole
-    }])
+    let whole = || Ok(vec![0..bytes]);
+    if compression != Compression::None {
+        return whole();
+    }
+    // The byte ahead tells whether a line begins with the first one; the last line may end far behind.
+    let behind = range.end.saturating_add(record_bytes_max).saturating_add(FOOTPRINT_BEHIND).min(bytes);
+    let lines = range.start.saturating_sub(1)..behind;
+    match format {
+        InputFormat::Lines | InputFormat::LineKeys | InputFormat::Fixed { .. } | InputFormat::JsonLines => {
+            Ok(vec![lines])
+        }
+        InputFormat::Delimited(Delimited { quote: None, .. }) => {
+            let header = record_bytes_max.saturating_add(FOOTPRINT_BEHIND).min(bytes);
+            if header >= lines.start { Ok(vec![0..behind]) } else { Ok(vec![0..header, lines]) }
+        }
+        _ => whole(),
+    }
 }
 
 /// What the rows of a file are: `asked` are the fields of the value (none: all that are not in `key`), `key`
