@@ -3,6 +3,7 @@
 //! into sparse files at the same offsets, so that readers know no difference. Knows no protocol and no
 //! credentials.
 
+use std::fmt;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::inspect::OpenInput;
 use crate::split::{Piece, Split};
 
 /// Stores that inputs come from.
-pub trait RemoteInputs: OpenInput {
+pub trait RemoteInputs: OpenInput + fmt::Debug {
     /// Whether a pattern names something there, and not a file.
     fn is_remote(&self, pattern: &str) -> bool;
 

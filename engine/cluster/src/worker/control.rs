@@ -118,6 +118,7 @@ impl Life {
             fetcher: house.fetcher.clone(),
             slots: Semaphore::new(house.memory.slots),
             tenants: house.tenants.clone(),
+            remote: house.options.remote.clone(),
             machine: house.options.read_near.then(machine).flatten(),
         };
         let registration = house.registration(incarnation, offered.clone());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_executor::Code;
-use mr_model::{Failure, JobId, Role};
+use mr_model::{Failure, InputSpec, JobId, Role};
 use mr_policy::Policy;
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages};
 use mr_sandbox::PluginFacts;
@@ -51,6 +51,10 @@ pub(super) struct Ready {
     pub job: Shared,
     /// Number of its partitions.
     pub reducers: u32,
+    /// Its inputs.
+    pub inputs: Arc<[InputSpec]>,
+    /// Longest record of its inputs, in bytes.
+    pub record_bytes_max: u64,
     /// Folder of its files.
     pub dir: PathBuf,
     /// Folder that its attempts leave their parts in.
@@ -142,11 +146,22 @@ impl Jobs {
         let dir = job_dir(&self.life_dir, id);
         make(&dir).map_err(|error| Failure::disk(&dir, &error))?;
         let (reducers, part_dir) = (description.spec.reducers, description.part_dir.clone());
+        let inputs: Arc<[InputSpec]> = description.spec.inputs.clone().into();
+        let record_bytes_max = description.spec.permissions.record_bytes_max;
         let plugins = loaded.iter().map(|(_, component)| component.hash().to_owned()).collect();
         if self.components.loader().executors().is_some() {
             let apart = Apart { description, memory, codec: self.codec, plugins: apart(loaded) };
             let job = Shared::Apart(Arc::new(apart));
-            return Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: None });
+            return Ok(Ready {
+                job,
+                reducers,
+                inputs,
+                record_bytes_max,
+                dir,
+                part_dir,
+                plugins,
+                _lent: None,
+            });
         }
         let lent = self.memory.lend(&memory);
         let pool = self.memory.pool.clone();
@@ -162,7 +177,8 @@ impl Jobs {
             unwritten_bytes_max,
         };
         let job = Shared::Here(Job::new(description, here(loaded), resources)?);
-        Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: Some(Arc::new(lent)) })
+        let _lent = Some(Arc::new(lent));
+        Ok(Ready { job, reducers, inputs, record_bytes_max, dir, part_dir, plugins, _lent })
     }
 
     async fn load(

@@ -48,6 +48,7 @@ use mr_net::{BindError, ConnectError, Identity, Limits, NodeId, Server, ServerEr
 use mr_policy::Policy;
 use mr_sandbox::SandboxError;
 use mr_shuffle::Codec;
+use mr_storage::RemoteInputs;
 use tokio_util::sync::CancellationToken;
 
 use control::{Life, LifeEnd};
@@ -86,6 +87,8 @@ pub struct WorkerOptions {
     /// Whether map output of other workers on the same machine is read where it lies, where that can be
     /// done; all else is fetched.
     pub read_near: bool,
+    /// Stores that inputs may come from; none where there are files alone.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// How plugins are kept from the worker.
     pub isolation: Isolation,
     /// What its owner allows, whatever the coordinator accepted; none allows everything.
