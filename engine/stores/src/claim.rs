@@ -53,7 +53,6 @@ pub(crate) struct Found {
 }
 
 /// A claim that is ours as long as [`Claim::write`] says so.
-#[derive(Debug)]
 pub(crate) struct Claim {
     store: Arc<AmazonS3>,
     path: Path,

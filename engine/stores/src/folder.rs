@@ -32,7 +32,6 @@ const AT_ONCE: usize = 16;
 const RECORD_BYTES_MAX: u64 = 16 * 1024;
 
 /// The place of an output.
-#[derive(Debug)]
 pub(crate) struct Folder {
     store: Arc<AmazonS3>,
     bucket: String,

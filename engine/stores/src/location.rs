@@ -57,7 +57,8 @@ impl Location {
             return Err(bad("names and passwords do not belong in it"));
         }
         let parsed = reqwest::Url::parse(text).map_err(|error| bad(&error.to_string()))?;
-        if parsed.host_str().is_none_or(str::is_empty) {
+        // The parser would take the path's beginning for a host.
+        if host.is_empty() || parsed.host_str().is_none_or(str::is_empty) {
             return Err(bad("it names no host"));
         }
         Ok(Location::Http { url: text.to_owned() })
@@ -69,8 +70,10 @@ impl Location {
         if bucket.is_empty() || !bucket.bytes().all(legal) {
             return Err(bad("s3:// is followed by the name of a bucket"));
         }
-        Path::parse(key)
-            .map_err(|_| bad("its key has an empty component, a . or .., or a control character"))?;
+        let readable = !key.starts_with('/') && !key.ends_with("//") && Path::parse(key).is_ok();
+        if !readable {
+            return Err(bad("its key has an empty component, a . or .., or a control character"));
+        }
         Ok(Location::S3 { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 }

@@ -8,6 +8,7 @@
 //! is in the parts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -95,7 +96,6 @@ pub enum Resumed {
 
 /// An output in the making. Dropped without [`OutputStore::publish`] it leaves nothing, as far as the store
 /// can be reached.
-#[derive(Debug)]
 pub struct OutputStore {
     stores: Arc<Stores>,
     folder: Folder,
@@ -249,6 +249,15 @@ impl OutputStore {
 
     fn committed(&self) -> MutexGuard<'_, BTreeMap<String, PendingObject>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for OutputStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputStore")
+            .field("url", &self.folder.url())
+            .field("job", &self.job)
+            .finish_non_exhaustive()
     }
 }
 

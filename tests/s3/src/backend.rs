@@ -1,5 +1,5 @@
 //! The store's objects: those of s3s-fs, with what it leaves out and S3 does: tags in listings,
-//! conditions of reads, and the right name for an upload that is gone.
+//! conditions of reads, folders that are no objects, and the right name for an upload that is gone.
 
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
@@ -21,6 +21,14 @@ impl Backend {
     async fn tag(&self, bucket: &str, key: &str) -> S3Result<Option<ETag>> {
         let input = HeadObjectInput { bucket: bucket.to_owned(), key: key.to_owned(), ..Default::default() };
         Ok(self.files.head_object(request(input)).await?.output.e_tag)
+    }
+
+    /// A folder is no object.
+    fn check_object(&self, bucket: &str, key: &str) -> S3Result<()> {
+        match self.root.join(bucket).join(key).is_dir() {
+            true => Err(s3_error!(NoSuchKey)),
+            false => Ok(()),
+        }
     }
 
     fn check_upload(&self, id: &str) -> S3Result<()> {
@@ -49,6 +57,7 @@ pub(crate) fn request<T>(input: T) -> S3Request<T> {
 #[async_trait::async_trait]
 impl S3 for Backend {
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.check_object(&req.input.bucket, &req.input.key)?;
         if let Some(condition) = &req.input.if_match {
             let tag = self.tag(&req.input.bucket, &req.input.key).await?;
             let same = |wanted: &ETag| tag.as_ref().is_some_and(|tag| tag.strong_cmp(wanted));
@@ -93,6 +102,7 @@ impl S3 for Backend {
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.check_object(&req.input.bucket, &req.input.key)?;
         self.files.head_object(req).await
     }
 

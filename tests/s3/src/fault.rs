@@ -37,6 +37,11 @@ impl Faults {
         self.rules.lock().unwrap().push((Box::new(matches), fault, times));
     }
 
+    /// No more faults.
+    pub fn forget(&self) {
+        self.rules.lock().unwrap().clear();
+    }
+
     /// Notes a request, and says what is to happen to it.
     pub fn of(&self, request: String) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
