@@ -8,7 +8,7 @@ mod delimited;
 mod error;
 mod json_lines;
 mod parquet;
-mod render;
+pub(crate) mod render;
 
 use mr_model::{Compression, DataType, OutputFormat, StageTypes};
 
