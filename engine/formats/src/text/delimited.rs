@@ -8,10 +8,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use mr_model::{BatchBuf, ColumnBuf, Compression, DataType, Delimited};
+use mr_model::{BatchBuf, ColumnBuf, Compression, Delimited};
 
 use super::header::{Cell, front_tape, locate, read_front, unclosed};
-use super::rows::{Dialect, Kind, Parsed, Span, is_newline};
+use super::rows::{Dialect, Ends, Kind, Parsed, Span, is_newline};
 use super::{filled, push_place, sample, sync};
 use crate::cell::{self, Shown};
 use crate::error::{BadRecord, FormatError, OnBad};
@@ -61,8 +61,6 @@ struct Columns {
     value: Vec<Cell>,
     /// Values that each row has.
     count: usize,
-    /// Values to look at.
-    keep: usize,
     /// What keys that tell the place have ahead of it.
     prefix: Vec<u8>,
     header: bool,
@@ -88,7 +86,7 @@ impl DelimitedReader {
         let keep = key.iter().chain(&value).map(|cell| cell.column + 1).max().unwrap_or(0);
         let prefix = options.path_key.clone().unwrap_or_default();
         let count = front.values.len();
-        let columns = Columns { key, value, count, keep, prefix, header: delimited.header };
+        let columns = Columns { key, value, count, prefix, header: delimited.header };
         let dialect = Dialect::new(delimited);
         let data = front_tape.place(front.data);
         let bounds = Bounds {
@@ -109,7 +107,7 @@ impl DelimitedReader {
             let tape = if to_end || compression == Compression::Gzip { tape.read_to_end() } else { tape };
             (tape, Stop::Tape, skip)
         };
-        let (spans, scratch) = (Vec::with_capacity(keep), Vec::new());
+        let (spans, scratch) = (vec![Span::NONE; keep], Vec::new());
         Ok(Some(Self { tape, dialect, columns, source, stop, skip, data, spans, scratch }))
     }
 
@@ -128,13 +126,14 @@ impl DelimitedReader {
         };
         let (bytes, base) = (self.tape.bytes(), self.tape.offset());
         let (all, plain) = (self.tape.ended(), !self.tape.has_zeros());
+        let mut ends = Ends::new(self.dialect, bytes, 0);
         let mut at = 0;
         loop {
+            // Newlines are among the ends.
             while bytes.get(at).is_some_and(|byte| is_newline(*byte)) {
-                at += 1;
+                at = ends.next() + 1;
             }
-            let rest = &bytes[at..];
-            if rest.is_empty() {
+            if at >= bytes.len() {
                 return Ok((at, Pause::More));
             }
             let offset = base + at as u64;
@@ -144,22 +143,22 @@ impl DelimitedReader {
             if filled(batch) >= target {
                 return Ok((at, Pause::Full));
             }
-            let (end, columns, row) = match self.dialect.parse(rest, all, self.columns.keep, &mut self.spans)
-            {
-                Parsed::Row { bytes, end, columns } => (end, columns, &rest[..bytes]),
+            let parsed = self.dialect.parse(&mut ends, at, all, &mut self.spans);
+            let (row, next, columns) = match parsed {
+                Parsed::Row { end, next, columns } => (&bytes[at..end], next, columns),
                 Parsed::More => return Ok((at, Pause::More)),
-                Parsed::Unclosed(quote) => return Err(unclosed(&self.tape, offset + quote as u64)),
+                Parsed::Unclosed(quote) => return Err(unclosed(&self.tape, base + quote as u64)),
             };
-            at += end;
-            let place = self.tape.place(offset);
+            at = next;
             if row.len() > self.tape.record_bytes_max() {
                 return Err(self.tape.too_long(offset));
             }
+            let place = self.tape.place(offset);
             if place < self.data {
                 continue;
             }
-            let values = Values { row, spans: &self.spans, dialect: self.dialect, plain };
-            match self.columns.push(values, columns, place, &mut self.scratch, batch) {
+            let values = Values { bytes, spans: &self.spans, dialect: self.dialect, plain };
+            match self.columns.push(&values, columns, place, &mut self.scratch, batch) {
                 Ok(()) => offsets.push(place),
                 Err(fault) => {
                     let (offset, reason) = self.tape.told(offset, fault.reason(&self.columns));
@@ -242,7 +241,8 @@ impl RecordReader for DelimitedReader {
 
 /// The values of a row.
 struct Values<'a> {
-    row: &'a [u8],
+    /// What they lie in.
+    bytes: &'a [u8],
     spans: &'a [Span],
     dialect: Dialect,
     /// There is no zero byte among them.
@@ -261,7 +261,7 @@ impl Columns {
     #[inline]
     fn push(
         &self,
-        values: Values<'_>,
+        values: &Values<'_>,
         columns: usize,
         place: u64,
         scratch: &mut Vec<u8>,
@@ -271,12 +271,13 @@ impl Columns {
             return Err(Fault::Ragged(columns));
         }
         let lengths = (batch.keys.bytes(), batch.values.bytes());
-        let pushed = push_cells(&self.key, &values, scratch, &mut batch.keys)
-            .and_then(|()| push_cells(&self.value, &values, scratch, &mut batch.values));
+        let pushed = push_cells(&self.key, values, scratch, &mut batch.keys)
+            .and_then(|()| push_cells(&self.value, values, scratch, &mut batch.values));
         if let Err((column, quoted)) = pushed {
             batch.keys.data_mut().truncate(lengths.0);
             batch.values.data_mut().truncate(lengths.1);
-            let value = values.spans.get(column).map(|span| values.dialect.value(values.row, *span, scratch));
+            let value =
+                values.spans.get(column).map(|span| values.dialect.value(values.bytes, *span, scratch));
             return Err(Fault::Value(column, value.unwrap_or_default().to_vec(), quoted));
         }
         if self.key.is_empty() {
@@ -299,20 +300,22 @@ fn push_cells(
 ) -> Result<(), (usize, bool)> {
     let out = column.data_mut();
     for cell in cells {
-        let Some(span) = values.spans.get(cell.column).copied() else { return Err((cell.column, false)) };
-        let value = values.dialect.value(values.row, span, scratch);
+        // Parts of a span are read one by one, as they were written: all of it at once has to wait for them.
+        let Some(span) = values.spans.get(cell.column) else { return Err((cell.column, false)) };
+        let (start, length, kind) = (span.start, span.end - span.start, span.kind);
         if cell.nullable {
-            if value.is_empty() && span.kind == Kind::Plain {
+            if length == 0 && kind == Kind::Plain {
                 cell::push_null(out, &cell.datatype);
                 continue;
             }
             cell::push_bool(out, true);
         }
-        match cell.datatype {
-            DataType::Text | DataType::Bytes if values.plain => cell::push_zero_free(out, value),
-            _ => cell::parse_text(out, &cell.datatype, value)
-                .map_err(|_| (cell.column, span.kind != Kind::Plain))?,
-        }
+        let pushed = if kind != Kind::Escaped && values.plain {
+            cell::push_part(out, &cell.datatype, values.bytes, start, length)
+        } else {
+            cell::push_text(out, &cell.datatype, values.dialect.value(values.bytes, *span, scratch))
+        };
+        pushed.map_err(|_| (cell.column, kind != Kind::Plain))?;
     }
     Ok(())
 }

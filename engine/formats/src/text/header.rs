@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mr_model::format::FIELDS_MAX;
 use mr_model::{Compression, DataType, Delimited, Field, Fields, Row, limit};
 
-use super::rows::{Dialect, Parsed, is_newline};
+use super::rows::{Dialect, Ends, Parsed, Span, is_newline};
 use crate::cell::Shown;
 use crate::error::FormatError;
 use crate::source::{Borrowed, Source};
@@ -40,27 +40,30 @@ pub(super) fn read_front(tape: &mut Tape<'_>, delimited: Delimited) -> Result<Op
     }
     skip_newlines(tape)?;
     let dialect = Dialect::new(delimited);
-    let mut spans = Vec::new();
     if tape.bytes().is_empty() {
         return Ok(None);
     }
-    let end = loop {
-        match dialect.parse(tape.bytes(), tape.ended(), usize::MAX, &mut spans) {
-            Parsed::Row { bytes, .. } if bytes > tape.record_bytes_max() => {
+    let parse = |tape: &Tape<'_>, spans: &mut [Span]| {
+        dialect.parse(&mut Ends::new(dialect, tape.bytes(), 0), 0, tape.ended(), spans)
+    };
+    let (next, columns) = loop {
+        match parse(tape, &mut []) {
+            Parsed::Row { end, .. } if end > tape.record_bytes_max() => {
                 return Err(tape.too_long(tape.offset()));
             }
-            Parsed::Row { end, .. } => break end,
+            Parsed::Row { next, columns, .. } => break (next, columns),
             Parsed::Unclosed(quote) => return Err(unclosed(tape, tape.offset() + quote as u64)),
             Parsed::More => {
                 tape.more_of_record()?;
             }
         }
     };
-    let mut scratch = Vec::new();
+    let (mut spans, mut scratch) = (vec![Span::NONE; columns], Vec::new());
+    parse(tape, &mut spans);
     let values = spans.iter().map(|span| dialect.value(tape.bytes(), *span, &mut scratch).to_vec());
     let values = values.collect();
     if delimited.header {
-        tape.consume(end);
+        tape.consume(next);
         skip_newlines(tape)?;
     }
     Ok(Some(Front { values, data: tape.offset() }))

@@ -304,7 +304,7 @@ fn push_value(
         (DataType::Text | DataType::Bytes, value) => cell::push_zero_free(out, written(value)),
         (DataType::U64 | DataType::S64 | DataType::F64, Value::Number(digits)) => {
             let from = out.len();
-            let parsed = cell::parse_text(out, datatype, digits).is_ok();
+            let parsed = cell::push_text(out, datatype, digits).is_ok();
             // A number too great for any float is no infinity.
             return Ok(parsed && (*datatype != DataType::F64 || !cell::is_infinite(&out[from..])));
         }
