@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{JobId, Partitioning, Permissions, Role};
+use mr_model::{JobId, Partitioning, Permissions, Role, Side};
 use mr_policy::Policy;
 use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
@@ -52,7 +52,11 @@ pub fn plan(
     }
     let sandbox = sandbox(&args.cache)?;
     let stages = load_stages(args, &sandbox, policy, on_load)?;
-    Ok(Plan::new(request(args, place, stages, permissions)?)?)
+    let plan = Plan::new(request(args, place, stages, permissions)?)?;
+    if let Some(policy) = policy {
+        policy.check_sides(Side::bytes_of(&plan.spec.sides))?;
+    }
+    Ok(plan)
 }
 
 /// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
@@ -162,6 +166,7 @@ pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permis
             }
         },
         output,
+        sides: args.sides.clone(),
         params: args.params.clone(),
         reducers: args.reducers,
         input_format: args.input_format,

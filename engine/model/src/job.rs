@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::datatype::DataType;
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
+use crate::side::Side;
 
 /// How bytes of input become records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +228,8 @@ pub struct JobSpec {
     pub attempts_max: u32,
     /// What its plugins may use.
     pub permissions: Permissions,
+    /// Files that its plugins may read, in the order of their names.
+    pub sides: Vec<Side>,
 }
 
 /// What an attempt is told about itself (`types.task-context`).

@@ -5,7 +5,7 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`contract`], [`job`],
-//! [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
+//! [`side`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
 
 pub mod column;
 pub mod contract;
@@ -17,6 +17,7 @@ pub mod job;
 pub mod limit;
 pub mod path_serde;
 pub mod quantity;
+pub mod side;
 pub mod text;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
@@ -28,3 +29,4 @@ pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
 pub use job::{
     InputFormat, InputKey, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes, TaskContext,
 };
+pub use side::Side;

@@ -15,6 +15,7 @@ use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
 use crate::request::{JobRequest, OutputTarget, Stages};
 use crate::sample::sample_boundaries;
+use crate::side::{PlannedSide, SideError, plan_sides};
 
 /// A job that cannot run as asked for.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum PlanError {
     /// An input that its format does not fit.
     #[error(transparent)]
     Split(#[from] SplitError),
+    /// A side input.
+    #[error(transparent)]
+    Side(#[from] SideError),
     /// The memory budget.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -72,6 +76,8 @@ pub struct Plan {
     pub files: Vec<InputFile>,
     /// One for each map task.
     pub splits: Vec<Split>,
+    /// Files that the plugins may read, in the order of their names.
+    pub sides: Vec<PlannedSide>,
     /// Whether text reaches the mapper as chunks of lines.
     pub chunks: bool,
     /// How memory is divided.
@@ -87,7 +93,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Checks a request and plans it. Reads the lists of inputs, not their content.
+    /// Checks a request and plans it. Reads the lists of inputs, not their content; of side inputs that,
+    /// too.
     pub fn new(request: JobRequest) -> Result<Self, PlanError> {
         let format = choose_format(&request)?;
         let mut stages = request.stages;
@@ -129,6 +136,8 @@ impl Plan {
         if let Some(bytes) = request.guest_memory_bytes {
             permissions.guest_memory_bytes_max = bytes;
         }
+        // What takes long where they are large, and so comes last.
+        let sides = plan_sides(&request.sides)?;
         let spec = JobSpec {
             id: request.id,
             params,
@@ -141,8 +150,10 @@ impl Plan {
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,
+            sides: sides.iter().map(|planned| planned.side().clone()).collect(),
         };
         Ok(Self {
+            sides,
             chunks: mapper.chunks,
             spec,
             stages,
@@ -197,6 +208,7 @@ impl Plan {
             pool: MemoryPool::new(self.memory.pool),
             retain: Some(MemoryPool::new(self.memory.retain)),
             run_dir,
+            sides: self.sides.iter().map(PlannedSide::open).collect(),
             codec: Codec::None,
             room_patience: Duration::ZERO,
             unwritten_bytes_max: u64::MAX,

@@ -77,6 +77,8 @@ pub struct JobRequest {
     pub inputs: Vec<String>,
     /// Where the output goes.
     pub output: OutputTarget,
+    /// Files that the plugins may read, by name.
+    pub sides: Vec<(String, PathBuf)>,
     /// Parameters for the plugins.
     pub params: Vec<(String, String)>,
     /// Number of reducers; 0 for a map-only job.

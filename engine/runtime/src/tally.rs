@@ -244,6 +244,7 @@ impl Tally {
             plugins: record.plugins.clone(),
             params: spec.params.iter().cloned().collect(),
             inputs: record.inputs.clone(),
+            sides: spec.sides.clone(),
             input_format: spec.input_format,
             input_key: spec.input_key,
             output_format: spec.output_format,

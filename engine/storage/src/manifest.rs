@@ -7,7 +7,8 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use mr_model::{
-    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
+    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, Side, StageTypes,
+    path_serde,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct Manifest {
     pub params: BTreeMap<String, String>,
     /// Files that were read, in order.
     pub inputs: Vec<ManifestInput>,
+    /// Side inputs that the plugins could read, in the order of their names.
+    #[serde(default)]
+    pub sides: Vec<Side>,
     /// How input became records.
     pub input_format: InputFormat,
     /// What keys of text input told.

@@ -57,6 +57,7 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
         plugins: Vec::new(),
         params: [].into(),
         inputs: Vec::new(),
+        sides: Vec::new(),
         input_format: InputFormat::Lines,
         input_key: InputKey::Offset,
         output_format: OutputFormat::Text,

@@ -33,6 +33,7 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
         }],
         params: [("k".to_owned(), "v".to_owned())].into(),
         inputs: vec![ManifestInput { path: "in".into(), bytes: 3 }],
+        sides: Vec::new(),
         input_format: InputFormat::Lines,
         input_key: InputKey::Offset,
         output_format: OutputFormat::Text,

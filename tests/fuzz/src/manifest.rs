@@ -25,6 +25,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         plugins: vec![ManifestPlugin { roles: vec![Role::Mapper], name: "n".into(), blake3: "00".into() }],
         params: BTreeMap::from([("a".into(), "b".into())]),
         inputs: vec![ManifestInput { path: "in".into(), bytes: 7 }],
+        sides: Vec::new(),
         input_format: InputFormat::Fixed { bytes: 100, key: 10 },
         input_key: InputKey::PathOffset,
         output_format: OutputFormat::Raw,

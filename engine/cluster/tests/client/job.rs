@@ -33,6 +33,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         stages: Stages::default(),
         inputs: inputs(dir),
         output: OutputTarget::Stdout,
+        sides: vec![],
         params: vec![],
         reducers: Some(2),
         input_format: None,

@@ -24,7 +24,7 @@ fn submit(client: &Arc<Client>, submission: &Submission) -> JoinHandle<Outcome> 
 }
 
 fn wants(components: &[u32]) -> SubmitReply {
-    SubmitReply::Wants { components: components.to_vec() }
+    SubmitReply::Wants { components: components.to_vec(), sides: Vec::new() }
 }
 
 fn plan_bytes(dir: &Path) -> Vec<u8> {

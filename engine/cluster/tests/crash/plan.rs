@@ -26,6 +26,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         stages: Stages::default(),
         inputs: vec![input.to_str().unwrap().to_owned()],
         output: OutputTarget::Stdout,
+        sides: Vec::new(),
         params: Vec::new(),
         reducers: Some(REDUCERS),
         input_format: None,
