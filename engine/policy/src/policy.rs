@@ -107,8 +107,7 @@ impl Policy {
     pub fn check_sides(&self, bytes: u64) -> Result<(), PermissionRefusal> {
         match self.caps.sides_bytes {
             Some(cap) if bytes > cap => {
-                let (asked, cap) = (Amount::Bytes(bytes), Amount::Bytes(cap));
-                Err(PermissionRefusal::Sides { asked, cap, policy: self.name.clone() })
+                Err(PermissionRefusal::Sides { bytes, cap: Amount::Bytes(cap), policy: self.name.clone() })
             }
             _ => Ok(()),
         }

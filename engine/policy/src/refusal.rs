@@ -57,10 +57,10 @@ pub enum PermissionRefusal {
         policy: String,
     },
     /// The job brings more side inputs than the policy allows.
-    #[error("the side inputs of the job have {asked} together, and the policy {policy} allows {cap}")]
+    #[error("the side inputs of the job have {bytes} bytes together, and the policy {policy} allows {cap}")]
     Sides {
-        /// Their size.
-        asked: Amount,
+        /// Their size in bytes.
+        bytes: u64,
         /// How much is allowed.
         cap: Amount,
         /// The policy.

@@ -42,7 +42,7 @@ fn prepare(description: JobDescription) {
         pool: MemoryPool::new(memory.pool),
         retain: None,
         run_dir: "/nowhere".into(),
-        sides: Sides::default(),
+        sides: Default::default(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,

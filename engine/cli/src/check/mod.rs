@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mr_model::{Permissions, Role};
+use mr_model::{Permissions, Role, Side};
 use mr_policy::{Approval, Policy};
-use mr_runtime::{Plan, PlanError, Stages, misfits};
+use mr_runtime::{JobRequest, Plan, PlanError, Stages, misfits};
 use mr_sandbox::survey::{Aspect, Finding, Gravity, survey};
 use mr_sandbox::{LoadError, Plugin, Sandbox, read_component};
 
@@ -129,12 +129,10 @@ impl Check<'_> {
         errors.retain(|error| !(alone && matches!(error, PlanError::Param { .. })));
         let mut lines: Vec<Line> = errors.iter().map(Line::of_plan).collect();
         if !self.args.inputs.is_empty()
-            && let Err(error) = Plan::new(request)
+            && let Some(line) = self.plan(request)
+            && !lines.contains(&line)
         {
-            let line = Line::of_plan(&error);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            lines.push(line);
         }
         if lines.is_empty() {
             let what =
@@ -142,6 +140,16 @@ impl Check<'_> {
             lines.push(Line::fine("stages", format!("{what} fit together")));
         }
         self.report.job.extend(lines);
+    }
+
+    /// What keeps the job from being planned, or the policy from taking its side inputs.
+    fn plan(&self, request: JobRequest) -> Option<Line> {
+        let plan = match Plan::new(request) {
+            Ok(plan) => plan,
+            Err(error) => return Some(Line::of_plan(&error)),
+        };
+        let refusal = self.policy?.check_sides(Side::bytes_of(&plan.spec.sides)).err()?;
+        Some(Line::refused("policy", refusal.to_string()))
     }
 
     /// The stages as the job would have them: nothing where a plugin is not there, the reasons where one

@@ -221,6 +221,20 @@ mod tests {
     }
 
     #[test]
+    fn files_in_the_folder_sides_go_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let case = Case::new(dir.path(), "c".to_owned());
+        assert!(case.sides().unwrap().is_empty());
+        let folder = dir.path().join("c/sides");
+        fs::create_dir_all(&folder).unwrap();
+        for name in ["v", "table.tsv"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let expected = ["table.tsv", "v"].map(|name| (name.into(), folder.join(name)));
+        assert_eq!(case.sides().unwrap(), expected);
+    }
+
+    #[test]
     fn params_are_text_numbers_and_flags() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("c")).unwrap();

@@ -157,22 +157,7 @@ impl Service {
             return Ok(reply);
         }
         self.gate.check_head(head)?;
-        let missing = missing(components, head.components.iter().map(|(hash, _)| hash));
-        let missing_sides = missing_sides(sides, &side_hashes);
-        let wants = SubmitReply::Wants { components: missing.clone(), sides: missing_sides.clone() };
-        sender.send(&Down::Submit(wants)).await.map_err(|error| malformed(&error.to_string()))?;
-        for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
-            if missing.contains(&number) {
-                self.receive(components, "a component", *hash, *bytes, receiver).await?;
-            }
-            self.gate.check_component(*hash, components).await?;
-        }
-        for (number, (hash, side)) in (0u32..).zip(side_hashes.iter().zip(&head.sides)) {
-            if missing_sides.contains(&number) {
-                self.receive(sides, &format!("side input {}", side.name), *hash, side.bytes, receiver)
-                    .await?;
-            }
-        }
+        self.contents(head, &side_hashes, sender, receiver).await?;
         let _memory = self.intake.memory(head.plan_bytes).await?;
         let mut encoded = Vec::new();
         while (encoded.len() as u64) < head.plan_bytes {
@@ -190,6 +175,34 @@ impl Service {
         let head = head.clone();
         let submitted = self.ask(|reply| Message::Submit { head, plan: Box::new(plan), reply }).await;
         submitted.ok_or(Refused::ShuttingDown)
+    }
+
+    /// Takes those components and side inputs that are not here.
+    async fn contents(
+        &self,
+        head: &SubmitHead,
+        side_hashes: &[ContentHash],
+        sender: &mut Sender<Down>,
+        receiver: &mut Receiver<Up>,
+    ) -> Result<(), Refused> {
+        let Stores { components, sides } = &self.stores;
+        let missing = missing(components, head.components.iter().map(|(hash, _)| hash));
+        let missing_sides = missing_sides(sides, side_hashes);
+        let wants = SubmitReply::Wants { components: missing.clone(), sides: missing_sides.clone() };
+        sender.send(&Down::Submit(wants)).await.map_err(|error| malformed(&error.to_string()))?;
+        for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
+            if missing.contains(&number) {
+                self.receive(components, "a component", *hash, *bytes, receiver).await?;
+            }
+            self.gate.check_component(*hash, components).await?;
+        }
+        for (number, (hash, side)) in (0u32..).zip(side_hashes.iter().zip(&head.sides)) {
+            if missing_sides.contains(&number) {
+                self.receive(sides, &format!("side input {}", side.name), *hash, side.bytes, receiver)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes a content, whose name for people is `what`, into a store.
