@@ -67,7 +67,7 @@ impl Mapper for Join {
         } else {
             self.alone.add(1);
             if self.outer {
-                out.emit(key, (rest, b""));
+                out.emit(key, (rest, ""));
             }
         }
         Ok(())
