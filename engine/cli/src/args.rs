@@ -225,6 +225,10 @@ pub struct JobArgs {
     /// times
     #[arg(long, value_name = "GLOB", num_args = 1, help_heading = "Data")]
     pub exclude: Vec<String>,
+    /// A file that the plugins may read under this name, whichever record they work on; may be given several
+    /// times
+    #[arg(long = "side", value_name = "NAME=PATH", value_parser = parse_side, help_heading = "Data")]
+    pub sides: Vec<(String, PathBuf)>,
     /// Folder for the output; without it the result goes to standard output (not on a cluster)
     #[arg(long, short, value_name = "DIR", help_heading = "Data")]
     pub output: Option<PathBuf>,
@@ -338,6 +342,13 @@ pub enum PartitionArg {
     Range,
     /// By the partitioner component
     Plugin,
+}
+
+fn parse_side(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("use NAME=PATH".to_owned()),
+    }
 }
 
 fn parse_param(text: &str) -> Result<(String, String), String> {

@@ -165,7 +165,7 @@ fn workshop_code(error: &WorkshopError) -> Code {
 
 fn plan_code(error: &PlanError) -> Code {
     match error {
-        PlanError::Input(_) | PlanError::Split(_) => Code::Input,
+        PlanError::Input(_) | PlanError::Split(_) | PlanError::Side(_) => Code::Input,
         PlanError::Memory(_) => Code::Limit,
         PlanError::Types { .. }
         | PlanError::Inputs { .. }
@@ -204,6 +204,7 @@ fn client_code(error: &ClientError) -> Code {
         ClientError::Connect(_) | ClientError::Away { .. } => Code::Cluster,
         ClientError::Refused(refused) => refused_code(refused),
         ClientError::Io { .. } => Code::Plugin,
+        ClientError::Side(_) => Code::Input,
         ClientError::Socket(_) | ClientError::Protocol { .. } => Code::Fault,
     }
 }

@@ -142,6 +142,11 @@ fn as_text(plan: &Plan) -> Result<String> {
     for (name, value) in crate::limits::permissions(&spec.permissions) {
         writeln!(out, "permits  {name}: {value}")?;
     }
+    for planned in &plan.sides {
+        let side = planned.side();
+        let path = planned.path().display();
+        writeln!(out, "side     {} = {path}: {} (blake3 {:.12})", side.name, bytes(side.bytes), side.blake3)?;
+    }
     for (name, value) in &spec.params {
         writeln!(out, "param    {name} = {value}")?;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{JobId, Partitioning, Permissions, Role};
+use mr_model::{JobId, Partitioning, Permissions, Role, Side};
 use mr_policy::Policy;
 use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
@@ -52,7 +52,11 @@ pub fn plan(
     }
     let sandbox = sandbox(&args.cache)?;
     let (stages, inputs) = load_stages(args, &sandbox, policy, on_load)?;
-    Ok(Plan::new(request(args, place, stages, inputs, permissions)?)?)
+    let plan = Plan::new(request(args, place, stages, inputs, permissions)?)?;
+    if let Some(policy) = policy {
+        policy.check_sides(Side::bytes_of(&plan.spec.sides))?;
+    }
+    Ok(plan)
 }
 
 /// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
@@ -203,6 +207,7 @@ pub fn request(
         inputs,
         remote: None,
         output,
+        sides: args.sides.clone(),
         params: args.params.clone(),
         reducers: args.reducers,
         output_format: args.output_format,

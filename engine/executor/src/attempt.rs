@@ -17,7 +17,7 @@ use crate::claims;
 use crate::code::Code;
 use crate::executors::{Executor, Executors, TEXT_BYTES_MAX};
 use crate::hear::Heard;
-use crate::message::{AttemptWork, Bounds, Order, Pulse, Word, Work, level};
+use crate::message::{AttemptWork, Bounds, Order, Pulse, SideCopy, Word, Work, level};
 use crate::process::{clean, kill};
 
 /// Memory that a child has beside the attempt's budget and the code, in bytes: the engine's own tables,
@@ -56,6 +56,8 @@ pub struct AttemptOrder {
     pub unwritten_bytes_max: u64,
     /// Folder for its run files: there, and its alone.
     pub run_dir: PathBuf,
+    /// Where copies of the job's side inputs lie, in their order.
+    pub sides: Vec<PathBuf>,
     /// The components of the job, each once, with their code.
     pub plugins: Vec<(PluginFacts, Arc<Code>)>,
 }
@@ -181,6 +183,7 @@ impl Executors {
             room_patience,
             unwritten_bytes_max,
             run_dir,
+            sides,
             plugins,
         } = order;
         if let Some(folder) = folder {
@@ -207,6 +210,7 @@ impl Executors {
             room_patience,
             unwritten_bytes_max,
             run_dir,
+            sides: sides.into_iter().map(|path| SideCopy { path }).collect(),
             plugins,
         };
         (Order { bounds, work: Work::Attempt(Box::new(work)) }, files)

@@ -79,8 +79,18 @@ pub(crate) struct AttemptWork {
     /// Folder of the attempt's run files.
     #[serde(with = "path_serde")]
     pub run_dir: PathBuf,
+    /// Copies of the job's side inputs, in their order.
+    pub sides: Vec<SideCopy>,
     /// The components of the job, each once, in the order of the files.
     pub plugins: Vec<PluginFacts>,
+}
+
+/// A copy of a side input, whose content was checked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SideCopy {
+    /// Where it is.
+    #[serde(with = "path_serde")]
+    pub path: PathBuf,
 }
 
 /// What a child says.
@@ -134,6 +144,7 @@ pub(crate) struct Pulse {
     pub reduce_groups: u64,
     pub output_bytes: u64,
     pub emitted_batches: u64,
+    pub side_bytes: u64,
 }
 
 /// What an attempt says that it made.
@@ -173,6 +184,7 @@ impl Pulse {
             reduce_groups: load(&progress.reduce_groups),
             output_bytes: load(&progress.output_bytes),
             emitted_batches: load(&progress.emitted_batches),
+            side_bytes: load(&progress.side_bytes),
         }
     }
 
@@ -185,6 +197,7 @@ impl Pulse {
         progress.reduce_groups.store(self.reduce_groups, Ordering::Relaxed);
         progress.output_bytes.store(self.output_bytes, Ordering::Relaxed);
         progress.emitted_batches.store(self.emitted_batches, Ordering::Relaxed);
+        progress.side_bytes.store(self.side_bytes, Ordering::Relaxed);
     }
 }
 

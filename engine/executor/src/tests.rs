@@ -69,6 +69,7 @@ fn order(dir: &Path) -> AttemptOrder {
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),
+        sides: Vec::new(),
     };
     AttemptOrder {
         description: JobDescription {
@@ -85,6 +86,7 @@ fn order(dir: &Path) -> AttemptOrder {
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,
         run_dir: dir.to_owned(),
+        sides: Vec::new(),
         plugins: Vec::new(),
     }
 }

@@ -8,6 +8,7 @@ use crate::datatype::DataType;
 use crate::format::{Compression, InputFormat, OutputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
+use crate::side::Side;
 
 /// What the keys of [`InputFormat::Lines`] tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,6 +220,8 @@ pub struct JobSpec {
     pub attempts_max: u32,
     /// What its plugins may use.
     pub permissions: Permissions,
+    /// Files that its plugins may read, in the order of their names.
+    pub sides: Vec<Side>,
 }
 
 /// What an attempt is told about itself (`types.task-context`).

@@ -5,7 +5,7 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`mod@format`], [`contract`],
-//! [`job`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
+//! [`job`], [`side`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
 
 pub mod column;
 pub mod contract;
@@ -18,6 +18,7 @@ pub mod job;
 pub mod limit;
 pub mod path_serde;
 pub mod quantity;
+pub mod side;
 pub mod text;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
@@ -28,3 +29,4 @@ pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
 pub use format::{Compression, Delimited, FIELDS_MAX, Field, Fields, InputFormat, OutputFormat, Row};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
 pub use job::{InputKey, InputSpec, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};
+pub use side::Side;

@@ -141,6 +141,18 @@ pub const REJECTS_MAX: u64 = 100_000;
 pub const PARAMS_MAX: usize = 256;
 /// Longest parameter (name and value), in bytes.
 pub const PARAM_BYTES_MAX: usize = 64 * 1024;
+/// Most side inputs of a job: an attempt holds each of them open.
+pub const SIDES_MAX: usize = 64;
+/// Longest name of a side input, in bytes.
+pub const SIDE_NAME_BYTES_MAX: usize = 64;
+/// Largest side input, in bytes: it is sent to every worker and lies on the disk of each. What is larger
+/// is an input to be joined.
+pub const SIDE_BYTES_MAX: u64 = 16 << 30;
+/// Most bytes of all side inputs of a job together: what a worker has to have room for.
+pub const SIDES_BYTES_MAX: u64 = 32 << 30;
+/// Most bytes that one read of a side input may answer: the largest batch that the host looks at has as
+/// many, and a guest that is about to be stopped is stopped between two reads.
+pub const SIDE_READ_BYTES_MAX: u64 = 32 * MIB;
 /// Most attributes that a plugin may describe itself with.
 pub const ATTRIBUTES_MAX: usize = 512;
 

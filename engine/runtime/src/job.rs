@@ -9,7 +9,7 @@ use mr_model::job::{FIELDS_FACT, INPUT_FACT, KEY_FIELDS_FACT};
 use mr_model::limit::{COUNTERS_MAX, table};
 use mr_model::{AttemptId, Counters, Failure, Fields, InputSpec, JobSpec, Role, TaskContext};
 use mr_sandbox::{
-    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
+    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport, Sides,
 };
 use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
 use mr_storage::remote::is_remote;
@@ -46,6 +46,8 @@ pub struct AttemptResources {
     pub retain: Option<Arc<MemoryPool>>,
     /// Folder for run files.
     pub run_dir: PathBuf,
+    /// The side inputs of the job.
+    pub sides: Sides,
     /// How run files of map tasks are stored. Those of merge passes never leave the machine and are
     /// stored as they are.
     pub codec: Codec,
@@ -83,6 +85,8 @@ pub(crate) struct Attempt {
     /// What its guests emit together.
     pub output: Arc<GuestOutput>,
     pub counters: Arc<Mutex<Counters>>,
+    /// The side inputs of its job; what its guests read of them counts as its progress.
+    pub sides: Sides,
 }
 
 impl Job {
@@ -179,6 +183,7 @@ impl Attempt {
                 permissions.task_output_records_max,
             )),
             counters: Arc::default(),
+            sides: job.resources.sides.counted_in(progress.side_bytes.clone()),
         }
     }
 
@@ -202,6 +207,7 @@ impl Attempt {
             deadline: Some(self.deadline),
             output: self.output.clone(),
             wall_clock: spec.permissions.wall_clock,
+            sides: self.sides.clone(),
             cancel: self.cancel.clone(),
             log: self.log.clone(),
         }

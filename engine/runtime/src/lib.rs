@@ -5,7 +5,7 @@
 //! the local driver. Must not know of the command line, and must not decide what runs when or what is
 //! tried again: that is the scheduler's.
 //!
-//! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`fit`] (whether the
+//! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`side`] (side inputs), [`fit`] (whether the
 //! stages fit together), [`plan`] (what would run), [`describe`] and [`record`] (a plan as plain data, for
 //! attempts and for reports), [`progress`], [`facts`] and [`report`] (what is told), [`job`] (what attempts
 //! share), `quota`, `emission`, `placed`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one
@@ -33,6 +33,7 @@ mod reduce;
 pub mod report;
 pub mod request;
 mod sample;
+pub mod side;
 mod sink;
 pub mod tally;
 pub mod workdir;
@@ -49,5 +50,6 @@ pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
 pub use report::{JobReport, Spilled, Times};
 pub use request::{InputRequest, JobRequest, OutputTarget, Stages};
+pub use side::{PlannedSide, SideError, open_sides};
 pub use tally::Tally;
 pub use workdir::WorkDir;

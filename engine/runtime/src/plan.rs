@@ -25,6 +25,7 @@ use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
 use crate::request::{InputRequest, JobRequest, OutputTarget, Stages};
 use crate::sample::sample_boundaries;
+use crate::side::{PlannedSide, SideError, plan_sides};
 
 /// A job that cannot run as asked for.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum PlanError {
     /// An input that its format does not fit.
     #[error(transparent)]
     Split(#[from] SplitError),
+    /// A side input.
+    #[error(transparent)]
+    Side(#[from] SideError),
     /// The memory budget.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -100,6 +104,8 @@ pub struct Plan {
     pub whole: Vec<(PathBuf, &'static str)>,
     /// Stores that inputs may come from.
     pub remote: Option<Arc<dyn RemoteInputs>>,
+    /// Files that the plugins may read, in the order of their names.
+    pub sides: Vec<PlannedSide>,
     /// How memory is divided.
     pub memory: MemoryPlan,
     /// Linear memory that the guests of one slot share, in bytes, where the job asks for it.
@@ -113,7 +119,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Checks a request and plans it. Reads the lists of inputs, not their content.
+    /// Checks a request and plans it. Reads the lists of inputs, not their content; of side inputs that,
+    /// too.
     pub fn new(request: JobRequest) -> Result<Self, PlanError> {
         let mut inputs = choose_inputs(&request)?;
         let mut stages = request.stages;
@@ -170,6 +177,8 @@ impl Plan {
         if let Some(bytes) = request.guest_memory_bytes {
             permissions.guest_memory_bytes_max = bytes;
         }
+        // What takes long where they are large, and so comes last.
+        let sides = plan_sides(&request.sides)?;
         let spec = JobSpec {
             id: request.id,
             params,
@@ -181,8 +190,10 @@ impl Plan {
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,
+            sides: sides.iter().map(|planned| planned.side().clone()).collect(),
         };
         Ok(Self {
+            sides,
             spec,
             stages,
             files,
@@ -237,6 +248,7 @@ impl Plan {
             pool: MemoryPool::new(self.memory.pool),
             retain: Some(MemoryPool::new(self.memory.retain)),
             run_dir,
+            sides: self.sides.iter().map(PlannedSide::open).collect(),
             codec: Codec::None,
             room_patience: Duration::ZERO,
             unwritten_bytes_max: u64::MAX,

@@ -127,6 +127,8 @@ pub struct JobRequest {
     pub remote: Option<Arc<dyn RemoteInputs>>,
     /// Where the output goes.
     pub output: OutputTarget,
+    /// Files that the plugins may read, by name.
+    pub sides: Vec<(String, PathBuf)>,
     /// Parameters for the plugins.
     pub params: Vec<(String, String)>,
     /// Number of reducers; 0 for a map-only job.

@@ -245,6 +245,7 @@ impl Tally {
             params: spec.params.iter().cloned().collect(),
             inputs: spec.inputs.clone(),
             files: record.files.clone(),
+            sides: spec.sides.clone(),
             output_format: spec.output_format,
             output_types: spec.output_types.clone(),
             partitioning: spec.partitioning,

@@ -11,6 +11,7 @@ use wasmtime::UpdateDeadline;
 use crate::fault::Fault;
 use crate::limits::{CancelToken, Deadline, GuestOutput, Limits, Passed, millis};
 use crate::log::Log;
+use crate::side::Sides;
 use crate::wasi::{Wasi, WasiOptions};
 
 /// Takes what a role emits. A failure that it answers with comes out of the role's call unchanged.
@@ -85,6 +86,7 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) log: Arc<Mutex<Log>>,
     pub(crate) params: Arc<[(String, String)]>,
+    pub(crate) sides: Sides,
     /// Number of partitions that output is divided into, 0 for none.
     pub(crate) partitions: u32,
     pub(crate) counters: Counters,
@@ -126,6 +128,7 @@ impl State {
             limits,
             log,
             params: Arc::default(),
+            sides: Sides::default(),
             partitions: 0,
             counters: Counters::default(),
             sink: None,

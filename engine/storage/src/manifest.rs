@@ -7,7 +7,7 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use mr_model::{
-    Counters, Failure, InputSpec, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
+    Counters, Failure, InputSpec, JobId, OutputFormat, Partitioning, Role, Side, StageTypes, path_serde,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Manifest {
     pub inputs: Vec<InputSpec>,
     /// Files that were read, in order.
     pub files: Vec<ManifestInput>,
+    /// Side inputs that the plugins could read, in the order of their names.
+    #[serde(default)]
+    pub sides: Vec<Side>,
     /// How records became output.
     pub output_format: OutputFormat,
     /// Types of the output records, as far as declared.

@@ -58,6 +58,7 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
         params: [].into(),
         inputs: vec![InputSpec::of(InputFormat::Lines)],
         files: Vec::new(),
+        sides: Vec::new(),
         output_format: OutputFormat::Text,
         output_types: StageTypes::default(),
         partitioning: Partitioning::Hash,

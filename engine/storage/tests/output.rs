@@ -34,6 +34,7 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
         params: [("k".to_owned(), "v".to_owned())].into(),
         inputs: vec![InputSpec::of(InputFormat::Lines)],
         files: vec![ManifestInput { path: "in".into(), bytes: 3, input: 0, modified_ns: 1, tag: None }],
+        sides: Vec::new(),
         output_format: OutputFormat::Text,
         output_types: StageTypes::default(),
         partitioning: Partitioning::Hash,

@@ -152,7 +152,7 @@ impl Scene {
         plan.share.weight = u32::from(supply.byte());
         plan.share.slots_max = Some(u32::from(supply.byte())).filter(|slots| *slots < 8);
         let digest = [supply.below(2); 32];
-        let head = SubmitHead { job, digest, components: Vec::new(), plan_bytes: 0 };
+        let head = SubmitHead { job, digest, components: Vec::new(), sides: Vec::new(), plan_bytes: 0 };
         Input::Submit { ticket: self.tickets, head, plan: Box::new(plan) }
     }
 

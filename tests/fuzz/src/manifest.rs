@@ -31,6 +31,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             ..InputSpec::of(InputFormat::Fixed { bytes: 100, key: 10 })
         }],
         files: vec![ManifestInput { path: "in".into(), bytes: 7, input: 0, modified_ns: -1, tag: None }],
+        sides: Vec::new(),
         output_format: OutputFormat::Raw,
         output_types: StageTypes { key: "tuple<text,u64>".parse().ok(), value: None },
         partitioning: Partitioning::Range,

@@ -17,7 +17,8 @@ const MEMORY_BYTES: u64 = 1 << 30;
 
 /// Target: a plan without plugins.
 pub fn submission(data: &[u8]) {
-    let head = SubmitHead { job: job(), digest: [0; 32], components: Vec::new(), plan_bytes: 0 };
+    let head =
+        SubmitHead { job: job(), digest: [0; 32], components: Vec::new(), sides: Vec::new(), plan_bytes: 0 };
     let Ok(plan) = decode(&head, data) else { return };
     let encoded = postcard::to_stdvec(&plan).unwrap();
     assert_eq!(postcard::to_stdvec(&decode(&head, &encoded).unwrap()).unwrap(), encoded);
@@ -42,6 +43,7 @@ fn prepare(description: JobDescription) {
         pool: MemoryPool::new(memory.pool),
         retain: None,
         run_dir: "/nowhere".into(),
+        sides: Default::default(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,
@@ -78,6 +80,7 @@ fn spec(reducers: u32) -> JobSpec {
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,
         permissions: Permissions::default(),
+        sides: Vec::new(),
     }
 }
 

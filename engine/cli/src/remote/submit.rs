@@ -174,7 +174,8 @@ fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<S
             bytes: plugin.bytes(),
         })
         .collect();
-    Ok(Submission::new(&submitted, &inputs, args.job.split_size, &components)?)
+    let submission = Submission::new(&submitted, &inputs, args.job.split_size, &components)?;
+    Ok(submission.with_sides(plan.sides.clone()))
 }
 
 fn share(args: &RemoteArgs) -> Share {

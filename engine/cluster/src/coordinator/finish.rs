@@ -61,6 +61,7 @@ impl Core {
         live.record.stage = JobStage::Ended { unix_millis: self.now.0, end };
         self.save(job);
         self.jobs.remove(job);
+        self.released = true;
         self.revision += 1;
         self.ended_jobs += 1;
         let connected = self.workers.iter().filter(|(_, entry)| entry.connected).map(|(id, _)| *id);
@@ -96,8 +97,8 @@ impl Core {
             if left > 0 {
                 self.named.insert(*component, left);
             }
-            self.unneeded.push(*component);
         }
+        self.released = true;
     }
 
     pub(super) fn output_done(&mut self, job: JobId, done: OutputDone) -> Result<(), JournalError> {
@@ -105,7 +106,7 @@ impl Core {
             OutputDone::Created(Ok(staging)) => self.admit(job, staging),
             OutputDone::Created(Err(sentence)) => {
                 if let Some(preparing) = self.preparing.remove(&job) {
-                    self.unneeded.extend(preparing.head.components.iter().map(|(hash, _)| *hash));
+                    self.released = true;
                     let refused = SubmitReply::Refused(Refused::Output { sentence });
                     self.answer(&preparing.tickets, &refused);
                 }

@@ -141,7 +141,7 @@ impl Shop {
         tenancy: &Tenancy,
     ) -> Result<(Ready, TaskInput, Input), Failure> {
         tenancy.room(0).await?;
-        let ready = self.jobs.ready(&lease.job, &self.asker).await?;
+        let ready = self.jobs.ready(&lease.job, &self.asker, tenancy).await?;
         tenancy.writes(Places { job_dir: ready.dir.clone(), part_dir: ready.part_dir.clone() });
         let what = format!("the order for {} of job {}", lease.attempt, lease.job);
         let key = CoordinatorKey::Task { job: lease.job.clone(), attempt: lease.attempt };
@@ -237,6 +237,7 @@ fn order(
         room_patience: ROOM_PATIENCE,
         unwritten_bytes_max: UNWRITTEN_BYTES_MAX,
         run_dir,
+        sides: job.sides.iter().map(|side| side.path().to_owned()).collect(),
         plugins: job.plugins.clone(),
     })
 }

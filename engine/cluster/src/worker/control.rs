@@ -108,6 +108,7 @@ impl Life {
             house.options.codec,
             house.memory.clone(),
             house.components.clone(),
+            house.sides.clone(),
             house.options.policy.clone(),
         );
         let shop = Shop {

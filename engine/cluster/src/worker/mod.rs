@@ -9,8 +9,8 @@
 //! breaks ends no life: attempts go on, and what was said and not noted is said again.
 //!
 //! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` and
-//! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
-//! coordinator), `isolation`, `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
+//! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components`, `sides` (what comes
+//! from the coordinator), `isolation`, `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
 //! `spool` (its input), `outputs`, `serve` (what others fetch), `data`, `disk`.
 
 mod ask;
@@ -32,6 +32,7 @@ mod near;
 mod outputs;
 mod serve;
 mod share;
+mod sides;
 mod source;
 mod spool;
 mod tenants;

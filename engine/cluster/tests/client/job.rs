@@ -34,6 +34,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         inputs: vec![InputRequest { patterns: inputs(dir), ..InputRequest::default() }],
         remote: None,
         output: OutputTarget::Stdout,
+        sides: vec![],
         params: vec![],
         reducers: Some(2),
         output_format: None,

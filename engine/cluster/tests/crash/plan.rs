@@ -30,6 +30,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         }],
         remote: None,
         output: OutputTarget::Stdout,
+        sides: Vec::new(),
         params: Vec::new(),
         reducers: Some(REDUCERS),
         output_format: None,

@@ -325,6 +325,7 @@ fn submission(dir: &Path) -> (SubmitHead, SubmittedPlan) {
     let share =
         Share { queue: "default".to_owned(), priority: 0, weight: 1, slots_max: None, speculation: false };
     let plan = submitted_plan(dir, output, share);
-    let head = SubmitHead { job: job(), digest: [7; 32], components: Vec::new(), plan_bytes: 1 };
+    let head =
+        SubmitHead { job: job(), digest: [7; 32], components: Vec::new(), sides: Vec::new(), plan_bytes: 1 };
     (head, plan)
 }

@@ -276,6 +276,31 @@ pub const PARAM_BYTES: Limit = fixed(
     PARAM_BYTES_MAX as u64,
     "name and value; they travel with every job",
 );
+/// Side inputs.
+pub const SIDES: Limit =
+    fixed("side inputs", Unit::Count, SIDES_MAX as u64, "a task holds each of them open");
+/// Size of a side input.
+pub const SIDE_BYTES: Limit = fixed(
+    "size of a side input",
+    Unit::Memory,
+    SIDE_BYTES_MAX,
+    "it is sent to every worker and lies on its disk; what is larger is an input to be joined",
+);
+/// Size of all side inputs.
+pub const SIDES_BYTES: Limit = asked(
+    "size of all side inputs",
+    Unit::Memory,
+    [Some(SIDES_BYTES_MAX), Some(SIDES_BYTES_MAX)],
+    ["--side", "max-sides"],
+    "of one job; a worker has to have room for them",
+);
+/// Bytes of one read.
+pub const SIDE_READ_BYTES: Limit = fixed(
+    "bytes of one read of a side input",
+    Unit::Memory,
+    SIDE_READ_BYTES_MAX,
+    "they go into the plugin's memory in one call, which nothing interrupts",
+);
 /// Attributes.
 pub const ATTRIBUTES: Limit = fixed(
     "attributes of a description",
@@ -299,6 +324,10 @@ pub const TABLE: &[&Limit] = &[
     &ATTRIBUTES,
     &PARAMS,
     &PARAM_BYTES,
+    &SIDES,
+    &SIDE_BYTES,
+    &SIDES_BYTES,
+    &SIDE_READ_BYTES,
     &GUEST_MEMORY,
     &STACK,
     &HANDLES,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mr_model::{Batch, Failure, LastWords, PluginFault, Role};
-use mr_sandbox::{CancelToken, Combiner, InstanceOptions, Mapper, Partitioner, RoleError, Sink};
+use mr_sandbox::{
+    CancelToken, Combiner, InstanceOptions, Mapper, Partitioner, RoleError, SideFile, Sides, Sink,
+};
 
 use crate::roles::{map, open_reducer};
 use crate::support::{Rest, Shared, groups, options, plugin, records, text};
@@ -57,6 +59,17 @@ fn calls_that_break_the_interface() {
         check(mode, PluginFault::Contract, message);
     }
     map("no-side-input", &[]).unwrap();
+}
+
+#[test]
+fn side_inputs_are_read_by_name_and_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("digits");
+    std::fs::write(&path, b"0123456789").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let sides = Sides::from_iter([SideFile::new("digits", 10, Arc::new(file), path)]);
+    let options = InstanceOptions { sides, ..options("read-side") };
+    map_with(options).unwrap();
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl SmallJob {
             batch_bytes: mr_model::limit::BATCH_BYTES,
             attempts_max: mr_model::limit::ATTEMPTS_MAX,
             permissions: Permissions::default(),
+            sides: Vec::new(),
         };
         let description = JobDescription {
             spec,
