@@ -122,6 +122,24 @@ impl Pipeline {
         self
     }
 
+    /// Puts files in the place of every input and start that is `word`.
+    #[must_use]
+    pub fn with_files(mut self, word: &str, files: &[String]) -> Self {
+        let word = Source::Path(word.to_owned());
+        let stages = self.stages.iter_mut().chain(self.loops.iter_mut().flat_map(|all| &mut all.stages));
+        stages.for_each(|stage| put_files(&mut stage.inputs, &word, files));
+        self.loops.iter_mut().for_each(|all| put_files(&mut all.start, &word, files));
+        self
+    }
+
+    /// Whether anything reads the path `word`.
+    pub fn reads(&self, word: &str) -> bool {
+        let word = Source::Path(word.to_owned());
+        let stages = self.stages.iter().chain(self.loops.iter().flat_map(|all| &all.stages));
+        let starts = self.loops.iter().flat_map(|all| &all.start);
+        stages.flat_map(|stage| &stage.inputs).chain(starts).any(|input| input.source == word)
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -233,6 +251,17 @@ impl Loop {
         self.until_unchanged = true;
         self
     }
+}
+
+fn put_files(inputs: &mut Vec<Input>, word: &Source, files: &[String]) {
+    let put = |input: Input| {
+        if input.source != *word {
+            return vec![input];
+        }
+        let file = |path: &String| Input { source: Source::Path(path.clone()), ..input.clone() };
+        files.iter().map(file).collect()
+    };
+    *inputs = std::mem::take(inputs).into_iter().flat_map(put).collect();
 }
 
 impl Source {

@@ -34,9 +34,11 @@ pub struct FileMark {
     pub path: PathBuf,
     /// Its length, in bytes.
     pub bytes: u64,
-    /// When it was changed last, in nanoseconds since 1970.
+    /// When it was changed last, in nanoseconds since 1970; 0 for a remote one.
+    pub modified_ns: i64,
+    /// What tells a remote one from a later one under the same name.
     #[serde(default)]
-    pub modified_ns: Option<i64>,
+    pub tag: Option<String>,
 }
 
 /// A run that is to be.
@@ -88,7 +90,7 @@ impl Intent {
 
 impl From<&InputFile> for FileMark {
     fn from(file: &InputFile) -> Self {
-        Self { path: file.path.clone(), bytes: file.bytes, modified_ns: Some(file.modified_ns) }
+        Self { path: file.path.clone(), bytes: file.bytes, modified_ns: file.modified_ns, tag: None }
     }
 }
 
@@ -191,10 +193,10 @@ impl Watch {
     fn add_done(&mut self, number: u32) -> Result<(), WatchError> {
         #[derive(Deserialize)]
         struct Manifest {
-            inputs: Vec<FileMark>,
+            files: Vec<FileMark>,
         }
         let files = match self.committed {
-            Committed::Outputs => read::<Manifest>(&self.folder.join(name(number)).join(MANIFEST))?.inputs,
+            Committed::Outputs => read::<Manifest>(&self.folder.join(name(number)).join(MANIFEST))?.files,
             Committed::Notes => read::<Intent>(&self.folder.join(format!("{}.json", name(number))))?.files,
         };
         self.done.extend(files);
@@ -251,7 +253,7 @@ mod tests {
     fn publish(folder: &Path, intent: &Intent) {
         let output = folder.join(intent.name());
         fs::create_dir(&output).unwrap();
-        let manifest = serde_json::json!({ "job": intent.job, "inputs": intent.files });
+        let manifest = serde_json::json!({ "job": intent.job, "files": intent.files });
         fs::write(output.join(MANIFEST), manifest.to_string()).unwrap();
     }
 

@@ -32,13 +32,7 @@ impl Plan {
         });
         PlanRecord {
             spec: self.spec.clone(),
-            inputs: inputs
-                .map(|file| ManifestInput {
-                    path: file.path.clone(),
-                    bytes: file.bytes,
-                    modified_ns: Some(file.modified_ns),
-                })
-                .collect(),
+            inputs: inputs.map(|file| ManifestInput { path: file.path.clone(), bytes: file.bytes }).collect(),
             plugins: plugins.collect(),
             map_tasks: u32::try_from(self.splits.len()).unwrap_or(u32::MAX),
             input_bytes: self.input_bytes(),

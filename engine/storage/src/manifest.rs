@@ -72,9 +72,6 @@ pub struct ManifestInput {
     pub path: PathBuf,
     /// Length in bytes.
     pub bytes: u64,
-    /// Time of the last change, in nanoseconds since 1970; outputs of earlier versions do not tell.
-    #[serde(default)]
-    pub modified_ns: Option<i64>,
 }
 
 impl Manifest {

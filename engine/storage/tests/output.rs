@@ -32,7 +32,7 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
             blake3: "00".into(),
         }],
         params: [("k".to_owned(), "v".to_owned())].into(),
-        inputs: vec![ManifestInput { path: "in".into(), bytes: 3, modified_ns: None }],
+        inputs: vec![ManifestInput { path: "in".into(), bytes: 3 }],
         input_format: InputFormat::Lines,
         input_key: InputKey::Offset,
         output_format: OutputFormat::Text,

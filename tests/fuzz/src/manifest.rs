@@ -24,7 +24,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         job: JobId::new("job-1").unwrap(),
         plugins: vec![ManifestPlugin { roles: vec![Role::Mapper], name: "n".into(), blake3: "00".into() }],
         params: BTreeMap::from([("a".into(), "b".into())]),
-        inputs: vec![ManifestInput { path: "in".into(), bytes: 7, modified_ns: Some(1) }],
+        inputs: vec![ManifestInput { path: "in".into(), bytes: 7 }],
         input_format: InputFormat::Fixed { bytes: 100, key: 10 },
         input_key: InputKey::PathOffset,
         output_format: OutputFormat::Raw,

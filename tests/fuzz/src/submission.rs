@@ -105,7 +105,7 @@ pub fn plan(job: JobId, maps: u32, reducers: u32) -> SubmittedPlan {
     let spec = JobSpec { id: job, ..spec(reducers) };
     let record = PlanRecord {
         spec: spec.clone(),
-        inputs: vec![ManifestInput { path: "/nowhere/in".into(), bytes: 10, modified_ns: None }],
+        inputs: vec![ManifestInput { path: "/nowhere/in".into(), bytes: 10 }],
         plugins: Vec::new(),
         map_tasks: maps,
         input_bytes: 10 * u64::from(maps),
