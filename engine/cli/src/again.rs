@@ -156,7 +156,7 @@ fn list(patterns: &[String]) -> Result<Vec<InputFile>> {
     let mut listed = Vec::new();
     for pattern in patterns {
         let pattern = job::absolute_pattern(pattern).context("--watch")?;
-        match mr_storage::list_inputs(std::slice::from_ref(&pattern)) {
+        match mr_storage::list_inputs(std::slice::from_ref(&pattern), &[]) {
             Ok(files) => listed.extend(files),
             Err(InputError::NoMatch { .. } | InputError::Missing { .. }) => {}
             Err(error) => return Err(anyhow::Error::from(PlanError::Input(error)).context("--watch")),

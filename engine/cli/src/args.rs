@@ -10,7 +10,7 @@ pub mod workshop;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mr_model::{InputFormat, OutputFormat};
+use mr_model::OutputFormat;
 
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
@@ -193,9 +193,9 @@ pub struct JobArgs {
     /// a role that is missing is the identity
     #[arg(required_unless_present_any = ["map", "combine", "reduce"])]
     pub plugin: Option<PathBuf>,
-    /// Take the mapper from this component
-    #[arg(long, value_name = "WASM", help_heading = "Stages")]
-    pub map: Option<PathBuf>,
+    /// Take the mapper from this component; with NAME= that of the input NAME
+    #[arg(long, value_name = "[NAME=]WASM", num_args = 1, help_heading = "Stages")]
+    pub map: Vec<String>,
     /// Take the combiner from this component
     #[arg(long, value_name = "WASM", help_heading = "Stages")]
     pub combine: Option<PathBuf>,
@@ -217,9 +217,20 @@ pub struct JobArgs {
     pub partition: Option<PartitionArg>,
 
     /// A file, a folder (with all below it, but for names that begin with . or _) or a glob; may be
-    /// given several times
-    #[arg(long = "input", short, value_name = "PATH", required = true, num_args = 1, help_heading = "Data")]
+    /// given several times. NAME= makes it an input of that name, :FORMAT says how it is read
+    #[arg(
+        long = "input",
+        short,
+        value_name = "[NAME=]PATH[:FORMAT]",
+        required = true,
+        num_args = 1,
+        help_heading = "Data"
+    )]
     pub inputs: Vec<String>,
+    /// Leave out what this glob matches, by the end of its path, of folders and globs; may be given several
+    /// times
+    #[arg(long, value_name = "GLOB", num_args = 1, help_heading = "Data")]
+    pub exclude: Vec<String>,
     /// Folder for the output; without it the result goes to standard output (not on a cluster)
     #[arg(long, short, value_name = "DIR", help_heading = "Data")]
     pub output: Option<PathBuf>,
@@ -229,10 +240,23 @@ pub struct JobArgs {
     /// Force the output to disk before the job ends
     #[arg(long, requires = "output", help_heading = "Data")]
     pub sync: bool,
-    /// How input becomes records: lines, line-keys, fixed:BYTES or fixed:BYTES:KEY [default: as the
-    /// plugin says, else lines]
-    #[arg(long, value_name = "FORMAT", help_heading = "Data")]
-    pub input_format: Option<InputFormat>,
+    /// How input becomes records: lines, line-keys, fixed:BYTES, fixed:BYTES:KEY, whole, csv, tsv, jsonl, kv,
+    /// parquet, arrow, avro [default: as the plugin says, else lines]
+    #[arg(long, value_name = "[NAME=]FORMAT", num_args = 1, help_heading = "Data")]
+    pub input_format: Vec<String>,
+    /// Most decoded bytes for each byte of a compressed file; one beyond it is taken for a trap
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Data")]
+    pub max_expansion: Option<u64>,
+    /// Fields that make the value of a row, in order: NAME, NAME:TYPE, NAME:TYPE? where values may be missing
+    /// [default: as the plugin says, else all of them]
+    #[arg(long, value_name = "[NAME=]FIELDS", num_args = 1, help_heading = "Data")]
+    pub fields: Vec<String>,
+    /// Fields that make the key of a row [default: as the plugin says, else none: the key tells the place]
+    #[arg(long, value_name = "[NAME=]FIELDS", num_args = 1, help_heading = "Data")]
+    pub key_fields: Vec<String>,
+    /// How input files are compressed: none, gzip, bzip2, zstd, lz4 [default: as their names say]
+    #[arg(long, value_name = "[NAME=]KIND", num_args = 1, help_heading = "Data")]
+    pub compression: Vec<String>,
     /// How records become output: text (key TAB value NEWLINE) or raw (key and value end to end)
     /// [default: text, raw for fixed-length records that no plugin changes]
     #[arg(long, value_name = "FORMAT", help_heading = "Data")]

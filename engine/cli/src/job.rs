@@ -8,13 +8,13 @@ use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
 use mr_policy::Policy;
-use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
-use crate::{compiler, machine, policy};
+use crate::{compiler, inputs, machine, policy};
 
 /// Where a job is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,9 @@ pub fn plan_with(
     if let Some(policy) = policy {
         policy.check(&permissions)?;
     }
-    let stages = load_stages(args, load)?;
-    Ok(Plan::new(request(args, place, stages, permissions)?)?)
+    let main = args.plugin.as_deref().map(&mut *load).transpose()?;
+    let (stages, inputs) = assemble(args, main, load, &mut Err)?;
+    Ok(Plan::new(request(args, place, stages, inputs, permissions)?)?)
 }
 
 /// The component in a file: one that was loaded, or it is loaded as far as the policy takes it.
@@ -118,21 +119,50 @@ pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permission
     Ok(permissions)
 }
 
-fn load_stages(args: &JobArgs, load: &mut dyn FnMut(&Path) -> Result<Plugin>) -> Result<Stages> {
-    let main = args.plugin.as_deref().map(&mut *load).transpose()?;
-    let mut stage = |given: &Option<PathBuf>, role: Role| -> Result<Option<Plugin>> {
+/// The stages of a job and its inputs with their mappers. `load` gives the component of a path; `refuse` hears
+/// of what lacks its role, and may let it pass.
+///
+/// # Errors
+/// What was typed about inputs is malformed, and whatever `load` and `refuse` do not let pass.
+pub fn assemble(
+    args: &JobArgs,
+    main: Option<Plugin>,
+    load: &mut dyn FnMut(&Path) -> Result<Plugin>,
+    refuse: &mut dyn FnMut(anyhow::Error) -> Result<()>,
+) -> Result<(Stages, Vec<InputRequest>)> {
+    let mut stage = |given: Option<&PathBuf>, role: Role| -> Result<Option<Plugin>> {
         let Some(path) = given else {
             return Ok(main.clone().filter(|plugin| plugin.roles().contains(&role)));
         };
-        Ok(Some(with_role(load(path)?, role)?))
+        match with_role(load(path)?, role) {
+            Ok(plugin) => Ok(Some(plugin)),
+            Err(error) => refuse(error).map(|()| None),
+        }
     };
-    Ok(Stages {
-        mapper: stage(&args.map, Role::Mapper)?,
-        combiner: stage(&args.combine, Role::Combiner)?,
-        reducer: stage(&args.reduce, Role::Reducer)?,
-        partitioner: stage(&args.partitioner, Role::Partitioner)?,
-        main,
-    })
+    let mut stages = Stages::default();
+    let mut requests = Vec::new();
+    for input in inputs::read(args)? {
+        let mapper = stage(input.mapper.as_ref(), Role::Mapper)?;
+        if let Some(mapper) = &mapper {
+            stages.add(Role::Mapper, mapper.clone());
+        }
+        requests.push(InputRequest {
+            name: input.name,
+            patterns: input.patterns,
+            exclude: args.exclude.clone(),
+            format: input.format,
+            compression: input.compression,
+            expansion_max: args.max_expansion,
+            fields: input.fields,
+            key_fields: input.key_fields,
+            mapper,
+        });
+    }
+    stages.combiner = stage(args.combine.as_ref(), Role::Combiner)?;
+    stages.reducer = stage(args.reduce.as_ref(), Role::Reducer)?;
+    stages.partitioner = stage(args.partitioner.as_ref(), Role::Partitioner)?;
+    stages.main = main;
+    Ok((stages, requests))
 }
 
 /// A plugin that a stage names.
@@ -148,7 +178,18 @@ pub fn with_role(plugin: Plugin, role: Role) -> Result<Plugin> {
 }
 
 /// The job as it was typed.
-pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permissions) -> Result<JobRequest> {
+pub fn request(
+    args: &JobArgs,
+    place: Place,
+    stages: Stages,
+    mut inputs: Vec<InputRequest>,
+    permissions: Permissions,
+) -> Result<JobRequest> {
+    if place == Place::Cluster {
+        for pattern in inputs.iter_mut().flat_map(|input| &mut input.patterns) {
+            *pattern = absolute_pattern(pattern)?;
+        }
+    }
     let id = match &args.job_id {
         Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
         None => fresh_job_id()?,
@@ -168,16 +209,10 @@ pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permis
     Ok(JobRequest {
         id,
         stages,
-        inputs: match place {
-            Place::Here => args.inputs.clone(),
-            Place::Cluster => {
-                args.inputs.iter().map(|pattern| absolute_pattern(pattern)).collect::<Result<_, _>>()?
-            }
-        },
+        inputs,
         output,
         params: args.params.clone(),
         reducers: args.reducers,
-        input_format: args.input_format,
         output_format: args.output_format,
         partitioning: args.partition.map(|partition| match partition {
             PartitionArg::Hash => Partitioning::Hash,
@@ -205,7 +240,7 @@ pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permis
 /// The current folder is not known, or its name is not UTF-8.
 pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
     // What is no path at all is refused where inputs are listed.
-    if pattern.is_empty() || pattern == "-" || pattern.starts_with('/') {
+    if pattern.is_empty() || pattern == "-" || pattern.starts_with('/') || pattern.contains("://") {
         return Ok(pattern.to_owned());
     }
     let unknown =
@@ -285,7 +320,7 @@ mod tests {
         let odd = dir.path().join("a[1] {b}*?");
         std::fs::create_dir(&odd).unwrap();
         std::fs::write(odd.join("x.txt"), "x").unwrap();
-        let listed = mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")]).unwrap();
+        let listed = mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")], &[]).unwrap();
         assert_eq!(listed[0].path, odd.join("x.txt"));
     }
 }

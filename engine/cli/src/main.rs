@@ -15,6 +15,7 @@ mod executor;
 mod exit;
 mod explain;
 mod identity;
+mod inputs;
 mod inspect;
 mod interrupt;
 mod job;

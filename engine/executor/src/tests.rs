@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mr_model::{
-    AttemptId, Failure, InputFormat, InputKey, JobId, JobSpec, OutputFormat, Partitioning, Permissions,
+    AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, Partitioning, Permissions,
     TaskId,
 };
 use mr_runtime::{
@@ -62,8 +62,7 @@ fn order(dir: &Path) -> AttemptOrder {
         id: JobId::new("job").unwrap(),
         params: Vec::new(),
         reducers: 2,
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
         output_format: OutputFormat::Text,
         partitioning: Partitioning::Hash,
         output_types: Default::default(),
@@ -74,14 +73,13 @@ fn order(dir: &Path) -> AttemptOrder {
     AttemptOrder {
         description: JobDescription {
             spec,
-            chunks: false,
             roles: Vec::new(),
             spread: SpreadDescription::Hash,
             guest_memory_bytes: None,
             part_dir: dir.to_owned(),
         },
         attempt: AttemptId { task: TaskId::map(3), attempt: 0 },
-        input: TaskInput::Map(Split { index: 3, bytes: 7, pieces: Vec::new() }),
+        input: TaskInput::Map(Split { index: 3, input: 0, bytes: 7, pieces: Vec::new() }),
         memory: MemoryPlan::new(64 << 20, 1, None, false, 1 << 20).unwrap(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,

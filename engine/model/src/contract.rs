@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::job::{InputFormat, InputKey, Partitioning};
+use crate::format::{Fields, InputFormat};
+use crate::job::{InputKey, Partitioning, is_input_name};
 use crate::limit::ATTRIBUTES_MAX;
 
 /// The raw answer of `plugin.describe`.
@@ -56,8 +57,12 @@ pub struct Contract {
     pub chunks: bool,
     /// `map.input-key`: what the keys of text input tell.
     pub input_key: InputKey,
-    /// `input.format`: format of the input where the job does not say.
-    pub input_format: Option<InputFormat>,
+    /// `input.format`, `input.fields`, `input.key-fields`: how inputs are read where the job does not say.
+    pub input: InputContract,
+    /// `input.NAME.format` and so on: the same for the input NAME.
+    pub inputs: BTreeMap<String, InputContract>,
+    /// `map.in.key`, `map.in.value`: what the mapper takes.
+    pub map_in: (Option<DataType>, Option<DataType>),
     /// `partition`: how keys are spread where the job does not say.
     pub partitioning: Option<Partitioning>,
     /// `map.key`, `map.value`: what the mapper emits.
@@ -73,6 +78,33 @@ pub struct Contract {
     /// `param.NAME.type|required|default|help`. None where the plugin does not describe itself,
     /// so that any parameter may be set.
     pub params: Option<BTreeMap<String, Param>>,
+}
+
+/// How a plugin wants an input to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputContract {
+    /// Its format.
+    pub format: Option<InputFormat>,
+    /// Fields of the value.
+    pub fields: Option<Fields>,
+    /// Fields of the key.
+    pub key_fields: Option<Fields>,
+}
+
+impl InputContract {
+    fn attribute(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "format" => self.format = Some(value.parse()?),
+            "fields" => self.fields = Some(value.parse()?),
+            "key-fields" => self.key_fields = Some(value.parse()?),
+            _ => {
+                return Err(
+                    "use input.format, input.fields, input.key-fields, or input.NAME.format and so on".into(),
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 /// An attribute that cannot be understood.
@@ -94,6 +126,16 @@ pub enum ContractError {
 }
 
 impl Contract {
+    /// How it wants the input `name` to be read: as it says of that one, else of all.
+    pub fn input_of(&self, name: &str) -> InputContract {
+        let named = self.inputs.get(name).cloned().unwrap_or_default();
+        InputContract {
+            format: named.format.or(self.input.format),
+            fields: named.fields.or_else(|| self.input.fields.clone()),
+            key_fields: named.key_fields.or_else(|| self.input.key_fields.clone()),
+        }
+    }
+
     /// Parses what a plugin describes. Unknown attributes are left alone: they are for people or
     /// for later versions.
     pub fn parse(info: &PluginInfo) -> Result<Self, ContractError> {
@@ -128,7 +170,6 @@ impl Contract {
                     _ => return Err("use offset or path-offset".into()),
                 }
             }
-            "input.format" => self.input_format = Some(value.parse()?),
             "partition" => {
                 self.partitioning = Some(match value {
                     "hash" => Partitioning::Hash,
@@ -136,6 +177,8 @@ impl Contract {
                     _ => return Err("use hash or range".into()),
                 })
             }
+            "map.in.key" => self.map_in.0 = datatype()?,
+            "map.in.value" => self.map_in.1 = datatype()?,
             "map.key" => self.map.0 = datatype()?,
             "map.value" => self.map.1 = datatype()?,
             "combine.key" => self.combine.0 = datatype()?,
@@ -148,6 +191,17 @@ impl Contract {
             _ => {
                 if let Some(rest) = name.strip_prefix("param.") {
                     return self.param(rest, value);
+                }
+                if let Some(rest) = name.strip_prefix("input.") {
+                    return match rest.rsplit_once('.') {
+                        Some((input, _)) if !is_input_name(input) => {
+                            Err(format!("{input:?} is no name of an input"))
+                        }
+                        Some((input, field)) => {
+                            self.inputs.entry(input.to_owned()).or_default().attribute(field, value)
+                        }
+                        None => self.input.attribute(rest, value),
+                    };
                 }
             }
         }
@@ -196,9 +250,14 @@ mod tests {
             ("param.pattern.type", "text"),
             ("param.pattern.required", "true"),
             ("param.pattern.help", "what to look for"),
+            ("input.fields", "id:u64,name"),
+            ("input.orders.format", "csv"),
             ("colour", "green"),
         ])
         .unwrap();
+        assert_eq!(contract.input_of("orders").format, Some(InputFormat::Delimited(crate::Delimited::CSV)));
+        assert_eq!(contract.input_of("users").format, None);
+        assert_eq!(contract.input_of("users").fields, "id:u64,name".parse().ok());
         assert!(contract.chunks);
         assert_eq!(contract.map, (Some(DataType::Text), Some(DataType::U64)));
         let params = contract.params.unwrap();

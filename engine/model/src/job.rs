@@ -1,78 +1,13 @@
 //! The job as every part of the engine sees it: what runs, on which format, within which limits.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
+use crate::format::{Compression, InputFormat, OutputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
-
-/// How bytes of input become records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum InputFormat {
-    /// One record for each line: the key tells the place ([`InputKey`]), the value is the line
-    /// without its `\n`. A last line without `\n` counts.
-    Lines,
-    /// One record for each line: the key is the line without its `\n`, the value is empty.
-    LineKeys,
-    /// Records of `bytes` bytes each; the first `key` of them are the key, the rest the value.
-    Fixed {
-        /// Length of a record, at least 1.
-        bytes: u32,
-        /// Length of its key, at most `bytes`.
-        key: u32,
-    },
-}
-
-impl FromStr for InputFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usage =
-            || format!("{text:?} is no input format: use lines, line-keys, fixed:BYTES or fixed:BYTES:KEY");
-        match text {
-            "lines" => return Ok(InputFormat::Lines),
-            "line-keys" => return Ok(InputFormat::LineKeys),
-            _ => {}
-        }
-        let lengths = text.strip_prefix("fixed:").ok_or_else(usage)?;
-        let (bytes, key) = lengths.split_once(':').unwrap_or((lengths, lengths));
-        let bytes: u32 = bytes.parse().map_err(|_| usage())?;
-        let key: u32 = key.parse().map_err(|_| usage())?;
-        if bytes == 0 || key > bytes || u64::from(bytes) > limit::RECORD_BYTES_MAX {
-            return Err(usage());
-        }
-        Ok(InputFormat::Fixed { bytes, key })
-    }
-}
-
-impl fmt::Display for InputFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InputFormat::Lines => f.write_str("lines"),
-            InputFormat::LineKeys => f.write_str("line-keys"),
-            InputFormat::Fixed { bytes, key } => write!(f, "fixed:{bytes}:{key}"),
-        }
-    }
-}
-
-impl TryFrom<String> for InputFormat {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<InputFormat> for String {
-    fn from(format: InputFormat) -> Self {
-        format.to_string()
-    }
-}
 
 /// What the keys of [`InputFormat::Lines`] tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,28 +18,6 @@ pub enum InputKey {
     Offset,
     /// Path of the file as the job named it, and byte offset: `tuple<text,u64>`.
     PathOffset,
-}
-
-/// How output records become bytes of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputFormat {
-    /// `key TAB value NEWLINE`, rendered by type; a unit and its tab are left out.
-    Text,
-    /// Key and value end to end, nothing between.
-    Raw,
-}
-
-impl FromStr for OutputFormat {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "text" => Ok(OutputFormat::Text),
-            "raw" => Ok(OutputFormat::Raw),
-            _ => Err(format!("{text:?} is no output format: use text or raw")),
-        }
-    }
 }
 
 /// How keys are spread over the reducers.
@@ -202,6 +115,87 @@ impl Permissions {
     }
 }
 
+/// One input of a job: files of one format for one mapper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Its name; empty where it has none. The mapper learns it as [`INPUT_FACT`].
+    pub name: String,
+    /// How its bytes become records.
+    pub format: InputFormat,
+    /// How its files are compressed; none for what their names say.
+    pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB.
+    pub expansion_max: u64,
+    /// What keys tell that tell a place.
+    pub key: InputKey,
+    /// Whether text reaches the mapper as chunks of whole lines.
+    pub chunks: bool,
+    /// Fields of its rows, all with their types; none where records are not rows.
+    pub row: Option<Row>,
+    /// Types of its records as they are read, as far as known.
+    pub types: StageTypes,
+    /// BLAKE3 of its mapper's component, in hex; none where records go on as they are.
+    pub mapper: Option<String>,
+}
+
+/// Names of facts that the engine tells plugins through `config`, beside the job's parameters: what they
+/// begin with. No job can set them.
+pub const FACT_PREFIX: &str = "mr.";
+/// The fact that tells a mapper the name of the input that its records are of.
+pub const INPUT_FACT: &str = "mr.input";
+/// The fact that tells a mapper the names of the fields of a value, as a JSON array.
+pub const FIELDS_FACT: &str = "mr.fields";
+/// The fact that tells a mapper the names of the fields of a key, as a JSON array.
+pub const KEY_FIELDS_FACT: &str = "mr.key-fields";
+
+impl InputSpec {
+    /// An input without a name of which everything is as it is by default, without a mapper.
+    pub fn of(format: InputFormat) -> Self {
+        Self {
+            name: String::new(),
+            format,
+            compression: None,
+            expansion_max: limit::EXPANSION_DEFAULT,
+            key: InputKey::Offset,
+            chunks: false,
+            row: None,
+            types: StageTypes::default(),
+            mapper: None,
+        }
+    }
+
+    /// Types of its records as far as format and fields say.
+    pub fn types_of_format(&self) -> StageTypes {
+        let place = match self.key {
+            InputKey::Offset => DataType::U64,
+            InputKey::PathOffset => DataType::Tuple(vec![DataType::Text, DataType::U64]),
+        };
+        let (key, value) = match (&self.row, self.format) {
+            (Some(row), _) => (row.key_type().unwrap_or(place), row.value_type()),
+            (None, InputFormat::Lines | InputFormat::JsonLines) => (place, DataType::Bytes),
+            (None, InputFormat::LineKeys) => (DataType::Bytes, DataType::Unit),
+            (None, InputFormat::Fixed { .. }) => (DataType::Bytes, DataType::Bytes),
+            (None, InputFormat::Whole) => (DataType::Text, DataType::Bytes),
+            _ => return StageTypes::default(),
+        };
+        StageTypes { key: Some(key), value: Some(value) }
+    }
+
+    /// How the file of a name is compressed.
+    pub fn compression_of(&self, name: &str) -> Compression {
+        if !self.format.may_be_compressed() {
+            return Compression::None;
+        }
+        self.compression.unwrap_or_else(|| Compression::of_name(name))
+    }
+}
+
+/// Whether `name` can be that of an input: a lower-case letter, then these, digits, `-` and `_`, 64 at most.
+pub fn is_input_name(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(rest)
+}
+
 /// A job as the scheduler and the attempts see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -211,10 +205,8 @@ pub struct JobSpec {
     pub params: Vec<(String, String)>,
     /// Number of reducers, thus of partitions; 0 for a map-only job.
     pub reducers: u32,
-    /// How input becomes records.
-    pub input_format: InputFormat,
-    /// What keys of text input tell.
-    pub input_key: InputKey,
+    /// What it reads; a split is of one of them.
+    pub inputs: Vec<InputSpec>,
     /// How output records become bytes.
     pub output_format: OutputFormat,
     /// How keys are spread over reducers.
@@ -256,14 +248,5 @@ mod tests {
         let long = Duration::from_secs(365 * 24 * 3600);
         let asked = Permissions { task_time_max: long, ..Permissions::default() };
         assert_eq!(asked.over_engine(), Some((&table::TASK_TIME, 365 * 24 * 3_600_000)));
-    }
-
-    #[test]
-    fn input_formats_parse() {
-        assert_eq!("fixed:100:10".parse(), Ok(InputFormat::Fixed { bytes: 100, key: 10 }));
-        assert_eq!("fixed:8".parse(), Ok(InputFormat::Fixed { bytes: 8, key: 8 }));
-        for bad in ["", "fixed", "fixed:", "fixed:0", "fixed:4:5", "fixed:-1", "csv", "fixed:99999999999"] {
-            assert!(bad.parse::<InputFormat>().is_err(), "{bad}");
-        }
     }
 }

@@ -4,14 +4,15 @@
 //! columns, and the types and codecs of `wit/ENCODING.md`. Must not do I/O, read a clock, or know
 //! of wasmtime, threads or the network.
 //!
-//! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`contract`], [`job`],
-//! [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
+//! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`mod@format`], [`contract`],
+//! [`job`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
 
 pub mod column;
 pub mod contract;
 pub mod counter;
 pub mod datatype;
 pub mod failure;
+pub mod format;
 pub mod id;
 pub mod job;
 pub mod limit;
@@ -24,7 +25,6 @@ pub use contract::{Contract, ContractError, Param, PluginInfo};
 pub use counter::Counters;
 pub use datatype::{BadCell, DataType};
 pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
+pub use format::{Compression, Delimited, Field, Fields, InputFormat, OutputFormat, Row};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
-pub use job::{
-    InputFormat, InputKey, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes, TaskContext,
-};
+pub use job::{InputKey, InputSpec, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};

@@ -31,6 +31,10 @@ pub const RECORD_BYTES_MAX: u64 = 16 * MIB;
 /// Largest record unless the job says otherwise, in bytes: a longer line is nearly always a file
 /// that is not text.
 pub const RECORD_BYTES_DEFAULT: u64 = MIB;
+/// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB, unless the job says
+/// otherwise: text is compressed to a twentieth, logs to a hundredth; a file made to fill memory and disks, to
+/// far less. Deflate cannot go beyond 1032.
+pub const EXPANSION_DEFAULT: u64 = 1000;
 /// Size of a split unless the job says otherwise, in bytes: some seconds of work.
 pub const SPLIT_BYTES_DEFAULT: u64 = 64 * MIB;
 /// Most pieces (files or parts of files) in one split: bounds a task's description.
@@ -38,6 +42,8 @@ pub const SPLIT_PIECES_MAX: usize = 16_384;
 /// Input bytes for which one more reducer is planned when the job does not say how many. Depends
 /// on the input only, so that the output does not depend on the machine.
 pub const REDUCER_INPUT_BYTES: u64 = 64 * MIB;
+/// Most inputs of a job: each is told in every description of it.
+pub const INPUTS_MAX: usize = 64;
 /// Most reducers planned by default.
 pub const REDUCERS_DEFAULT_MAX: u32 = 256;
 /// Most reducers of a job: each costs a slot in every map task's index.

@@ -90,7 +90,7 @@ impl Intent {
 
 impl From<&InputFile> for FileMark {
     fn from(file: &InputFile) -> Self {
-        Self { path: file.path.clone(), bytes: file.bytes, modified_ns: file.modified_ns, tag: None }
+        Self { path: file.path.clone(), bytes: file.bytes, modified_ns: file.modified_ns, tag: file.tag.clone() }
     }
 }
 
@@ -242,7 +242,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn file(name: &str, modified: i64) -> InputFile {
-        InputFile { path: name.into(), bytes: 1, modified_ns: modified * SECOND }
+        InputFile { path: name.into(), bytes: 1, modified_ns: modified * SECOND, tag: None }
     }
 
     fn paths(marks: &[FileMark]) -> Vec<&str> {

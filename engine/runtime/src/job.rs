@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mr_model::counter::CounterRefused;
+use mr_model::job::{FIELDS_FACT, INPUT_FACT, KEY_FIELDS_FACT};
 use mr_model::limit::{COUNTERS_MAX, table};
-use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
+use mr_model::{AttemptId, Counters, Failure, Fields, InputSpec, JobSpec, Role, TaskContext};
 use mr_sandbox::{
     CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
 };
 use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
-use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
+use mr_storage::{PartWriter, ReaderOptions, RecordEncoder, Split};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::describe::{JobDescription, SpreadDescription};
@@ -57,8 +58,9 @@ pub struct AttemptResources {
 pub struct Job {
     pub(crate) spec: JobSpec,
     pub(crate) stages: Stages,
-    pub(crate) chunks: bool,
     pub(crate) params: Arc<[(String, String)]>,
+    /// Parameters and facts for the mapper of each input.
+    mapper_params: Vec<Arc<[(String, String)]>>,
     pub(crate) encoder: RecordEncoder,
     pub(crate) spread: Spread,
     /// Folder for parts that are not committed and for rejects.
@@ -96,14 +98,14 @@ impl Job {
         description.check(&stages).map_err(|reason| {
             Failure::internal(format!("job {} cannot run: {reason}", description.spec.id))
         })?;
-        let JobDescription { spec, chunks, spread, part_dir, .. } = description;
+        let JobDescription { spec, spread, part_dir, .. } = description;
         // What the machine has to give may be more than what the job may use.
         let guests = &mut resources.memory.guests;
         *guests = spec.permissions.guest_memory_bytes_max.min(*guests);
         Ok(Arc::new(Self {
             stages,
-            chunks,
             params: spec.params.clone().into(),
+            mapper_params: spec.inputs.iter().map(|input| with_facts(&spec.params, input)).collect(),
             encoder: RecordEncoder::new(spec.output_format, spec.output_types.clone()),
             spread: match spread {
                 SpreadDescription::Hash => Spread::Hash(HashPartitioner::new(spec.reducers)),
@@ -116,13 +118,21 @@ impl Job {
         }))
     }
 
-    /// How the splits of the job are read.
-    pub(crate) fn reader(&self) -> ReaderOptions {
+    /// The input that a split is of.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if the job has no such input.
+    pub(crate) fn input(&self, split: &Split) -> Result<&InputSpec, Failure> {
+        let input = self.spec.inputs.get(split.input as usize);
+        input.ok_or_else(|| Failure::internal(format!("split {} is of no input of the job", split.index)))
+    }
+
+    /// How the splits of an input are read.
+    pub(crate) fn reader(&self, input: &InputSpec) -> ReaderOptions {
         ReaderOptions {
-            format: self.spec.input_format,
-            key: self.spec.input_key,
-            chunks: self.chunks && self.stages.role(Role::Mapper).is_some(),
+            input: input.clone(),
             record_bytes_max: self.spec.permissions.record_bytes_max,
+            bad_max: self.spec.permissions.rejects_max,
             batch_bytes: self.spec.batch_bytes,
         }
     }
@@ -196,6 +206,12 @@ impl Attempt {
         }
     }
 
+    /// What the mapper of a split runs with.
+    pub fn mapper_instance(&self, split: &Split) -> InstanceOptions {
+        let params = self.job.mapper_params.get(split.input as usize);
+        InstanceOptions { params: params.unwrap_or(&self.job.params).clone(), ..self.instance() }
+    }
+
     /// Name of the attempt's first run.
     pub fn run_id(&self) -> RunId {
         RunId { job: self.job.spec.id.clone(), attempt: self.id, sequence: 0 }
@@ -252,6 +268,24 @@ impl Attempt {
             failure => failure,
         }
     }
+}
+
+/// Parameters of a job, with what the mapper of an input is told beside them.
+fn with_facts(params: &[(String, String)], input: &InputSpec) -> Arc<[(String, String)]> {
+    let mut all = params.to_vec();
+    let mut fact = |name: &str, value: String| all.push((name.to_owned(), value));
+    fact(INPUT_FACT, input.name.clone());
+    if let Some(row) = &input.row {
+        fact(KEY_FIELDS_FACT, names(&row.key));
+        fact(FIELDS_FACT, names(&row.value));
+    }
+    all.sort();
+    all.into()
+}
+
+/// Names of fields as a JSON array.
+fn names(fields: &Fields) -> String {
+    serde_json::Value::from_iter(fields.0.iter().map(|field| field.name.as_str())).to_string()
 }
 
 /// Adds what a guest of `role` counted to what the others of its attempt did.

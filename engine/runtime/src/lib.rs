@@ -48,6 +48,6 @@ pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
 pub use report::{JobReport, Spilled, Times};
-pub use request::{JobRequest, OutputTarget, Stages};
+pub use request::{InputRequest, JobRequest, OutputTarget, Stages};
 pub use tally::Tally;
 pub use workdir::WorkDir;

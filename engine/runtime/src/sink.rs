@@ -63,9 +63,14 @@ impl Rejects {
     }
 
     fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
-        self.count += 1;
         let reason = &reason[..reason.floor_char_boundary(REJECT_REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
+        self.count_one(reason)
+    }
+
+    /// Counts a record that was rejected before any plugin saw it.
+    pub fn count_one(&mut self, reason: &str) -> Result<(), Failure> {
+        self.count += 1;
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
         }
@@ -89,10 +94,16 @@ pub(crate) struct ShuffleSink {
 }
 
 impl ShuffleSink {
-    pub fn new(attempt: &Attempt, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+    /// Takes what `attempt` emits; where it has a mapper, a hash of that is kept.
+    pub fn new(
+        attempt: &Attempt,
+        writer: MapOutputWriter,
+        partitioner: Option<Partitioner>,
+        maps: bool,
+    ) -> Self {
         let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
+        let emission = maps.then(Emission::default);
         let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
         Self {
             job,

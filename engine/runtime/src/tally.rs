@@ -207,7 +207,7 @@ impl Tally {
         let (counters, counters_left_out) = self.counters();
         JobReport {
             job: record.spec.id.to_string(),
-            input_files: record.inputs.len() as u64,
+            input_files: record.files.len() as u64,
             input_bytes: record.input_bytes,
             input_records: sum(self.maps().map(|facts| facts.records_in)),
             map_tasks: u64::from(self.maps),
@@ -243,9 +243,8 @@ impl Tally {
             job: spec.id.clone(),
             plugins: record.plugins.clone(),
             params: spec.params.iter().cloned().collect(),
-            inputs: record.inputs.clone(),
-            input_format: spec.input_format,
-            input_key: spec.input_key,
+            inputs: spec.inputs.clone(),
+            files: record.files.clone(),
             output_format: spec.output_format,
             output_types: spec.output_types.clone(),
             partitioning: spec.partitioning,

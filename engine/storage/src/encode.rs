@@ -34,7 +34,7 @@ impl RecordEncoder {
                 out.extend_from_slice(value);
                 Ok(())
             }
-            OutputFormat::Text => {
+            _ => {
                 let from = out.len();
                 let rendered = self.render(key, value, out);
                 if rendered.is_err() {

@@ -21,6 +21,8 @@ pub struct InputFile {
     pub bytes: u64,
     /// Time of the last change, in nanoseconds since 1970.
     pub modified_ns: i64,
+    /// What tells a remote object from a later one under the same name; none for files.
+    pub tag: Option<String>,
 }
 
 /// Why inputs cannot be listed.
@@ -83,17 +85,22 @@ pub enum InputError {
     },
 }
 
-/// Lists the files that `patterns` name. A pattern is a file, a folder (everything below it but names
+/// Lists the files that `patterns` name, without those below folders and globs that `exclude` matches: a
+/// glob over the end of the path (`*.tmp`, `old/**`).
+/// A pattern is a file, a folder (everything below it but names
 /// that begin with `.` or `_`), or, where no such file exists, a glob (`*`, `?`, `[..]`, `{a,b}`, and
 /// `**` for any depth). Symbolic links are followed; a file that is reached twice counts once.
 ///
 /// # Errors
 /// On the first pattern or file that cannot be read as told by [`InputError`].
-pub fn list_inputs(patterns: &[String]) -> Result<Vec<InputFile>, InputError> {
+pub fn list_inputs(patterns: &[String], exclude: &[String]) -> Result<Vec<InputFile>, InputError> {
+    let excluded = walk::Excluded::parse(exclude)?;
     let mut listing = Listing::default();
     for pattern in patterns {
         for path in expand(pattern)? {
-            listing.add(path)?;
+            if path == Path::new(pattern) || !excluded.matches(&path) {
+                listing.add(path)?;
+            }
         }
     }
     Ok(listing.files)
@@ -152,7 +159,7 @@ impl Listing {
             }
         }
         let modified_ns = file::modified_ns(&metadata);
-        self.files.push(InputFile { path, bytes: metadata.len(), modified_ns });
+        self.files.push(InputFile { path, bytes: metadata.len(), modified_ns, tag: None });
         Ok(())
     }
 }

@@ -8,16 +8,19 @@
 //! must not write anywhere but in the staging folder of an output.
 //!
 //! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`folder`], [`output`],
-//! [`stdout`], [`manifest`]; below them `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
+//! [`stdout`], [`manifest`]; below them `inspect`, `plain`, `formatted`, `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
 
 pub mod encode;
 mod file;
 pub mod folder;
+mod formatted;
 pub mod input;
+mod inspect;
 pub mod manifest;
 mod origin;
 pub mod output;
 pub mod part;
+mod plain;
 pub mod reader;
 pub mod rejects;
 mod replace;
@@ -30,10 +33,11 @@ mod walk;
 pub use encode::RecordEncoder;
 pub use folder::{AttemptFolder, ToldPart, attempt_bytes};
 pub use input::{InputError, InputFile, list_inputs};
+pub use inspect::{LocalInputs, OpenInput, describe_input};
 pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
 pub use output::{Durability, OutputDir, OutputError, Resumed};
 pub use part::{Part, PartWriter, PendingPart, ReadyPart};
-pub use reader::{ReaderOptions, SplitReader};
+pub use reader::{BadInput, ReaderOptions, SplitReader};
 pub use rejects::{Reject, write_rejects};
-pub use split::{Piece, Split, SplitError, plan_splits};
+pub use split::{Piece, Split, SplitError, SplitPlan, plan_splits};
 pub use stdout::{Delivery, StdoutParts};

@@ -7,7 +7,7 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use mr_model::{
-    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
+    Counters, Failure, InputSpec, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +31,10 @@ pub struct Manifest {
     pub plugins: Vec<ManifestPlugin>,
     /// Parameters that they saw, by name.
     pub params: BTreeMap<String, String>,
+    /// Inputs, in order: how they became records.
+    pub inputs: Vec<InputSpec>,
     /// Files that were read, in order.
-    pub inputs: Vec<ManifestInput>,
-    /// How input became records.
-    pub input_format: InputFormat,
-    /// What keys of text input told.
-    pub input_key: InputKey,
+    pub files: Vec<ManifestInput>,
     /// How records became output.
     pub output_format: OutputFormat,
     /// Types of the output records, as far as declared.
@@ -72,6 +70,12 @@ pub struct ManifestInput {
     pub path: PathBuf,
     /// Length in bytes.
     pub bytes: u64,
+    /// Number of the input that it is of.
+    pub input: u32,
+    /// Time of its last change, in nanoseconds since 1970; 0 for a remote one.
+    pub modified_ns: i64,
+    /// What tells a remote object from a later one under the same name.
+    pub tag: Option<String>,
 }
 
 impl Manifest {

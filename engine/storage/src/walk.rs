@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::input::{InputError, kind, unreadable};
@@ -47,6 +47,33 @@ pub(crate) fn glob(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
         return Ok(files);
     }
     Ok(files.iter().map(|path| path.strip_prefix(".").unwrap_or(path).to_owned()).collect())
+}
+
+/// What is left out of folders and globs.
+pub(crate) struct Excluded(GlobSet);
+
+impl Excluded {
+    /// Each pattern matches the end of a path, at the boundary of a name.
+    pub fn parse(patterns: &[String]) -> Result<Self, InputError> {
+        let mut globs = GlobSetBuilder::new();
+        for pattern in patterns {
+            let bad = |error: globset::Error| InputError::BadPattern {
+                pattern: pattern.clone(),
+                reason: error.kind().to_string(),
+            };
+            let anywhere = format!("**/{}", pattern.trim_start_matches('/'));
+            globs.add(GlobBuilder::new(&anywhere).literal_separator(true).build().map_err(bad)?);
+        }
+        let bad = |error: globset::Error| InputError::BadPattern {
+            pattern: patterns.join(" "),
+            reason: error.kind().to_string(),
+        };
+        globs.build().map(Self).map_err(bad)
+    }
+
+    pub fn matches(&self, path: &Path) -> bool {
+        self.0.is_match(path)
+    }
 }
 
 /// A glob below its longest literal folder.

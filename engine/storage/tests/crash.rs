@@ -13,7 +13,7 @@ use std::process::{Command, exit};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mr_model::{
-    AttemptId, Counters, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Stage, StageTypes, TaskId,
+    AttemptId, Counters, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Stage, StageTypes, TaskId,
 };
 use mr_storage::{
     Durability, Manifest, OutputDir, OutputError, Part, PartWriter, ReadyPart, Reject, Resumed, step,
@@ -56,9 +56,8 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
         job: job.clone(),
         plugins: Vec::new(),
         params: [].into(),
-        inputs: Vec::new(),
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
+        files: Vec::new(),
         output_format: OutputFormat::Text,
         output_types: StageTypes::default(),
         partitioning: Partitioning::Hash,

@@ -32,7 +32,7 @@ fn list(dir: &Path, patterns: &[&str]) -> Result<Vec<String>, String> {
     let root = format!("{}/", dir.display());
     let patterns: Vec<String> = patterns.iter().map(|pattern| format!("{root}{pattern}")).collect();
     let shown = |text: String| text.replace(&root, "");
-    match list_inputs(&patterns) {
+    match list_inputs(&patterns, &[]) {
         Ok(files) => Ok(files.into_iter().map(|file| shown(file.path.display().to_string())).collect()),
         Err(error) => Err(shown(error.to_string())),
     }
@@ -65,7 +65,7 @@ fn folders_are_listed_in_path_order_without_hidden_names() {
     check(dir.path(), &["in/_logs", "in/.git/x"], &["in/_logs/y", "in/.git/x"]);
     fs::create_dir(dir.path().join("empty")).unwrap();
     check(dir.path(), &["empty"], &[]);
-    let file = &list_inputs(&[dir.path().join("in/a.txt").display().to_string()]).unwrap()[0];
+    let file = &list_inputs(&[dir.path().join("in/a.txt").display().to_string()], &[]).unwrap()[0];
     assert_eq!(file.bytes, "in/a.txt".len() as u64);
 }
 
@@ -161,9 +161,12 @@ fn what_cannot_be_read_is_refused_with_its_name() {
     check(dir.path(), &["dangling/f*"], &["dangling/file"]);
     check(dir.path(), &["hidden"], &["hidden/f"]);
     assert!(
-        list_inputs(&["-".to_owned()]).unwrap_err().to_string().starts_with("input '-' is not supported")
+        list_inputs(&["-".to_owned()], &[])
+            .unwrap_err()
+            .to_string()
+            .starts_with("input '-' is not supported")
     );
-    let device = list_inputs(&["/dev/null".to_owned()]).unwrap_err().to_string();
+    let device = list_inputs(&["/dev/null".to_owned()], &[]).unwrap_err().to_string();
     assert_eq!(device, "input /dev/null is a device; only regular files and folders of them can be read");
 }
 

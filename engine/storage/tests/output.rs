@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use mr_model::{
-    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Stage, StageTypes,
+    Counters, Failure, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Stage, StageTypes,
 };
 use mr_storage::{
     Durability, Manifest, ManifestInput, ManifestPlugin, OutputDir, OutputError, Part, PartWriter, ReadyPart,
@@ -32,9 +32,8 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
             blake3: "00".into(),
         }],
         params: [("k".to_owned(), "v".to_owned())].into(),
-        inputs: vec![ManifestInput { path: "in".into(), bytes: 3 }],
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
+        files: vec![ManifestInput { path: "in".into(), bytes: 3, input: 0, modified_ns: 1, tag: None }],
         output_format: OutputFormat::Text,
         output_types: StageTypes::default(),
         partitioning: Partitioning::Hash,
@@ -70,7 +69,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 fn content(path: &Path) -> String {
-    let files = list_inputs(&[path.to_str().unwrap().to_owned()]).unwrap();
+    let files = list_inputs(&[path.to_str().unwrap().to_owned()], &[]).unwrap();
     files.iter().map(|file| fs::read_to_string(&file.path).unwrap()).collect()
 }
 

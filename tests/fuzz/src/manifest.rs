@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use mr_model::{Counters, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, StageTypes};
+use mr_model::{
+    Counters, InputFormat, InputKey, InputSpec, JobId, OutputFormat, Partitioning, Role, StageTypes,
+};
 use mr_storage::{Manifest, ManifestInput, ManifestPlugin, Part};
 
 /// Target: the JSON of a manifest.
@@ -24,9 +26,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
         job: JobId::new("job-1").unwrap(),
         plugins: vec![ManifestPlugin { roles: vec![Role::Mapper], name: "n".into(), blake3: "00".into() }],
         params: BTreeMap::from([("a".into(), "b".into())]),
-        inputs: vec![ManifestInput { path: "in".into(), bytes: 7 }],
-        input_format: InputFormat::Fixed { bytes: 100, key: 10 },
-        input_key: InputKey::PathOffset,
+        inputs: vec![InputSpec {
+            key: InputKey::PathOffset,
+            ..InputSpec::of(InputFormat::Fixed { bytes: 100, key: 10 })
+        }],
+        files: vec![ManifestInput { path: "in".into(), bytes: 7, input: 0, modified_ns: -1, tag: None }],
         output_format: OutputFormat::Raw,
         output_types: StageTypes { key: "tuple<text,u64>".parse().ok(), value: None },
         partitioning: Partitioning::Range,

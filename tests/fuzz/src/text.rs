@@ -30,7 +30,7 @@ pub fn contract(data: &[u8]) {
         // Answers; whether it fits is not known here.
         let _ = param.check(param.default.as_deref().unwrap_or(&param.help));
     }
-    if let Some(format) = contract.input_format {
+    if let Some(format) = contract.input.format {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     assert_eq!(crate::settles::<Contract>(&postcard::to_stdvec(&contract).unwrap()), Some(contract));

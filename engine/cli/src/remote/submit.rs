@@ -22,7 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::job::{self, Place};
 use crate::policy::Unusable;
 use crate::show::{Show, Style, print_json};
-use crate::{policy, summary};
+use crate::{inputs, policy, summary};
 
 /// Plans the job, hands it in, and waits for it unless told otherwise.
 pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
@@ -164,8 +164,13 @@ pub fn submission(
         },
         share: share(remote),
     };
-    let inputs = args.inputs.iter().map(|pattern| job::absolute_pattern(pattern));
-    let inputs: Vec<String> = inputs.collect::<Result<_, _>>()?;
+    let mut inputs = Vec::new();
+    for input in inputs::read(args)? {
+        for pattern in &input.patterns {
+            inputs.push(format!("{}={}", input.name, job::absolute_pattern(pattern)?));
+        }
+    }
+    inputs.extend(args.exclude.iter().map(|glob| format!("!{glob}")));
     let components = plan.stages.plugins().into_iter().filter(|(_, roles)| !roles.is_empty());
     let components: Vec<Component> = components
         .map(|(plugin, _)| Component {

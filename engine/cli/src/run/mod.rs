@@ -21,8 +21,8 @@ use crate::args::run::RunArgs;
 use crate::config;
 use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
-use crate::show::Style;
 use crate::job;
+use crate::show::Style;
 
 use show::RunShow;
 use stages::Runner;

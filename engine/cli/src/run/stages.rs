@@ -147,11 +147,13 @@ impl StageRunner for Runner<'_> {
                 plugins.insert(format!("map of input {number}"), self.hash_component(&call.path(path))?);
             }
         }
+        let exclude =
+            call.stage.options.get("exclude").map(|option| option.values.as_slice()).unwrap_or_default();
         let mut files = Vec::new();
         for input in &call.inputs {
             files.push(match &input.origin {
                 Origin::Made { .. } => Vec::new(),
-                Origin::Path(pattern) => list(&place_pattern(&call.folder, pattern)?)?,
+                Origin::Path(pattern) => list(&place_pattern(&call.folder, pattern)?, exclude)?,
             });
         }
         let mut sides = BTreeMap::new();
@@ -205,12 +207,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Files of a pattern, as they are.
-fn list(pattern: &str) -> Result<Vec<FileFact>> {
-    let files = mr_storage::list_inputs(&[pattern.to_owned()]).map_err(mr_runtime::PlanError::Input)?;
+fn list(pattern: &str, exclude: &[String]) -> Result<Vec<FileFact>> {
+    let files =
+        mr_storage::list_inputs(&[pattern.to_owned()], exclude).map_err(mr_runtime::PlanError::Input)?;
     let fact = |file: &mr_storage::InputFile| FileFact {
         path: file.path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),
         bytes: file.bytes,
-        mark: file.modified_ns.to_string(),
+        mark: format!("{} {}", file.modified_ns, file.tag.as_deref().unwrap_or_default()),
     };
     Ok(files.iter().map(fact).collect())
 }

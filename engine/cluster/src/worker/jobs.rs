@@ -11,7 +11,7 @@ use mr_executor::Code;
 use mr_model::{Failure, JobId, Role};
 use mr_policy::Policy;
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages};
-use mr_sandbox::{Plugin, PluginFacts};
+use mr_sandbox::PluginFacts;
 use mr_shuffle::{Codec, MemoryPool, Reservation};
 use mr_storage::Split;
 use tokio::sync::OnceCell;
@@ -238,7 +238,7 @@ fn here(components: Vec<(Role, Loaded)>) -> Stages {
     let mut stages = Stages::default();
     for (role, component) in components {
         if let Loaded::Here(plugin) = component {
-            *stage(&mut stages, role) = Some(plugin);
+            stages.add(role, plugin);
         }
     }
     stages
@@ -255,13 +255,4 @@ fn apart(components: Vec<(Role, Loaded)>) -> Vec<(PluginFacts, Arc<Code>)> {
         }
     }
     plugins
-}
-
-fn stage(stages: &mut Stages, role: Role) -> &mut Option<Plugin> {
-    match role {
-        Role::Mapper => &mut stages.mapper,
-        Role::Combiner => &mut stages.combiner,
-        Role::Reducer => &mut stages.reducer,
-        Role::Partitioner => &mut stages.partitioner,
-    }
 }

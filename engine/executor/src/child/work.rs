@@ -48,7 +48,7 @@ pub(super) fn obey(order: Order, files: Vec<OwnedFd>, prepared: Prepared, voice:
 /// The files of an attempt: what it reads, and the folders that are its own.
 fn files_of(work: &AttemptWork) -> Files {
     let mut read: Vec<PathBuf> = match &work.input {
-        TaskInput::Map(split) => split.pieces.iter().map(|piece| piece.path.clone()).collect(),
+        TaskInput::Map(split) => split.pieces.iter().map(|piece| piece.file().to_owned()).collect(),
         TaskInput::Reduce(segments) => segments.iter().map(|segment| segment.path.clone()).collect(),
     };
     // Segments of one file lie side by side or far from each other.
@@ -120,13 +120,7 @@ fn stages(roles: &[(Role, String)], plugins: &[Plugin]) -> Result<Stages, Failur
         let plugin = plugin.filter(|plugin| plugin.roles().contains(role));
         let plugin = plugin
             .ok_or_else(|| Failure::internal(format!("component {hash} does not serve the role {role}")))?;
-        let stage = match role {
-            Role::Mapper => &mut stages.mapper,
-            Role::Combiner => &mut stages.combiner,
-            Role::Reducer => &mut stages.reducer,
-            Role::Partitioner => &mut stages.partitioner,
-        };
-        *stage = Some(plugin.clone());
+        stages.add(*role, plugin.clone());
     }
     Ok(stages)
 }

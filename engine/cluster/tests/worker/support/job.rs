@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use mr_cluster::protocol::{AttemptEnd, CoordinatorKey, Source, TaskOrder};
 use mr_model::{
-    AttemptId, InputFormat, InputKey, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes,
+    AttemptId, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes,
     TaskId,
 };
 use mr_runtime::{JobDescription, SpreadDescription};
 use mr_shuffle::HashPartitioner;
-use mr_storage::{Split, list_inputs, plan_splits};
+use mr_storage::{LocalInputs, Split, list_inputs, plan_splits};
 
 use super::{Coordinator, Joined};
 
@@ -34,17 +34,18 @@ impl SmallJob {
         let lines: Vec<_> =
             (0..lines).map(|n| format!("line {:07}", n * 7919 % (lines * 2 / 3 + 1))).collect();
         std::fs::write(&input, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        let files = list_inputs(&[input.to_str().unwrap().to_owned()]).unwrap();
+        let files = list_inputs(&[input.to_str().unwrap().to_owned()], &[]).unwrap();
         let bytes = files[0].bytes.div_ceil(u64::from(MAPS));
-        let splits = plan_splits(&files, InputFormat::LineKeys, bytes).unwrap();
+        let splits = plan_splits(&[(&InputSpec::of(InputFormat::LineKeys), &files)], bytes, &LocalInputs)
+            .unwrap()
+            .splits;
         assert_eq!(splits.len(), MAPS as usize);
         let id = JobId::new(name).unwrap();
         let spec = JobSpec {
             id: id.clone(),
             params: Vec::new(),
             reducers: REDUCERS,
-            input_format: InputFormat::LineKeys,
-            input_key: InputKey::Offset,
+            inputs: vec![InputSpec::of(InputFormat::LineKeys)],
             output_format: OutputFormat::Raw,
             partitioning: Partitioning::Hash,
             output_types: StageTypes::default(),
@@ -54,7 +55,6 @@ impl SmallJob {
         };
         let description = JobDescription {
             spec,
-            chunks: false,
             roles: Vec::new(),
             spread: SpreadDescription::Hash,
             guest_memory_bytes: None,

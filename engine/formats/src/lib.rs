@@ -1,0 +1,20 @@
+//! Bytes of one file to records and back: formats of text, rows and columns, and the compression around
+//! them.
+//!
+//! Owns what is inside of files: where they may be cut, which rows they hold, how records are read from a
+//! range and written. Sync and single-threaded. Must not open paths, list folders or use a network: bytes
+//! come from a [`Source`], and whoever calls puts the name of the file to a [`FormatError`].
+//!
+//! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` (one value of a row),
+//! `compress`, `text`, `whole`, `kv`, `columnar`.
+
+mod cell;
+mod columnar;
+mod error;
+mod kv;
+mod open;
+mod source;
+
+pub use error::{BadRecord, FormatError, OnBad};
+pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, kv_types, open};
+pub use source::{FileSource, Source};
