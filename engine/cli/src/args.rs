@@ -1,9 +1,10 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in
-//! [`workshop`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about pipelines in [`run`],
+//! about projects in [`workshop`].
 
 pub mod cluster;
 pub mod policy;
+pub mod run;
 pub mod workshop;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
 };
 use self::policy::{CheckArgs, KeygenArgs, PolicyArgs, SignArgs, VerifyArgs};
+use self::run::{AgainArgs, RunArgs};
 use self::workshop::{BuildArgs, NewArgs, TestArgs};
 use crate::size::{parse_millis, parse_size};
 
@@ -30,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a job, here or on a cluster, and wait for its result
     Submit(Box<SubmitArgs>),
+    /// Run a pipeline: jobs that read each other's output, as a file says
+    Run(Box<RunArgs>),
     /// Show what a job would do (splits, tasks, memory, stages) without running it
     Explain(ExplainArgs),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
@@ -104,6 +108,8 @@ pub struct SubmitArgs {
     pub job: JobArgs,
     #[command(flatten)]
     pub remote: RemoteArgs,
+    #[command(flatten)]
+    pub again: AgainArgs,
     /// Show no progress and no summary, only errors
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -117,7 +123,7 @@ pub struct SubmitArgs {
 }
 
 /// Where and how a job runs on a cluster.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct RemoteArgs {
     #[command(flatten)]

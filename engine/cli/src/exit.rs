@@ -6,6 +6,8 @@ use mr_cluster::client::ClientError;
 use mr_cluster::protocol::Refused;
 use mr_model::Failure;
 use mr_net::IdentityError;
+use mr_pipeline::watch::WatchError;
+use mr_pipeline::{LedgerError, PipelineFault};
 use mr_policy::key::KeyFileError;
 use mr_policy::{PermissionRefusal, PolicyError};
 use mr_runtime::{JobError, PlanError};
@@ -17,6 +19,7 @@ use mr_workshop::WorkshopError;
 use crate::check::lines::Found;
 use crate::policy::Unusable;
 use crate::remote::end::{Cause, JobFailed, Left};
+use crate::run::Differs;
 use crate::words;
 use crate::workshop::test::TestsFailed;
 
@@ -138,6 +141,18 @@ fn code(error: &anyhow::Error) -> Code {
             || crate::job::is_role_missing(cause)
         {
             return Code::Plugin;
+        }
+        if let Some(error) = cause.downcast_ref::<LedgerError>() {
+            return if matches!(error, LedgerError::Busy { .. }) { Code::Usage } else { Code::Output };
+        }
+        if cause.downcast_ref::<PipelineFault>().is_some() {
+            return Code::Usage;
+        }
+        if cause.downcast_ref::<Differs>().is_some() {
+            return Code::PluginFailed;
+        }
+        if cause.downcast_ref::<WatchError>().is_some() {
+            return Code::Output;
         }
         if let Some(error) = cause.downcast_ref::<WorkshopError>() {
             return workshop_code(error);

@@ -46,17 +46,48 @@ pub fn plan(
     policy: Option<&Policy>,
     on_load: &mut dyn FnMut(&Path, LoadProgress),
 ) -> Result<Plan> {
+    let sandbox = sandbox(&args.cache)?;
+    let mut loaded = HashMap::new();
+    plan_with(args, place, policy, &mut |path| load(&sandbox, &mut loaded, policy, path, on_load))
+}
+
+/// Plans the job with components that `load` loads.
+pub fn plan_with(
+    args: &JobArgs,
+    place: Place,
+    policy: Option<&Policy>,
+    load: &mut dyn FnMut(&Path) -> Result<Plugin>,
+) -> Result<Plan> {
     let permissions = permissions(args, policy)?;
     if let Some(policy) = policy {
         policy.check(&permissions)?;
     }
-    let sandbox = sandbox(&args.cache)?;
-    let (stages, inputs) = load_stages(args, &sandbox, policy, on_load)?;
+    let main = args.plugin.as_deref().map(&mut *load).transpose()?;
+    let (stages, inputs) = assemble(args, main, load, &mut Err)?;
     let plan = Plan::new(request(args, place, stages, inputs, permissions)?)?;
     if let Some(policy) = policy {
         policy.check_sides(Side::bytes_of(&plan.spec.sides))?;
     }
     Ok(plan)
+}
+
+/// The component in a file: one that was loaded, or it is loaded as far as the policy takes it.
+pub fn load(
+    sandbox: &Sandbox,
+    loaded: &mut HashMap<PathBuf, Plugin>,
+    policy: Option<&Policy>,
+    path: &Path,
+    on_load: &mut dyn FnMut(&Path, LoadProgress),
+) -> Result<Plugin> {
+    if let Some(plugin) = loaded.get(path) {
+        return Ok(plugin.clone());
+    }
+    // Before any of it is compiled or run.
+    let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
+    let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
+    seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
+    loaded.insert(path.to_owned(), plugin.clone());
+    Ok(plugin)
 }
 
 /// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
@@ -90,28 +121,6 @@ pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permission
         policy.grant(&mut permissions, args.guest_memory);
     }
     Ok(permissions)
-}
-
-fn load_stages(
-    args: &JobArgs,
-    sandbox: &Sandbox,
-    policy: Option<&Policy>,
-    on_load: &mut dyn FnMut(&Path, LoadProgress),
-) -> Result<(Stages, Vec<InputRequest>)> {
-    let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
-    let mut load = |path: &Path| -> Result<Plugin> {
-        if let Some(plugin) = loaded.get(path) {
-            return Ok(plugin.clone());
-        }
-        // Before any of it is compiled or run.
-        let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
-        let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
-        seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
-        loaded.insert(path.to_owned(), plugin.clone());
-        Ok(plugin)
-    };
-    let main = args.plugin.as_deref().map(&mut load).transpose()?;
-    assemble(args, main, &mut load, &mut Err)
 }
 
 /// The stages of a job and its inputs with their mappers. `load` gives the component of a path; `refuse` hears
@@ -255,7 +264,7 @@ pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
 }
 
 /// Puts a folder before a pattern. What would mean something in a pattern is literal in the folder.
-fn join_pattern(folder: &str, pattern: &str) -> String {
+pub fn join_pattern(folder: &str, pattern: &str) -> String {
     let mut joined = String::with_capacity(folder.len() + pattern.len() + 1);
     for letter in folder.chars() {
         match letter {
@@ -276,7 +285,7 @@ fn fresh_job_id() -> Result<JobId> {
 }
 
 /// The time of the machine.
-fn since_1970() -> Result<Duration> {
+pub fn since_1970() -> Result<Duration> {
     SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }
 

@@ -15,7 +15,7 @@ use mr_storage::Durability;
 use super::end::{Left, report};
 use super::show::RemoteShow;
 use super::wait::until_end;
-use crate::args::{RemoteArgs, SubmitArgs};
+use crate::args::{JobArgs, RemoteArgs, SubmitArgs};
 use crate::config::Target;
 use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
@@ -40,7 +40,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let loaded = begun.elapsed();
     let submission = planned.and_then(|plan| {
         show.planned(&plan);
-        let submission = submission(args, &plan, &interrupt)?;
+        let submission = submission(&args.job, &args.remote, &plan, &interrupt)?;
         Ok((plan, submission))
     });
     show.finish();
@@ -111,7 +111,7 @@ fn say_accepted(
 }
 
 /// The cluster knows a plugin that it refuses by its hash; people know it by its file.
-fn name_plugin(error: anyhow::Error, plan: &Plan) -> anyhow::Error {
+pub fn name_plugin(error: anyhow::Error, plan: &Plan) -> anyhow::Error {
     let Some(ClientError::Refused(Refused::Component { hash, reason })) = error.downcast_ref() else {
         return error;
     };
@@ -139,7 +139,12 @@ fn check(args: &SubmitArgs) -> Result<(), UsageError> {
 }
 
 /// Samples the input where the job needs that, and encodes the plan.
-fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<Submission> {
+pub fn submission(
+    args: &JobArgs,
+    remote: &RemoteArgs,
+    plan: &Plan,
+    interrupt: &Interrupt,
+) -> Result<Submission> {
     let spread = plan.boundaries(interrupt.arm()).map_err(|failure| match failure {
         Failure::Cancelled => JobError::Cancelled,
         failure => JobError::Sample(failure),
@@ -157,15 +162,15 @@ fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<S
             overwrite: *overwrite,
             sync: *durability == Durability::Synced,
         },
-        share: share(&args.remote),
+        share: share(remote),
     };
     let mut inputs = Vec::new();
-    for input in inputs::read(&args.job)? {
+    for input in inputs::read(args)? {
         for pattern in &input.patterns {
             inputs.push(format!("{}={}", input.name, job::absolute_pattern(pattern)?));
         }
     }
-    inputs.extend(args.job.exclude.iter().map(|glob| format!("!{glob}")));
+    inputs.extend(args.exclude.iter().map(|glob| format!("!{glob}")));
     let components = plan.stages.plugins().into_iter().filter(|(_, roles)| !roles.is_empty());
     let components: Vec<Component> = components
         .map(|(plugin, _)| Component {
@@ -174,7 +179,7 @@ fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<S
             bytes: plugin.bytes(),
         })
         .collect();
-    let submission = Submission::new(&submitted, &inputs, args.job.split_size, &components)?;
+    let submission = Submission::new(&submitted, &inputs, args.split_size, &components)?;
     Ok(submission.with_sides(plan.sides.clone()))
 }
 
