@@ -181,6 +181,6 @@ mod tests {
         let asked = [CHUNK_BYTES / 2..2 * CHUNK_BYTES, 5..7, 6..9, 8..8, 0..CHUNK_BYTES];
         let cut = chunks(&file, &asked).unwrap();
         assert_eq!(cut, [0..CHUNK_BYTES, CHUNK_BYTES..2 * CHUNK_BYTES]);
-        assert!(chunks(&file, &[1..file.bytes + 1]).is_err());
+        assert!(chunks(&file, std::slice::from_ref(&(1..file.bytes + 1))).is_err());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mr_model::JobId;
@@ -125,16 +126,33 @@ impl Folder {
         Ok(())
     }
 
-    /// Makes the output's objects visible.
+    /// Makes the output's objects visible. After a failure no further request is made, but those under way
+    /// are waited for, so that whoever asks again meets none of them.
     pub(crate) async fn complete(
         &self,
         stores: &Stores,
         committed: &BTreeMap<String, PendingObject>,
     ) -> Result<(), StoreError> {
+        let failed = AtomicBool::new(false);
         let committed: Vec<PendingObject> = committed.values().cloned().collect();
-        let complete =
-            stream::iter(committed).map(|pending| async move { stores.complete_upload(&pending).await });
-        complete.buffer_unordered(AT_ONCE).try_for_each(|()| std::future::ready(Ok(()))).await
+        let mut completed = stream::iter(committed)
+            .map(|pending| {
+                let failed = &failed;
+                async move {
+                    if failed.load(Ordering::Relaxed) {
+                        Ok(())
+                    } else {
+                        stores.complete_upload(&pending).await
+                    }
+                }
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut outcome = Ok(());
+        while let Some(one) = completed.next().await {
+            failed.fetch_or(one.is_err(), Ordering::Relaxed);
+            outcome = outcome.and(one);
+        }
+        outcome
     }
 
     /// Removes every object but those of `kept` and what is pending.

@@ -79,7 +79,7 @@ impl Location {
 }
 
 impl fmt::Display for Location {
-    /// The address in full; [`shown_url`] is for people.
+    /// The address in full, also what of it people should not see.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::S3 { bucket, key } => write!(f, "s3://{bucket}/{key}"),

@@ -84,7 +84,6 @@ impl From<StoreError> for OutputError {
 
 /// What [`OutputStore::resume`] found.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each job that is taken up again")]
 pub enum Resumed {
     /// The output is still in the making, and is ours again.
     Open(OutputStore),

@@ -118,16 +118,23 @@ impl Settings {
         builder
     }
 
+    /// Host and port of the machine's metadata, where somebody named them.
+    pub(crate) fn metadata(&self) -> Option<String> {
+        let named = self.handed_on.iter().find(|(key, _)| *key == AmazonS3ConfigKey::MetadataEndpoint);
+        let (_, endpoint) = named?;
+        endpoint.0.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_owned())
+    }
+
     fn check_endpoint(&self) -> Result<(), StoreError> {
         let Some(endpoint) = &self.endpoint else { return Ok(()) };
-        let web = reqwest::Url::parse(endpoint)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some());
-        match web {
-            true => Ok(()),
-            false => {
-                Err(setting("AWS_ENDPOINT_URL", "it is no address that begins with http:// or https://"))
+        let reason = match reqwest::Url::parse(endpoint) {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                "names and passwords do not belong in it"
             }
-        }
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => return Ok(()),
+            _ => "it is no address that begins with http:// or https://",
+        };
+        Err(setting("AWS_ENDPOINT_URL", reason))
     }
 }
 
@@ -252,5 +259,7 @@ mod tests {
         assert!(said.starts_with("AWS_SECRET_ACCESS_KEY: it is not set"), "{said}");
         let said = read(&[("AWS_ENDPOINT_URL", "localhost:9000")]).unwrap_err().to_string();
         assert!(said.contains("http:// or https://"), "{said}");
+        let said = read(&[("AWS_ENDPOINT_URL", "http://me:hidden@h")]).unwrap_err().to_string();
+        assert!(said.contains("do not belong in it") && !said.contains("hidden"), "{said}");
     }
 }

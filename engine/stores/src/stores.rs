@@ -203,8 +203,8 @@ impl Stores {
             retry_timeout: self.options.patience.deadline,
             backoff: BackoffConfig::default(),
         };
-        let builder =
-            settings.builder(bucket).with_http_connector(self.transport()?.clone()).with_retry(retry);
+        let transport = self.transport()?.with_metadata(settings.metadata());
+        let builder = settings.builder(bucket).with_http_connector(transport).with_retry(retry);
         let built = builder.with_conditional_put(S3ConditionalPut::ETagMatch).build();
         let store =
             Arc::new(built.map_err(|error| StoreError::from_client(&format!("s3://{bucket}"), &error))?);

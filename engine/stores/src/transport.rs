@@ -60,6 +60,8 @@ pub(crate) struct Transport {
     /// For this machine and its metadata, which no proxy can reach.
     direct: reqwest::Client,
     patience: Patience,
+    /// Host and port of the machine's metadata, where they are not the usual ones.
+    metadata: Option<String>,
 }
 
 /// A server's refusal, by its status.
@@ -120,18 +122,26 @@ impl Transport {
                 .user_agent(concat!("mr-engine/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIME.min(patience.deadline))
                 .read_timeout(patience.silence)
+                // Addresses may hold signatures, which are nothing for the next server.
+                .referer(false)
                 .http1_only();
             let builder = if direct { builder.no_proxy() } else { builder };
             builder.build().map_err(|error| chain(&error))
         };
-        Ok(Self { proxied: client(false)?, direct: client(true)?, patience })
+        Ok(Self { proxied: client(false)?, direct: client(true)?, patience, metadata: None })
+    }
+
+    /// The same clients where a machine's metadata are served at `authority`.
+    pub(crate) fn with_metadata(&self, authority: Option<String>) -> Self {
+        Self { metadata: authority, ..self.clone() }
     }
 
     /// One request with its tries.
     pub(crate) async fn execute(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let near = Near::of(request.uri().host().unwrap_or_default());
         let client = if near == Near::No { &self.proxied } else { &self.direct };
-        let metadata = near == Near::Metadata;
+        let authority = request.uri().authority().map(|authority| authority.as_str());
+        let metadata = near == Near::Metadata || authority.is_some() && authority == self.metadata.as_deref();
         let deadline = Instant::now() + if metadata { METADATA_TIME } else { self.patience.deadline };
         let begun = Instant::now();
         let (mut pause, mut tries) = (PAUSE_FIRST, 0);

@@ -138,7 +138,9 @@ async fn answer(
         }
         _ => {}
     }
-    let response = service.call(request.map(s3s::Body::from)).await.ok()?;
+    // On a task of its own: what a store has begun it finishes, whether somebody waits for it or not.
+    let serving = tokio::spawn(async move { service.call(request.map(s3s::Body::from)).await });
+    let response = serving.await.ok()?.ok()?;
     match fault {
         Some(Fault::Lost) => None,
         Some(Fault::Cut(at)) => {

@@ -19,7 +19,7 @@ impl Web {
         let listening = Listening::start(move |request| {
             let answer = Arc::clone(&answer);
             async move {
-                let answered: Answer = Some(answer(&request.map(|_| ())).map(|bytes| whole(bytes)));
+                let answered: Answer = Some(answer(&request.map(|_| ())).map(whole));
                 answered
             }
         });

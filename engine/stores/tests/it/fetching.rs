@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::slice::from_ref;
 
 use mr_model::Failure;
 use mr_s3::{Fault, Store, Web};
 use mr_stores::Stores;
 
-use crate::{bytes, little, never, stores, stores_with};
+use crate::{bytes, never, stores};
 
 const MIB: usize = 1 << 20;
 
@@ -66,7 +67,7 @@ fn an_object_that_changed_or_went_is_named() {
     // As long as it was, shorter, longer.
     for now in [&b"after."[..], b"x", b"much longer"] {
         store.put("k", now);
-        let failure = stores.fetch_ranges(&file, &[2..6], &to, &never).unwrap_err();
+        let failure = stores.fetch_ranges(&file, from_ref(&(2..6)), &to, &never).unwrap_err();
         assert!(
             matches!(&failure, Failure::InputChanged { path, .. } if path.to_str() == Some("s3://bucket/k")),
             "{failure}"
@@ -74,7 +75,7 @@ fn an_object_that_changed_or_went_is_named() {
         assert!(!to.exists(), "a failed copy leaves nothing");
     }
     store.remove("k");
-    let failure = stores.fetch_ranges(&file, &[0..6], &to, &never).unwrap_err();
+    let failure = stores.fetch_ranges(&file, from_ref(&(0..6)), &to, &never).unwrap_err();
     assert_eq!(failure.to_string(), "input s3://bucket/k cannot be read: there is no such object");
     assert!(matches!(failure, Failure::InputLost { .. }));
 }
@@ -88,15 +89,15 @@ fn a_web_servers_ranges_are_copied() {
     for tag in ["\"strong\"", "W/\"weak\""] {
         let web = Web::file(object.clone(), tag, 2);
         let file = stores.list(&web.url("/f")).unwrap().remove(0);
-        stores.fetch_ranges(&file, &[1..object.len() as u64], &to, &never).unwrap();
+        stores.fetch_ranges(&file, from_ref(&(1..object.len() as u64)), &to, &never).unwrap();
         let got = fs::read(&to).unwrap();
         assert!(got[1..] == object[1..] && got[0] == 0);
 
         let changed = mr_stores::RemoteFile { fingerprint: "etag:\"other\"".into(), ..file.clone() };
-        let failure = stores.fetch_ranges(&changed, &[0..5], &to, &never).unwrap_err();
+        let failure = stores.fetch_ranges(&changed, from_ref(&(0..5)), &to, &never).unwrap_err();
         assert!(matches!(failure, Failure::InputChanged { .. }), "{failure}");
         let shorter = mr_stores::RemoteFile { bytes: 7, ..file };
-        let failure = stores.fetch_ranges(&shorter, &[0..5], &to, &never).unwrap_err();
+        let failure = stores.fetch_ranges(&shorter, from_ref(&(0..5)), &to, &never).unwrap_err();
         assert!(matches!(failure, Failure::InputChanged { .. }), "{failure}");
     }
 }
@@ -105,12 +106,12 @@ fn a_web_servers_ranges_are_copied() {
 fn whoever_gives_up_is_let_go() {
     let store = Store::start();
     store.put("k", b"bytes");
-    let stores = stores_with(&store, &[], little());
+    let stores = stores(&store);
     let file = stores.list("s3://bucket/k").unwrap().remove(0);
     store.faults().add(usize::MAX, Fault::Silence, |_| true);
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("spool");
-    let failure = stores.fetch_ranges(&file, &[0..5], &to, &|| true).unwrap_err();
+    let failure = stores.fetch_ranges(&file, from_ref(&(0..5)), &to, &|| true).unwrap_err();
     assert_eq!(failure, Failure::Cancelled);
     assert!(!to.exists());
 }

@@ -74,7 +74,7 @@ fn fingerprints_follow_the_bytes() {
     let one = listed();
     assert_eq!((one.bytes, &one), (3, &listed()));
     // An object means the same by its name and in a listing.
-    assert_eq!(stores.list("s3://bucket/*").unwrap(), [one.clone()]);
+    assert_eq!(stores.list("s3://bucket/*").unwrap(), std::slice::from_ref(&one));
     store.put("k", b"two");
     assert_ne!(listed().fingerprint, one.fingerprint);
     assert!(stores.exists("s3://bucket/k").unwrap() && !stores.exists("s3://bucket/l").unwrap());

@@ -1,7 +1,7 @@
 //! Stores as the engine meets them: a real S3-compatible store and web servers on loopback, with faults on
 //! demand. In reading order: [`listing`], [`fetching`], [`uploading`], [`output`], [`trouble`].
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fetching;
 mod listing;
