@@ -7,6 +7,7 @@ mod header;
 mod json;
 mod json_lines;
 mod lines;
+mod marks;
 mod rows;
 mod sync;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mr_model::{BatchBuf, ColumnBuf, Compression, Delimited};
 
 use super::header::{Cell, front_tape, locate, read_front, unclosed};
-use super::rows::{Dialect, Ends, Kind, Parsed, Span, is_newline};
+use super::rows::{Dialect, Finder, Kind, Parsed, Span, is_newline};
 use super::{filled, push_place, sample, sync};
 use crate::cell::{self, Shown};
 use crate::error::{BadRecord, FormatError, OnBad};
@@ -126,14 +126,13 @@ impl DelimitedReader {
         };
         let (bytes, base) = (self.tape.bytes(), self.tape.offset());
         let (all, plain) = (self.tape.ended(), !self.tape.has_zeros());
-        let mut ends = Ends::new(self.dialect, bytes, 0);
+        let mut finder = Finder::new(self.dialect, bytes);
         let mut at = 0;
         loop {
-            // Newlines are among the ends.
             while bytes.get(at).is_some_and(|byte| is_newline(*byte)) {
-                at = ends.next() + 1;
+                at += 1;
             }
-            if at >= bytes.len() {
+            if at == bytes.len() {
                 return Ok((at, Pause::More));
             }
             let offset = base + at as u64;
@@ -143,7 +142,7 @@ impl DelimitedReader {
             if filled(batch) >= target {
                 return Ok((at, Pause::Full));
             }
-            let parsed = self.dialect.parse(&mut ends, at, all, &mut self.spans);
+            let parsed = Dialect::parse(&mut finder, at, all, &mut self.spans);
             let (row, next, columns) = match parsed {
                 Parsed::Row { end, next, columns } => (&bytes[at..end], next, columns),
                 Parsed::More => return Ok((at, Pause::More)),
