@@ -23,3 +23,4 @@ mod whole;
 pub use error::{BadRecord, FormatError, OnBad};
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, kv_types, open};
 pub use source::{FileSource, Source};
+pub use text::delimited_footprint;

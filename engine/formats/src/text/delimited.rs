@@ -16,7 +16,7 @@ use super::{filled, push_place, sample, sync};
 use crate::cell::{self, Shown};
 use crate::error::{BadRecord, FormatError, OnBad};
 use crate::open::{ReadOptions, RecordReader};
-use crate::source::Source;
+use crate::source::{Borrowed, Source};
 use crate::tape::{Bounds, Tape};
 
 /// Reads rows of delimited text.
@@ -175,8 +175,8 @@ impl DelimitedReader {
             Stop::Tape | Stop::End => Ok(true),
             Stop::Behind(place) => {
                 let max = self.tape.record_bytes_max() as u64;
-                let row = sync::first_row(self.source.as_ref(), place.saturating_sub(1), self.dialect, max)?;
-                self.stop = Stop::At(row.max(self.data));
+                let found = sync::first_row(self.source.as_ref(), place.saturating_sub(1), self.dialect, max)?;
+                self.stop = Stop::At(found.row.max(self.data));
                 self.at_stop()
             }
             Stop::At(row) if row > at => Ok(false),
@@ -201,7 +201,36 @@ fn sync_behind(
     dialect: Dialect,
     bounds: Bounds,
 ) -> Result<u64, FormatError> {
-    Ok(sync::first_row(source, start - 1, dialect, bounds.record_bytes_max)?.max(data))
+    Ok(sync::first_row(source, start - 1, dialect, bounds.record_bytes_max)?.row.max(data))
+}
+
+/// What a reader of the rows of `range` of a plain file needs of it, ascending and apart: for those who have to copy
+/// it first. Looks where rows begin at both ends of the range, and so at about as much as the longest record twice.
+///
+/// # Errors
+/// The file cannot be read, or its first row is too long.
+pub fn delimited_footprint(
+    source: &dyn Source,
+    delimited: Delimited,
+    range: Range<u64>,
+    record_bytes_max: u64,
+) -> Result<Vec<Range<u64>>, FormatError> {
+    let file = Arc::new(Borrowed(source));
+    let mut tape = front_tape(file, Compression::None, record_bytes_max)?;
+    // One byte more tells that no empty line follows.
+    let front = read_front(&mut tape, delimited)?.map_or(source.bytes(), |front| front.data + 1);
+    let from = range.start.saturating_sub(1);
+    let mut to = range.end;
+    for place in [range.start, range.end] {
+        if place > 0 && place < source.bytes() {
+            let found = sync::first_row(source, place - 1, Dialect::new(delimited), record_bytes_max)?;
+            to = to.max(found.looked).max(found.row);
+        }
+    }
+    let (front, to) = (front.min(source.bytes()), to.min(source.bytes()));
+    let apart = front < from;
+    let first = 0..if apart { front } else { to.max(front) };
+    Ok([Some(first), apart.then_some(from..to)].into_iter().flatten().collect())
 }
 
 impl RecordReader for DelimitedReader {
