@@ -145,6 +145,21 @@ fn push_short(out: &mut Vec<u8>, rest: &[u8], length: usize) {
             out.extend_from_slice(&word.to_le_bytes());
             out.truncate(end);
         }
+        _ => push_medium(out, rest, length),
+    }
+}
+
+/// As [`push_short`], of bytes that may be more.
+#[inline]
+fn push_medium(out: &mut Vec<u8>, rest: &[u8], length: usize) {
+    const MEDIUM: usize = 32;
+    match rest.first_chunk::<MEDIUM>() {
+        Some(chunk) if length <= MEDIUM => {
+            let end = out.len() + length;
+            out.extend_from_slice(chunk);
+            out.truncate(end);
+            out.extend_from_slice(&[0, 0]);
+        }
         _ => push_zero_free(out, &rest[..length]),
     }
 }

@@ -82,19 +82,32 @@ impl<'a> Digits<'a> {
         if self.length > DIGITS_EXACT {
             return None;
         }
-        let point = self.text().iter().position(|byte| *byte == b'.').unwrap_or(self.length);
+        let point = self.point();
         let (whole, back) = (self.part(0..point), self.length - point);
-        if back <= 1 {
-            // Nothing behind a point, or no point.
-            return if back == 0 { Some(whole.unsigned()? as f64) } else { None };
+        if !(1..=8).contains(&whole.length) {
+            return None;
         }
-        let digits = whole.unsigned()?;
-        let back = self.part(point + 1..self.length);
-        let (value, places) = match back.length {
-            places @ 1..=8 => (digits * POWERS[places] + back.word()?, places),
-            _ => return None,
+        match back {
+            0 => Some(whole.word()? as f64),
+            2..=9 => {
+                let behind = self.part(point + 1..self.length);
+                let digits = whole.word()? * POWERS[behind.length] + behind.word()?;
+                Some(digits as f64 / TENS[behind.length])
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the point of a number of up to 15 bytes is; its length if there is none.
+    #[inline]
+    fn point(self) -> usize {
+        let Some(chunk) = self.rest.first_chunk::<16>() else {
+            return self.text().iter().position(|byte| *byte == b'.').unwrap_or(self.length);
         };
-        Some(value as f64 / TENS[places])
+        let word = u128::from_le_bytes(*chunk) ^ (u128::MAX / 0xff * u128::from(b'.'));
+        // Borrows make only bytes behind the first point found wrong.
+        let found = word.wrapping_sub(u128::MAX / 0xff) & !word & (u128::MAX / 0xff * 0x80);
+        self.length.min((found.trailing_zeros() / 8) as usize)
     }
 
     /// The value of up to eight digits, at least one.

@@ -28,3 +28,4 @@ pub use kv::KvWriter;
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open};
 pub use source::{FileSource, Source};
 pub use write::{EncodeError, Encoder};
+pub use text::delimited_footprint;

@@ -7,10 +7,12 @@ mod header;
 mod json;
 mod json_lines;
 mod lines;
+mod marks;
 mod rows;
 mod sync;
 
 pub(crate) use delimited::DelimitedReader;
+pub use delimited::delimited_footprint;
 pub(crate) use fixed::FixedReader;
 pub(crate) use header::{describe, describe_json};
 pub(crate) use json_lines::JsonReader;

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use mr_model::{BatchBuf, ColumnBuf, Compression, Delimited};
 
 use super::header::{Cell, front_tape, locate, read_front, unclosed};
-use super::rows::{Dialect, Ends, Kind, Parsed, Span, is_newline};
+use super::rows::{Dialect, Finder, Kind, Parsed, Span, is_newline};
 use super::{filled, push_place, sample, sync};
 use crate::cell::{self, Shown};
 use crate::error::{BadRecord, FormatError, OnBad};
 use crate::open::{ReadOptions, RecordReader};
-use crate::source::Source;
+use crate::source::{Borrowed, Source};
 use crate::tape::{Bounds, Tape};
 
 /// Reads rows of delimited text.
@@ -126,14 +126,13 @@ impl DelimitedReader {
         };
         let (bytes, base) = (self.tape.bytes(), self.tape.offset());
         let (all, plain) = (self.tape.ended(), !self.tape.has_zeros());
-        let mut ends = Ends::new(self.dialect, bytes, 0);
+        let mut finder = Finder::new(self.dialect, bytes);
         let mut at = 0;
         loop {
-            // Newlines are among the ends.
             while bytes.get(at).is_some_and(|byte| is_newline(*byte)) {
-                at = ends.next() + 1;
+                at += 1;
             }
-            if at >= bytes.len() {
+            if at == bytes.len() {
                 return Ok((at, Pause::More));
             }
             let offset = base + at as u64;
@@ -143,7 +142,7 @@ impl DelimitedReader {
             if filled(batch) >= target {
                 return Ok((at, Pause::Full));
             }
-            let parsed = self.dialect.parse(&mut ends, at, all, &mut self.spans);
+            let parsed = Dialect::parse(&mut finder, at, all, &mut self.spans);
             let (row, next, columns) = match parsed {
                 Parsed::Row { end, next, columns } => (&bytes[at..end], next, columns),
                 Parsed::More => return Ok((at, Pause::More)),
@@ -176,8 +175,8 @@ impl DelimitedReader {
             Stop::Tape | Stop::End => Ok(true),
             Stop::Behind(place) => {
                 let max = self.tape.record_bytes_max() as u64;
-                let row = sync::first_row(self.source.as_ref(), place.saturating_sub(1), self.dialect, max)?;
-                self.stop = Stop::At(row.max(self.data));
+                let found = sync::first_row(self.source.as_ref(), place.saturating_sub(1), self.dialect, max)?;
+                self.stop = Stop::At(found.row.max(self.data));
                 self.at_stop()
             }
             Stop::At(row) if row > at => Ok(false),
@@ -202,7 +201,36 @@ fn sync_behind(
     dialect: Dialect,
     bounds: Bounds,
 ) -> Result<u64, FormatError> {
-    Ok(sync::first_row(source, start - 1, dialect, bounds.record_bytes_max)?.max(data))
+    Ok(sync::first_row(source, start - 1, dialect, bounds.record_bytes_max)?.row.max(data))
+}
+
+/// What a reader of the rows of `range` of a plain file needs of it, ascending and apart: for those who have to copy
+/// it first. Looks where rows begin at both ends of the range, and so at about as much as the longest record twice.
+///
+/// # Errors
+/// The file cannot be read, or its first row is too long.
+pub fn delimited_footprint(
+    source: &dyn Source,
+    delimited: Delimited,
+    range: Range<u64>,
+    record_bytes_max: u64,
+) -> Result<Vec<Range<u64>>, FormatError> {
+    let file = Arc::new(Borrowed(source));
+    let mut tape = front_tape(file, Compression::None, record_bytes_max)?;
+    // One byte more tells that no empty line follows.
+    let front = read_front(&mut tape, delimited)?.map_or(source.bytes(), |front| front.data + 1);
+    let from = range.start.saturating_sub(1);
+    let mut to = range.end;
+    for place in [range.start, range.end] {
+        if place > 0 && place < source.bytes() {
+            let found = sync::first_row(source, place - 1, Dialect::new(delimited), record_bytes_max)?;
+            to = to.max(found.looked).max(found.row);
+        }
+    }
+    let (front, to) = (front.min(source.bytes()), to.min(source.bytes()));
+    let apart = front < from;
+    let first = 0..if apart { front } else { to.max(front) };
+    Ok([Some(first), apart.then_some(from..to)].into_iter().flatten().collect())
 }
 
 impl RecordReader for DelimitedReader {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mr_model::format::FIELDS_MAX;
 use mr_model::{Compression, DataType, Delimited, Field, Fields, Row, limit};
 
-use super::rows::{Dialect, Ends, Parsed, Span, is_newline};
+use super::rows::{Dialect, Finder, Parsed, Span, is_newline};
 use crate::cell::Shown;
 use crate::error::FormatError;
 use crate::source::{Borrowed, Source};
@@ -44,7 +44,7 @@ pub(super) fn read_front(tape: &mut Tape<'_>, delimited: Delimited) -> Result<Op
         return Ok(None);
     }
     let parse = |tape: &Tape<'_>, spans: &mut [Span]| {
-        dialect.parse(&mut Ends::new(dialect, tape.bytes(), 0), 0, tape.ended(), spans)
+        Dialect::parse(&mut Finder::new(dialect, tape.bytes()), 0, tape.ended(), spans)
     };
     let (next, columns) = loop {
         match parse(tape, &mut []) {

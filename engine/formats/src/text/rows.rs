@@ -6,13 +6,7 @@ use std::ops::Range;
 
 use mr_model::Delimited;
 
-/// Ones in every byte of a word.
-const ONES: u64 = u64::MAX / 0xff;
-/// All bits but the uppermost of every byte of a word.
-const LOWER: u64 = ONES * 0x7f;
-
-/// Bytes that are looked through without a call.
-const NEAR_BYTES: usize = 32;
+use super::marks::{BLOCK_BYTES, Marks};
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy)]
@@ -56,61 +50,51 @@ pub(super) enum Parsed {
     Unclosed(usize),
 }
 
-/// Where delimiters and newlines are, one after the other. Eight bytes are looked at together, and all that is found
-/// in them is kept.
-pub(super) struct Ends<'a> {
+/// Finds delimiters, newlines and quotes: a block of bytes is looked at once, and what is found in it is kept.
+pub(super) struct Finder<'a> {
     bytes: &'a [u8],
-    /// The delimiter in every byte.
-    delimiters: u64,
-    /// Where the eight bytes are.
+    dialect: Dialect,
+    /// Where the block begins.
     base: usize,
-    /// The uppermost bit of every byte of them that is still to be told.
-    hits: u64,
+    marks: Marks,
 }
 
-impl<'a> Ends<'a> {
-    /// Those of `bytes` from `at` on.
-    #[inline]
-    pub(super) fn new(dialect: Dialect, bytes: &'a [u8], at: usize) -> Self {
-        let mut ends = Self { bytes, delimiters: ONES * u64::from(dialect.delimiter), base: 0, hits: 0 };
-        ends.seek(at);
-        ends
+impl<'a> Finder<'a> {
+    pub(super) fn new(dialect: Dialect, bytes: &'a [u8]) -> Self {
+        // No place is in a block that is half of all memory away.
+        Self { bytes, dialect, base: usize::MAX / 2, marks: Marks { ends: 0, quotes: 0 } }
     }
 
-    /// Goes on from `at`, which is looked at when it is asked for.
-    #[inline]
-    fn seek(&mut self, at: usize) {
-        self.base = at.wrapping_sub(8);
-        self.hits = 0;
+    /// The first end of a value at `at` or behind it, or the end of the bytes.
+    #[inline(always)]
+    fn end(&mut self, at: usize) -> usize {
+        self.find(at, |marks| marks.ends)
     }
 
-    /// The next one, or the end of the bytes.
-    #[inline]
-    pub(super) fn next(&mut self) -> usize {
-        while self.hits == 0 {
-            let base = self.base.wrapping_add(8);
-            if base >= self.bytes.len() {
-                return self.bytes.len();
+    /// The first quote at `at` or behind it, or the end of the bytes.
+    #[inline(always)]
+    fn quote(&mut self, at: usize) -> usize {
+        self.find(at, |marks| marks.quotes)
+    }
+
+    #[inline(always)]
+    fn find(&mut self, at: usize, which: impl Fn(Marks) -> u64) -> usize {
+        let mut at = at;
+        loop {
+            let into = at.wrapping_sub(self.base);
+            if into < BLOCK_BYTES {
+                let marks = which(self.marks) >> into;
+                if marks != 0 {
+                    return at + marks.trailing_zeros() as usize;
+                }
+                at = self.base + BLOCK_BYTES;
             }
-            self.base = base;
-            self.look();
+            let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) else {
+                return self.bytes.len();
+            };
+            self.base = at;
+            self.marks = Marks::of(self.dialect, rest);
         }
-        let at = self.base + (self.hits.trailing_zeros() / 8) as usize;
-        self.hits &= self.hits - 1;
-        at
-    }
-
-    #[inline]
-    fn look(&mut self) {
-        let rest = self.bytes.get(self.base..).unwrap_or_default();
-        let word = match rest.first_chunk::<8>() {
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => rest.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte)),
-        };
-        let others = others(word ^ self.delimiters)
-            & others(word ^ (ONES * b'\n' as u64))
-            & others(word ^ (ONES * b'\r' as u64));
-        self.hits = !others & !LOWER;
     }
 }
 
@@ -119,21 +103,30 @@ impl Dialect {
         Self { delimiter: delimited.delimiter, quote: delimited.quote }
     }
 
-    /// Parses the row at `at`, from where `ends` go on; if the bytes are `all` that there is, their end is its end.
-    /// `spans` are told of as many values as they have room for.
-    #[inline]
-    pub(super) fn parse(self, ends: &mut Ends<'_>, at: usize, all: bool, spans: &mut [Span]) -> Parsed {
-        let bytes = ends.bytes;
+    /// Parses the row at `at`; if the bytes of the finder are `all` that there is, their end is its end. `spans` are
+    /// told of as many values as they have room for.
+    // A function of its own, with the finder a copy of its own, so that all of it stays in registers.
+    #[inline(never)]
+    pub(super) fn parse(finder: &mut Finder<'_>, at: usize, all: bool, spans: &mut [Span]) -> Parsed {
+        let mut own = Finder { ..*finder };
+        let parsed = own.dialect.parse_with(&mut own, at, all, spans);
+        (finder.base, finder.marks) = (own.base, own.marks);
+        parsed
+    }
+
+    #[inline(always)]
+    fn parse_with(self, finder: &mut Finder<'_>, at: usize, all: bool, spans: &mut [Span]) -> Parsed {
+        let bytes = finder.bytes;
         let (mut at, mut columns) = (at, 0);
         loop {
             let (end, span) = match bytes.get(at) {
-                Some(first) if Some(*first) == self.quote => match self.quoted(ends, at, all) {
+                Some(first) if Some(*first) == self.quote => match self.quoted(finder, at, all) {
                     Some(found) => found,
                     None if all => return Parsed::Unclosed(at),
                     None => return Parsed::More,
                 },
                 _ => {
-                    let end = ends.next();
+                    let end = finder.end(at);
                     (end, Span { start: at, end, kind: Kind::Plain })
                 }
             };
@@ -151,25 +144,23 @@ impl Dialect {
     }
 
     /// Where the value with the quote at `at` ends; none if that is not in the bytes.
-    #[inline]
-    fn quoted(self, ends: &mut Ends<'_>, at: usize, all: bool) -> Option<(usize, Span)> {
-        let (bytes, quote) = (ends.bytes, self.quote?);
+    #[inline(always)]
+    fn quoted(self, finder: &mut Finder<'_>, at: usize, all: bool) -> Option<(usize, Span)> {
+        let (bytes, quote) = (finder.bytes, self.quote?);
         let (start, mut from, mut kind) = (at + 1, at + 1, Kind::Quoted);
         loop {
-            let close = from + find_near(quote, bytes.get(from..)?)?;
+            let close = finder.quote(from);
             match bytes.get(close + 1) {
                 Some(next) if *next == quote => {
                     kind = Kind::Escaped;
                     from = close + 2;
                 }
                 Some(next) if kind == Kind::Quoted && (*next == self.delimiter || is_newline(*next)) => {
-                    ends.seek(close + 2);
                     return Some((close + 1, Span { start, end: close, kind }));
                 }
-                None if !all => return None,
+                None if !all || close == bytes.len() => return None,
                 _ => {
-                    ends.seek(close + 1);
-                    let end = ends.next();
+                    let end = finder.end(close + 1);
                     return Some((end, Span { start, end, kind: Kind::Escaped }));
                 }
             }
@@ -210,30 +201,10 @@ impl Span {
     }
 }
 
-/// Where `byte` is first in `bytes`, mostly in the first few of them.
-#[inline]
-fn find_near(byte: u8, bytes: &[u8]) -> Option<usize> {
-    let mut behind = 0;
-    while let Some(chunk) = bytes.get(behind..NEAR_BYTES).and_then(|rest| rest.first_chunk::<8>()) {
-        let hits = !others(u64::from_le_bytes(*chunk) ^ (ONES * u64::from(byte))) & !LOWER;
-        if hits != 0 {
-            return Some(behind + (hits.trailing_zeros() / 8) as usize);
-        }
-        behind += 8;
-    }
-    Some(behind + memchr::memchr(byte, &bytes[behind..])?)
-}
-
 /// Whether a byte ends a row.
 #[inline]
 pub(super) fn is_newline(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
-}
-
-/// The uppermost bit of each byte of `word` that is not zero.
-#[inline]
-fn others(word: u64) -> u64 {
-    ((word & LOWER) + LOWER) | word
 }
 
 #[cfg(test)]
@@ -243,7 +214,7 @@ mod tests {
     fn parse(bytes: &[u8], all: bool) -> (Parsed, Vec<Vec<u8>>) {
         let dialect = Dialect::new(Delimited::CSV);
         let mut spans = [Span::NONE; 9];
-        let parsed = dialect.parse(&mut Ends::new(dialect, bytes, 0), 0, all, &mut spans);
+        let parsed = Dialect::parse(&mut Finder::new(dialect, bytes), 0, all, &mut spans);
         let Parsed::Row { columns, .. } = parsed else { return (parsed, Vec::new()) };
         let value = |span: &Span| dialect.value(bytes, *span, &mut Vec::new()).to_vec();
         (parsed, spans[..columns].iter().map(value).collect())

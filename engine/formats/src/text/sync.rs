@@ -21,7 +21,9 @@ use crate::source::Source;
 use super::rows::{Dialect, is_newline};
 
 /// Bytes read at a time.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 256 * 1024;
+/// Bytes read at a time to pass over empty lines.
+const NEAR_BYTES: usize = 256;
 
 /// What a parser has seen last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +48,16 @@ struct Group {
     row: u64,
 }
 
-/// Where the first row begins, behind the byte at `place`, that every parser of the file finds; the end of the
-/// file if there is none.
+/// A row that every parser of the file finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where it begins; the end of the file if there is none.
+    pub(super) row: u64,
+    /// The end of what was looked at.
+    pub(super) looked: u64,
+}
+
+/// The first row that begins behind the byte at `place`.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -56,21 +66,24 @@ pub(super) fn first_row(
     place: u64,
     dialect: Dialect,
     record_bytes_max: u64,
-) -> Result<u64, FormatError> {
+) -> Result<Found, FormatError> {
     let mut search = Search::new(place, dialect, record_bytes_max);
     let mut buffer = vec![0; READ_BYTES];
     let mut at = place;
-    while at < source.bytes() {
-        let read = read(source, at, &mut buffer)?;
-        if let Some(row) = search.feed(&buffer[..read], at) {
-            return skip_newlines(source, row, &mut buffer);
+    let row = loop {
+        if at >= source.bytes() {
+            break search.finish();
         }
+        let read = read(source, at, &mut buffer)?;
+        let row = search.feed(&buffer[..read], at);
         at += read as u64;
-    }
-    match search.finish() {
-        Some(row) => skip_newlines(source, row, &mut buffer),
-        None => Ok(source.bytes()),
-    }
+        if row.is_some() {
+            break row;
+        }
+    };
+    let Some(row) = row else { return Ok(Found { row: source.bytes(), looked: source.bytes() }) };
+    let found = skip_newlines(source, row, &mut buffer)?;
+    Ok(Found { looked: at.max(found.looked), ..found })
 }
 
 fn read(source: &dyn Source, at: u64, buffer: &mut [u8]) -> Result<usize, FormatError> {
@@ -81,16 +94,18 @@ fn read(source: &dyn Source, at: u64, buffer: &mut [u8]) -> Result<usize, Format
 }
 
 /// Empty lines are no rows.
-fn skip_newlines(source: &dyn Source, row: u64, buffer: &mut [u8]) -> Result<u64, FormatError> {
+fn skip_newlines(source: &dyn Source, row: u64, buffer: &mut [u8]) -> Result<Found, FormatError> {
     let mut at = row;
     while at < source.bytes() {
-        let read = read(source, at, buffer)?;
+        let near = NEAR_BYTES.min(buffer.len());
+        let read = read(source, at, &mut buffer[..near])?;
+        let looked = at + read as u64;
         if let Some(front) = buffer[..read].iter().position(|byte| !is_newline(*byte)) {
-            return Ok(at + front as u64);
+            return Ok(Found { row: at + front as u64, looked });
         }
-        at += read as u64;
+        at = looked;
     }
-    Ok(at)
+    Ok(Found { row: at, looked: at })
 }
 
 struct Search {
@@ -202,7 +217,7 @@ mod tests {
 
     fn sync(text: &str, place: u64, max: u64) -> u64 {
         let source = text.as_bytes().to_vec();
-        first_row(&source, place, Dialect::new(Delimited::CSV), max).unwrap()
+        first_row(&source, place, Dialect::new(Delimited::CSV), max).unwrap().row
     }
 
     #[test]

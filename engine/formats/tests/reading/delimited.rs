@@ -1,6 +1,6 @@
 //! Rows of delimited text against the `csv` crate.
 
-use mr_formats::FormatError;
+use mr_formats::{FormatError, delimited_footprint};
 use mr_model::{Compression, Delimited, InputFormat};
 use proptest::prelude::*;
 
@@ -255,6 +255,35 @@ fn a_quote_that_runs_away_is_refused_in_every_cut() {
             .map(|range| reading.range(crate::read::source(&bytes), range, &mut |bad| bad.refuse()).is_err());
         assert!(reads[0] || reads[1], "cut at {cut}");
     }
+}
+
+/// Bytes of a file, of which some are zeros: they were not copied.
+#[test]
+fn the_footprint_of_a_range_is_all_that_its_reader_needs() {
+    let mut bytes = b"\n\nid,\"na\nme\"\n".to_vec();
+    for row in 0..5_000 {
+        let end = if row % 7 == 0 { "\r\n\n" } else { "\n" };
+        let quoted = if row % 500 < 3 { "\"x,\n\"\"y\"" } else { "plain" };
+        bytes.extend_from_slice(format!("{row},{quoted}{end}").as_bytes());
+    }
+    let reading = Reading::new("csv").record_bytes_max(300).fields(&bytes, None, None);
+    let InputFormat::Delimited(delimited) = reading.format else { unreachable!() };
+    let whole = reading.all(&bytes);
+    assert_eq!(whole.len(), 5_000);
+    let end = bytes.len() as u64;
+    let mut read = Vec::new();
+    for start in (0..end).step_by(7_919) {
+        let range = start..(start + 7_919).min(end);
+        let needed = delimited_footprint(&bytes, delimited, range.clone(), 300).unwrap();
+        let mut copy = vec![0; bytes.len()];
+        for part in needed {
+            let part = usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap();
+            copy[part.clone()].copy_from_slice(&bytes[part]);
+        }
+        let copied = crate::read::source(&copy);
+        read.extend(reading.range(copied, range, &mut |bad| bad.refuse()).unwrap());
+    }
+    assert!(read == whole);
 }
 
 #[test]
