@@ -198,16 +198,15 @@ impl ColumnBuf {
         self.rows += 1;
     }
 
-    /// Ends cells of these lengths, whose bytes were appended to the data since the last cell ended.
-    pub fn close_cells(&mut self, lengths: &[u32]) {
-        let bytes: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
-        let mut end = u32::try_from((self.data.len() as u64).saturating_sub(bytes)).unwrap_or(u32::MAX);
-        self.ends.reserve(lengths.len() * END_BYTES);
-        for length in lengths {
-            end = end.saturating_add(*length);
-            self.ends.extend_from_slice(&end.to_le_bytes());
+    /// Ends cells whose bytes were appended to the data, each at one of `ends`: ascending places in the data, the
+    /// last of them its length.
+    pub fn close_cells(&mut self, ends: &[u32]) {
+        let from = self.ends.len();
+        self.ends.resize(from + ends.len() * END_BYTES, 0);
+        for (cell, end) in self.ends[from..].as_chunks_mut::<END_BYTES>().0.iter_mut().zip(ends) {
+            *cell = end.to_le_bytes();
         }
-        self.rows += u32::try_from(lengths.len()).unwrap_or(u32::MAX);
+        self.rows += u32::try_from(ends.len()).unwrap_or(u32::MAX);
     }
 
     /// Appends cells of another column: what is packed already is copied as it lies. Panics past its last row.
@@ -386,8 +385,9 @@ mod tests {
         to.append(Column::new(3, 2, &[], b"aabbcc").unwrap(), 1..3);
         to.append(Column::new(9, 0, &[], b"").unwrap(), 2..4);
         to.append(from.view(), 2..2);
+        let end = u32::try_from(to.bytes()).unwrap();
         to.data_mut().extend_from_slice(b"xyz");
-        to.close_cells(&[1, 0, 2]);
+        to.close_cells(&[end + 1, end + 1, end + 3]);
         let cells: Vec<_> = to.view().iter().collect();
         assert_eq!(cells, [b"".as_slice(), b"cde", b"f", b"bb", b"cc", b"", b"", b"x", b"", b"yz"]);
         assert_eq!(to.rows(), 10);

@@ -6,16 +6,17 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
-use mr_model::BatchBuf;
+use mr_model::{BatchBuf, ColumnBuf};
 
 use super::fields::{Column, Plan};
 use super::rows::{Misfit, Tuples};
-use crate::cell::push_u64;
 use crate::error::{BadRecord, FormatError, OnBad};
 use crate::open::{ReadOptions, RecordReader};
 
-/// Rows that are laid at a time: their places stay in the first cache.
-pub(crate) const BATCH_ROWS: usize = 4096;
+/// Rows that are read at a time.
+pub(crate) const BATCH_ROWS: usize = 8192;
+/// Rows that are laid at a time: what is laid stays in the first cache until every column is.
+const LAID_ROWS: usize = 512;
 
 /// Rows as a format reads them.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(crate) struct ColumnarReader {
     /// What was read and not laid yet, and from which row on.
     ahead: Option<(Rows, usize)>,
     open: Option<Open>,
-    cursors: Vec<usize>,
+    cursors: Vec<u32>,
     ended: bool,
 }
 
@@ -103,7 +104,7 @@ impl ColumnarReader {
                 (rows, 0)
             }
         };
-        let take = (rows.batch.num_rows() - from).min(BATCH_ROWS);
+        let take = (rows.batch.num_rows() - from).min(LAID_ROWS);
         let now = rows.slice(from, take);
         if from + take < rows.batch.num_rows() {
             self.ahead = Some((rows, from + take));
@@ -134,20 +135,21 @@ impl ColumnarReader {
     fn fitting(&self, open: &Open, room: usize, empty: bool) -> Result<usize, FormatError> {
         let end = open.bad.get(open.bad_at).map_or(open.rows.batch.num_rows(), |(row, ..)| *row);
         let place_bytes = self.path_key.len() + 8;
+        let keys = open.keys.as_ref().map(Tuples::lengths);
+        let values = open.values.lengths();
+        let bytes = |row: usize| keys.map_or(place_bytes, |keys| keys[row] as usize) + values[row] as usize;
+        // A short way for rows that all fit, as most do.
+        let longest = open.keys.as_ref().map_or(place_bytes, Tuples::longest) + open.values.longest();
+        let short = longest as u64 <= self.record_bytes_max;
+        if short && (end - open.at).saturating_mul(longest + 8) <= room {
+            return Ok(end);
+        }
         let (mut size, mut to) = (0, open.at);
         while to < end {
-            let key = open.keys.as_ref().map_or(place_bytes, |keys| keys.lengths()[to] as usize);
-            let bytes = key + open.values.lengths()[to] as usize;
-            if bytes as u64 > self.record_bytes_max {
-                let (number, within, max) =
-                    (open.rows.number + to as u64, open.rows.within, self.record_bytes_max);
-                let reason = format!(
-                    "row {number} of {within} has {bytes} bytes, and {max} is the limit for a record; raise it with \
-                     --max-record"
-                );
-                return Err(FormatError::bad(open.rows.offset, reason));
+            if !short && bytes(to) as u64 > self.record_bytes_max {
+                return Err(self.too_long(open, to, bytes(to)));
             }
-            size += bytes + 8;
+            size += bytes(to) + 8;
             if size > room && !(empty && to == open.at) {
                 break;
             }
@@ -156,21 +158,40 @@ impl ColumnarReader {
         Ok(to)
     }
 
+    fn too_long(&self, open: &Open, row: usize, bytes: usize) -> FormatError {
+        let (number, within, max) = (open.rows.number + row as u64, open.rows.within, self.record_bytes_max);
+        let reason = format!(
+            "row {number} of {within} has {bytes} bytes, and {max} is the limit for a record; raise it with \
+             --max-record"
+        );
+        FormatError::bad(open.rows.offset, reason)
+    }
+
     /// Hands out the rows up to `to`.
     fn take(&mut self, open: &mut Open, to: usize, batch: &mut BatchBuf, offsets: &mut Vec<u64>) {
         match &open.keys {
             Some(keys) => keys.append(open.at..to, &mut batch.keys, &mut self.cursors),
-            None => {
-                for row in open.at..to {
-                    batch.keys.data_mut().extend_from_slice(&self.path_key);
-                    push_u64(batch.keys.data_mut(), open.rows.place + row as u64);
-                    batch.keys.close_cell();
-                }
-            }
+            None => self.put_places(open.rows.place + open.at as u64, to - open.at, &mut batch.keys),
         }
         open.values.append(open.at..to, &mut batch.values, &mut self.cursors);
         offsets.resize(offsets.len() + (to - open.at), open.rows.offset);
         open.at = to;
+    }
+
+    /// Appends the keys of `rows` rows, the first of which is at `place`.
+    fn put_places(&mut self, place: u64, rows: usize, keys: &mut ColumnBuf) {
+        let path = self.path_key.len();
+        let data = keys.data_mut();
+        let from = data.len();
+        data.resize(from + rows * (path + 8), 0);
+        for (place, key) in (place..).zip(data[from..].chunks_exact_mut(path + 8)) {
+            key[..path].copy_from_slice(&self.path_key);
+            key[path..].copy_from_slice(&place.to_be_bytes());
+        }
+        let end = |row: usize| u32::try_from(from + (path + 8) * row).unwrap_or(u32::MAX);
+        self.cursors.clear();
+        self.cursors.extend((1..=rows).map(end));
+        keys.close_cells(&self.cursors);
     }
 
     /// Reports the rows at the front that cannot be read.

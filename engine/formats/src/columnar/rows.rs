@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use arrow_array::RecordBatch;
+use arrow_array::{BinaryViewArray, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::ArrowError;
 use mr_model::ColumnBuf;
@@ -17,8 +17,9 @@ pub(crate) struct Tuples {
     lanes: Vec<Lane>,
     /// Which lanes hold no zero byte in any of their values, so that nothing is escaped.
     plain: Vec<bool>,
-    /// Length of each row's tuple.
+    /// Length of each row's tuple, and of the longest.
     lengths: Vec<u32>,
+    longest: usize,
 }
 
 impl Tuples {
@@ -34,14 +35,21 @@ impl Tuples {
             Lane::new(array, &column.datatype, column.nullable)
         };
         let lanes = columns.iter().map(lane).collect::<Result<Vec<_>, _>>()?;
-        let mut lengths = vec![0; batch.num_rows()];
+        let least = lanes.iter().map(Lane::least_length).sum();
+        let mut lengths = vec![least; batch.num_rows()];
         let plain = lanes.iter().map(|lane| lane.add_lengths(&mut lengths)).collect();
-        Ok(Self { lanes, plain, lengths })
+        let longest = lengths.iter().max().map_or(0, |longest| *longest as usize);
+        Ok(Self { lanes, plain, lengths, longest })
     }
 
     /// Length of each row's tuple, in bytes.
     pub fn lengths(&self) -> &[u32] {
         &self.lengths
+    }
+
+    /// Length of the longest tuple, in bytes.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Rows that cannot be read, each with the number of the column and why, in order of columns.
@@ -58,21 +66,22 @@ impl Tuples {
     }
 
     /// Appends the tuples of `rows`. `cursors` is memory to work with.
-    pub fn append(&self, rows: Range<usize>, out: &mut ColumnBuf, cursors: &mut Vec<usize>) {
-        let lengths = &self.lengths[rows.clone()];
+    pub fn append(&self, rows: Range<usize>, out: &mut ColumnBuf, cursors: &mut Vec<u32>) {
         let data = out.data_mut();
-        let mut end = data.len();
+        // A batch is far below what a u32 counts.
+        let mut end = u32::try_from(data.len()).unwrap_or(u32::MAX);
         cursors.clear();
-        cursors.extend(lengths.iter().map(|length| {
+        cursors.extend(self.lengths[rows.clone()].iter().map(|length| {
             let begin = end;
-            end += *length as usize;
+            end = end.wrapping_add(*length);
             begin
         }));
-        data.resize(end, 0);
+        data.resize(end as usize, 0);
         for (lane, plain) in self.lanes.iter().zip(&self.plain) {
             lane.write(rows.clone(), *plain, data, cursors);
         }
-        out.close_cells(lengths);
+        // Every cursor is where its row ends now.
+        out.close_cells(cursors);
     }
 }
 
@@ -86,16 +95,22 @@ pub(crate) enum Misfit {
 }
 
 impl Lane {
-    /// Adds what each value takes to `lengths`. Answers whether no value has a zero byte.
-    fn add_lengths(&self, lengths: &mut [u32]) -> bool {
-        let flag = u32::from(self.nullable);
+    /// Bytes that a value takes at least: its flag, its number, the end of its bytes.
+    fn least_length(&self) -> u32 {
         let fixed = match &self.cells {
             Cells::Words(_) => 8,
             Cells::Bools(_) => 1,
             _ => 2,
         };
-        for length in lengths.iter_mut() {
-            *length += flag + fixed;
+        u32::from(self.nullable) + fixed
+    }
+
+    /// Adds what each value takes beyond that to `lengths`. Answers whether no value has a zero byte.
+    fn add_lengths(&self, lengths: &mut [u32]) -> bool {
+        if let (Cells::Views(array), None) = (&self.cells, &self.there)
+            && add_plain_views(array, lengths)
+        {
+            return true;
         }
         let mut plain = true;
         self.visit_bytes(0..lengths.len(), |row, bytes| {
@@ -104,13 +119,13 @@ impl Lane {
                 plain = false;
                 more += bytes.iter().filter(|byte| **byte == 0).count();
             }
-            lengths[row] = lengths[row].saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+            lengths[row] = lengths[row].saturating_add(length(more));
         });
         plain
     }
 
     /// Writes the values of `rows` at their cursors, which move behind them. What is to be zero is zero already.
-    fn write(&self, rows: Range<usize>, plain: bool, data: &mut [u8], cursors: &mut [usize]) {
+    fn write(&self, rows: Range<usize>, plain: bool, data: &mut [u8], cursors: &mut [u32]) {
         if self.nullable {
             match &self.there {
                 None => cursors.iter_mut().for_each(|cursor| put(data, cursor, &[1])),
@@ -134,21 +149,21 @@ impl Lane {
                 }
             }
             _ if plain => self.visit_bytes(rows, |row, bytes| {
-                let cursor = &mut cursors[row - start];
-                data[*cursor..*cursor + bytes.len()].copy_from_slice(bytes);
-                *cursor += bytes.len() + 2;
+                let at = cursors[row - start] as usize;
+                copy_short(&mut data[at..at + bytes.len()], bytes);
+                cursors[row - start] += length(bytes.len() + 2);
             }),
             _ => self.visit_bytes(rows, |row, bytes| {
-                let cursor = &mut cursors[row - start];
+                let mut at = cursors[row - start] as usize;
                 for byte in bytes {
-                    data[*cursor] = *byte;
-                    *cursor += 1;
+                    data[at] = *byte;
+                    at += 1;
                     if *byte == 0 {
-                        data[*cursor] = 0xff;
-                        *cursor += 1;
+                        data[at] = 0xff;
+                        at += 1;
                     }
                 }
-                *cursor += 2;
+                cursors[row - start] = length(at + 2);
             }),
         }
     }
@@ -187,15 +202,85 @@ fn visit_rows<'a>(
 }
 
 #[inline]
-fn put<const N: usize>(data: &mut [u8], cursor: &mut usize, bytes: &[u8; N]) {
-    data[*cursor..*cursor + N].copy_from_slice(bytes);
-    *cursor += N;
+fn put<const N: usize>(data: &mut [u8], cursor: &mut u32, bytes: &[u8; N]) {
+    let at = *cursor as usize;
+    data[at..at + N].copy_from_slice(bytes);
+    *cursor += length(N);
+}
+
+/// A length within a batch, or the longest there is: rows of that length are refused.
+#[inline]
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Adds the lengths of views without a zero byte, most of which hold their bytes themselves; false, and nothing
+/// is added, where there is one.
+fn add_plain_views(array: &BinaryViewArray, lengths: &mut [u32]) -> bool {
+    /// Most bytes that a view holds itself: four behind their length, and eight.
+    const INLINE_BYTES_MAX: u32 = 12;
+    let views = array.views();
+    let (mut zeros, mut long) = (0, false);
+    for view in views.iter() {
+        let [low, high] = halves(*view);
+        let bytes = low & 0xffff_ffff;
+        long |= bytes > u64::from(INLINE_BYTES_MAX);
+        // What is behind the bytes is made something else than zero.
+        let bits = bytes.min(u64::from(INLINE_BYTES_MAX)) * 8;
+        let front = low >> 32 | u64::MAX << bits.min(32);
+        let behind = if bits >= 96 { 0 } else { u64::MAX << bits.saturating_sub(32) };
+        zeros |= zero_bytes(front) | zero_bytes(high | behind);
+    }
+    if long {
+        zeros = u64::from((0..views.len()).any(|row| has_zero(array.value(row))));
+    }
+    if zeros == 0 {
+        for (length, view) in lengths.iter_mut().zip(views) {
+            let [a, b, c, d, ..] = view.to_le_bytes();
+            *length = length.saturating_add(u32::from_le_bytes([a, b, c, d]));
+        }
+    }
+    zeros == 0
+}
+
+/// The lower and the upper half of a view.
+#[inline]
+fn halves(view: u128) -> [u64; 2] {
+    let bytes = view.to_le_bytes();
+    let ([low, high], _) = bytes.as_chunks::<8>() else { return [0, 0] };
+    [u64::from_le_bytes(*low), u64::from_le_bytes(*high)]
+}
+
+/// Not zero if one of the bytes is.
+#[inline]
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
+}
+
+/// Copies bytes that are few, mostly: without a call up to 16 of them.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        8..=16 => copy_ends::<8>(to, from),
+        4..8 => copy_ends::<4>(to, from),
+        2..4 => copy_ends::<2>(to, from),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// Copies the first and the last `N` bytes, which meet.
+#[inline]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
+        let end = to.len();
+        to[..N].copy_from_slice(first);
+        to[end - N..].copy_from_slice(last);
+    }
 }
 
 /// Whether there is a zero byte: eight at a time, for strings are short.
 #[inline]
 fn has_zero(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
-    let zero = |word: u64| word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080 != 0;
-    words.iter().any(|word| zero(u64::from_le_bytes(*word))) || rest.contains(&0)
+    words.iter().any(|word| zero_bytes(u64::from_le_bytes(*word)) != 0) || rest.contains(&0)
 }

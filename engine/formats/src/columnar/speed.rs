@@ -1,6 +1,7 @@
 //! What reading costs against the crates of the formats alone. Run by hand:
 //! `cargo test --release -p mr-formats speed -- --ignored --nocapture`.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 
 use crate::kv::KvWriter;
-use crate::{ReadOptions, Source, open};
+use crate::{FileSource, ReadOptions, Source, open};
 
 const ROWS: usize = 3_000_000;
 const TRIES: usize = 5;
@@ -73,14 +74,29 @@ fn parquet_against_its_crate() {
         let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
         let bytes = writer.into_inner().unwrap();
-        let file: Arc<dyn Source> = Arc::new(bytes.clone());
-        let bytes = bytes::Bytes::from(bytes);
+        let mut disk = tempfile::tempfile().unwrap();
+        disk.write_all(&bytes).unwrap();
+        let file: Arc<dyn Source> = Arc::new(FileSource::new(disk.try_clone().unwrap()).unwrap());
         let alone = least(|| {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap().build().unwrap();
+            let disk = disk.try_clone().unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(disk).unwrap().build().unwrap();
             reader.map(|batch| batch.unwrap().num_rows()).sum()
         });
         let row = Row { value: "number:s64,float:f64,text:text".parse().unwrap(), ..Row::default() };
         let ours = least(|| read(&file, InputFormat::Parquet, row.clone()));
+        let views = least(|| {
+            let file = super::parquet::ParquetFile::open(&*file).map(|parsed| {
+                let plan = super::fields::Plan::new(parsed.schema(), &row).unwrap();
+                parsed.batches(file.clone(), &plan, 0..u64::MAX, 1000).unwrap()
+            });
+            let mut batches = file.unwrap();
+            let mut rows = 0;
+            while let Some(read) = super::batches::Batches::next(&mut batches).unwrap() {
+                rows += read.batch.num_rows();
+            }
+            rows
+        });
+        println!("as views {views:.3}");
         println!("parquet, {name}: alone {alone:.3} s, as rows {ours:.3} s, ratio {:.2}", ours / alone);
     }
 }
