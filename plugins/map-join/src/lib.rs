@@ -140,6 +140,6 @@ mod tests {
         assert_eq!(missing.message(), "the job has no side input \"table\"");
         let large =
             Test::new().side_input("table", TABLE).param("table-max", "7").map::<Join>(LINES).unwrap_err();
-        assert_eq!(large.message(), "side input table has 43 bytes, and 7 are allowed");
+        assert_eq!(large.message(), "side input table has 40 bytes, and 7 are allowed");
     }
 }
