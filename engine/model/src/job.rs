@@ -1,13 +1,15 @@
 //! The job as every part of the engine sees it: what runs, on which format, within which limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::format::{Compression, InputFormat, OutputFormat, Row};
+use crate::format::{Compression, InputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
+use crate::output::OutputSpec;
 
 /// What the keys of [`InputFormat::Lines`] tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,12 +186,10 @@ pub struct JobSpec {
     pub reducers: u32,
     /// What it reads; a split is of one of them.
     pub inputs: Vec<InputSpec>,
-    /// How output records become bytes.
-    pub output_format: OutputFormat,
+    /// What it writes.
+    pub output: OutputSpec,
     /// How keys are spread over reducers.
     pub partitioning: Partitioning,
-    /// Types of what is written to the parts.
-    pub output_types: StageTypes,
     /// Size that batches aim for, in bytes.
     pub batch_bytes: u32,
     /// Attempts of a task, for failures worth another one.
@@ -211,6 +211,8 @@ pub struct TaskContext {
     pub seed: u64,
     /// Size that output batches should aim for, in bytes.
     pub batch_bytes: u32,
+    /// Names of the outputs that it can emit to, by port; the first is [`crate::output::MAIN_OUTPUT`].
+    pub outputs: Arc<[String]>,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`mod@format`], [`contract`],
-//! [`job`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
+//! [`job`], [`output`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
 
 pub mod column;
 pub mod contract;
@@ -16,6 +16,7 @@ pub mod format;
 pub mod id;
 pub mod job;
 pub mod limit;
+pub mod output;
 pub mod path_serde;
 pub mod quantity;
 pub mod text;
@@ -28,3 +29,4 @@ pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
 pub use format::{Compression, Delimited, Field, Fields, InputFormat, OutputFormat, Row};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
 pub use job::{InputKey, InputSpec, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};
+pub use output::{OutputSpec, Port};

@@ -75,6 +75,7 @@ impl JobDescription {
                 return Err(format!("its records are of {bytes} bytes"));
             }
         }
+        self.spec.output.check()?;
         let is_spread = match (&self.spread, self.spec.partitioning) {
             (SpreadDescription::Hash, Partitioning::Hash)
             | (SpreadDescription::Plugin, Partitioning::Plugin) => true,

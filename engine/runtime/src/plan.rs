@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mr_model::limit::{INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
-use mr_model::{Contract, Failure, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning};
+use mr_model::{Contract, Failure, InputFormat, InputSpec, JobSpec, Partitioning};
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
 use mr_storage::{InputError, InputFile, Split, SplitError, list_inputs, plan_splits};
@@ -13,6 +13,7 @@ use crate::describe::{JobDescription, SpreadDescription};
 use crate::fit::{check_params, check_types, param_misfits, type_misfits};
 use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
+use crate::outputs::choose_output;
 use crate::request::{InputRequest, JobRequest, OutputTarget, Stages};
 use crate::sample::sample_boundaries;
 
@@ -119,12 +120,8 @@ impl Plan {
         }
         let output_types = check_types(&stages, &inputs, reducers == 0)?;
         let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
-        let raw = inputs
-            .iter()
-            .all(|input| matches!(input.format, InputFormat::Fixed { .. }) && input.mapper.is_none())
-            && stages.reducer.is_none();
-        let output_format =
-            request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
+        let output =
+            choose_output(&request.write, &request.output, &stages, &inputs, reducers == 0, output_types)?;
         let listed: Vec<_> =
             inputs.iter().zip(&files).map(|(input, files)| (input, files.as_slice())).collect();
         let splits = plan_splits(&listed, request.split_bytes)?;
@@ -151,9 +148,8 @@ impl Plan {
             params,
             reducers,
             inputs,
-            output_format,
+            output,
             partitioning,
-            output_types,
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,

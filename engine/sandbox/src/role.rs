@@ -186,6 +186,7 @@ fn state(
     state.output = Some(Arc::clone(&options.output));
     state.params = Arc::clone(&options.params);
     state.partitions = options.context.partitions;
+    state.ports = u32::try_from(options.context.outputs.len()).unwrap_or(u32::MAX).max(1);
     state.sink = sink;
     state.more = more;
     state

@@ -87,6 +87,8 @@ pub(crate) struct State {
     pub(crate) params: Arc<[(String, String)]>,
     /// Number of partitions that output is divided into, 0 for none.
     pub(crate) partitions: u32,
+    /// Number of outputs that it can emit to.
+    pub(crate) ports: u32,
     pub(crate) counters: Counters,
     pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) more: Option<Box<dyn MoreValues>>,
@@ -127,6 +129,7 @@ impl State {
             log,
             params: Arc::default(),
             partitions: 0,
+            ports: 1,
             counters: Counters::default(),
             sink: None,
             more: None,

@@ -1,7 +1,7 @@
 //! Output records as bytes of a part. Runs once for every record that a job writes, so that nothing
 //! is allocated or looked up here. Must not buffer: that is the part writer's.
 
-use mr_model::{BadCell, DataType, OutputFormat, StageTypes};
+use mr_model::{BadCell, Compression, DataType, OutputFormat, StageTypes};
 
 /// Turns records into the bytes of the output format.
 #[derive(Debug, Clone)]
@@ -14,12 +14,26 @@ pub struct RecordEncoder {
 }
 
 impl RecordEncoder {
-    /// An encoder for records of `types`; a type that is not declared is rendered as bytes.
-    pub fn new(format: OutputFormat, types: StageTypes) -> Self {
-        let key = types.key.unwrap_or(DataType::Bytes);
-        let value = types.value.unwrap_or(DataType::Bytes);
+    /// An encoder of one file of records of `types`; a type that is not declared is rendered as bytes. Columns have
+    /// the names of `names`, where the format has them.
+    ///
+    /// # Errors
+    /// A sentence: a format or a compression that is not written yet.
+    pub fn new(
+        format: OutputFormat,
+        compression: Compression,
+        types: &StageTypes,
+        _names: Option<&[String]>,
+    ) -> Result<Self, String> {
+        if !matches!(format, OutputFormat::Text | OutputFormat::Raw) || compression != Compression::None {
+            return Err(format!(
+                "files of the format {format}, compression {compression}, cannot be written yet"
+            ));
+        }
+        let key = types.key.clone().unwrap_or(DataType::Bytes);
+        let value = types.value.clone().unwrap_or(DataType::Bytes);
         let tab = key != DataType::Unit && value != DataType::Unit;
-        Self { format, key, value, tab }
+        Ok(Self { format, key, value, tab })
     }
 
     /// Appends one record to `out`. On an error `out` is as it was.
@@ -27,7 +41,7 @@ impl RecordEncoder {
     /// # Errors
     /// A key or value that is not of its declared type, in text output.
     #[inline]
-    pub fn encode(&self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), BadCell> {
+    pub fn encode(&mut self, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Result<(), BadCell> {
         match self.format {
             OutputFormat::Raw => {
                 out.extend_from_slice(key);
@@ -43,6 +57,14 @@ impl RecordEncoder {
                 rendered
             }
         }
+    }
+
+    /// Appends the rest of the file. Nothing may be given afterwards.
+    ///
+    /// # Errors
+    /// None in these formats.
+    pub fn finish(&mut self, _out: &mut Vec<u8>) -> Result<(), BadCell> {
+        Ok(())
     }
 
     #[inline]
@@ -63,7 +85,8 @@ mod tests {
 
     fn encoded(format: OutputFormat, types: [Option<&str>; 2], key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
         let [key_type, value_type] = types.map(|name| name.map(|name| name.parse().unwrap()));
-        let encoder = RecordEncoder::new(format, StageTypes { key: key_type, value: value_type });
+        let types = StageTypes { key: key_type, value: value_type };
+        let mut encoder = RecordEncoder::new(format, Compression::None, &types, None).unwrap();
         let mut out = b"before ".to_vec();
         let result = encoder.encode(key, value, &mut out);
         if result.is_err() {
