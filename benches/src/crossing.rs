@@ -157,6 +157,7 @@ fn in_sandbox(plugin: &Plugin, chunks: &[(u64, &[u8])], hashing: bool) -> Result
             partitions: 1,
             seed: 0,
             batch_bytes: BATCH_BYTES,
+            outputs: [mr_model::output::MAIN_OUTPUT.to_owned()].into(),
         },
         params: Arc::default(),
         memory: Arc::new(GuestMemory::new(GUEST_BYTES)),

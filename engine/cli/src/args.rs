@@ -10,7 +10,7 @@ pub mod workshop;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mr_model::OutputFormat;
+use mr_model::{Compression, Fields, OutputFormat};
 
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
@@ -35,7 +35,7 @@ pub enum Command {
     /// Run a pipeline: jobs that read each other's output, as a file says
     Run(Box<RunArgs>),
     /// Show what a job would do (splits, tasks, memory, stages) without running it
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
     /// Begin a plugin: a project in one of many languages
@@ -67,7 +67,7 @@ pub enum Command {
     /// Run the coordinator of a cluster
     Coordinator(CoordinatorArgs),
     /// Run a worker of a cluster, or tell one to leave
-    Worker(WorkerArgs),
+    Worker(Box<WorkerArgs>),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// What this program starts itself as, to run plugins apart from all else
@@ -265,6 +265,16 @@ pub struct JobArgs {
     /// [default: text, raw for fixed-length records that no plugin changes]
     #[arg(long, value_name = "FORMAT", help_heading = "Data")]
     pub output_format: Option<OutputFormat>,
+    /// How output files are compressed: none, gzip, bzip2, zstd, lz4 [default: none]
+    #[arg(long, value_name = "KIND", help_heading = "Data")]
+    pub output_compression: Option<Compression>,
+    /// Names of the columns of the output, in order, where its format has them [default: as the plugin says,
+    /// else key and value]
+    #[arg(long, value_name = "NAMES", help_heading = "Data")]
+    pub output_fields: Option<Fields>,
+    /// Size at which an output file is ended and the next one begun [default: one file for each task]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Data")]
+    pub output_file_size: Option<u64>,
     /// Size that input is split by: one map task each
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Data")]
     pub split_size: u64,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use mr_model::{DataType, Partitioning, Role};
+use mr_model::{Compression, DataType, Partitioning, Role};
 use mr_policy::Policy;
 use mr_runtime::{OutputTarget, Plan};
 use mr_sandbox::Plugin;
@@ -119,13 +119,25 @@ fn as_text(plan: &Plan) -> Result<String> {
     let name = |datatype: &Option<DataType>| {
         datatype.as_ref().map_or("bytes (not declared)".to_owned(), DataType::to_string)
     };
+    let output = &spec.output;
+    let compression = match output.compression {
+        Compression::None => String::new(),
+        compression => format!(", compressed with {compression}"),
+    };
     writeln!(
         out,
-        "output   {to}: format {:?}, key {}, value {}",
-        spec.output_format,
-        name(&spec.output_types.key),
-        name(&spec.output_types.value)
+        "output   {to}: format {:?}{compression}, key {}, value {}",
+        output.format,
+        name(&output.types.key),
+        name(&output.types.value)
     )?;
+    for port in &output.ports {
+        let (key, value) = (name(&port.types.key), name(&port.types.value));
+        writeln!(out, "         output {} in a folder of its own: key {key}, value {value}", port.name)?;
+    }
+    if let Some(size) = output.part_bytes_max {
+        writeln!(out, "         a file of {} is ended and the next one begun", bytes(size))?;
+    }
     let memory = plan.memory;
     writeln!(
         out,

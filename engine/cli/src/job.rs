@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role, Side};
 use mr_policy::Policy;
-use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages, WriteOptions};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 
@@ -219,7 +219,12 @@ pub fn request(
         sides: args.sides.clone(),
         params: args.params.clone(),
         reducers: args.reducers,
-        output_format: args.output_format,
+        write: WriteOptions {
+            format: args.output_format,
+            compression: args.output_compression,
+            fields: args.output_fields.clone(),
+            file_bytes: args.output_file_size,
+        },
         partitioning: args.partition.map(|partition| match partition {
             PartitionArg::Hash => Partitioning::Hash,
             PartitionArg::Range => Partitioning::Range,

@@ -11,7 +11,7 @@ use mr_model::{AttemptId, Failure, Incarnation, JobId, Side, WorkerId};
 use mr_runtime::{Facts, JobDescription, JobReport, PlanRecord};
 use mr_scheduler::{AttemptReport, Lease, Outcome, Progress, StageStatus};
 use mr_shuffle::{Codec, IndexEntry};
-use mr_storage::{ReadyPart, Split};
+use mr_storage::{ReadyParts, Split};
 use serde::{Deserialize, Serialize};
 
 /// BLAKE3 of something that is stored by its content.
@@ -440,14 +440,14 @@ pub enum AttemptEnd {
         /// For the job's report.
         facts: Facts,
     },
-    /// Its part waits in the staging folder for the coordinator to commit it.
-    Part {
+    /// Its parts wait in the staging folder for the coordinator to commit them.
+    Parts {
         /// For the scheduler.
         report: AttemptReport,
         /// For the job's report.
         facts: Facts,
-        /// The part.
-        part: ReadyPart,
+        /// The parts.
+        parts: ReadyParts,
     },
     /// It failed.
     Failed(Failure),

@@ -11,7 +11,7 @@ use mr_runtime::{Facts, JobDescription, MemoryPlan, Product, Progress, TaskInput
 use mr_sandbox::{LogForward, PluginFacts};
 use mr_scheduler::AttemptReport;
 use mr_shuffle::{Codec, MapOutput};
-use mr_storage::{AttemptFolder, ReadyPart};
+use mr_storage::{AttemptFolder, ReadyParts};
 
 use crate::claims;
 use crate::code::Code;
@@ -78,8 +78,8 @@ pub struct Done {
 pub enum Made {
     /// Runs for the reducers; their files are removed when this is dropped.
     Runs(MapOutput),
-    /// A part that lies in the staging folder, whose owner removes it.
-    Part(ReadyPart),
+    /// Parts that lie in the staging folder, whose owner removes them.
+    Parts(ReadyParts),
 }
 
 /// Stops an attempt from any thread: its process is killed. Clones stop the same one.
@@ -123,7 +123,7 @@ impl From<mr_runtime::AttemptDone> for Done {
     fn from(done: mr_runtime::AttemptDone) -> Self {
         let made = match done.product {
             Product::Runs(output) => Made::Runs(output),
-            Product::Part(pending) => Made::Part(pending.hand_over()),
+            Product::Parts(pending) => Made::Parts(pending.hand_over()),
         };
         Self { made, report: done.report, facts: done.facts }
     }

@@ -7,6 +7,7 @@ use mr_model::{AttemptId, Failure, Role, path_serde};
 use mr_runtime::{Facts, JobDescription, MemoryPlan, Progress, TaskInput};
 use mr_sandbox::{LogLevel, PluginFacts};
 use mr_shuffle::Codec;
+use mr_storage::ToldPart;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -161,15 +162,8 @@ pub(crate) struct DoneWord {
 pub(crate) enum MadeWord {
     /// So many run files.
     Runs(u32),
-    /// A part.
-    Part {
-        /// Records in it.
-        rows: u64,
-        /// Its length in bytes.
-        bytes: u64,
-        /// BLAKE3 of its bytes, in hex.
-        blake3: String,
-    },
+    /// Parts, in the order in which they were begun.
+    Parts(Vec<ToldPart>),
 }
 
 impl Pulse {

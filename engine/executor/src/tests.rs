@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mr_model::{
-    AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, Partitioning, Permissions,
-    TaskId,
+    AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning,
+    Permissions, TaskId,
 };
 use mr_runtime::{
     Facts, JobDescription, MapFacts, MemoryPlan, Progress, SpreadDescription, StageFacts, TaskInput,
@@ -63,9 +63,8 @@ fn order(dir: &Path) -> AttemptOrder {
         params: Vec::new(),
         reducers: 2,
         inputs: vec![InputSpec::of(InputFormat::Lines)],
-        output_format: OutputFormat::Text,
+        output: OutputSpec::of(OutputFormat::Text),
         partitioning: Partitioning::Hash,
-        output_types: Default::default(),
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),

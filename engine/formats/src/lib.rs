@@ -27,5 +27,5 @@ pub use error::{BadRecord, FormatError, OnBad};
 pub use kv::KvWriter;
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open};
 pub use source::{FileSource, Source};
-pub use write::{EncodeError, Encoder};
 pub use text::delimited_footprint;
+pub use write::{EncodeError, Encoder};

@@ -1,13 +1,15 @@
 //! The job as every part of the engine sees it: what runs, on which format, within which limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::format::{Compression, InputFormat, OutputFormat, Row};
+use crate::format::{Compression, InputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
+use crate::output::OutputSpec;
 use crate::side::Side;
 
 /// What the keys of [`InputFormat::Lines`] tell.
@@ -19,6 +21,8 @@ pub enum InputKey {
     Offset,
     /// Path of the file as the job named it, and byte offset: `tuple<text,u64>`.
     PathOffset,
+    /// Nothing: rows that no mapper sees and that no field is the key of.
+    Unit,
 }
 
 /// How keys are spread over the reducers.
@@ -169,6 +173,7 @@ impl InputSpec {
     pub fn types_of_format(&self) -> StageTypes {
         let place = match self.key {
             InputKey::Offset => DataType::U64,
+            InputKey::Unit => DataType::Unit,
             InputKey::PathOffset => DataType::Tuple(vec![DataType::Text, DataType::U64]),
         };
         let (key, value) = match (&self.row, self.format) {
@@ -208,12 +213,10 @@ pub struct JobSpec {
     pub reducers: u32,
     /// What it reads; a split is of one of them.
     pub inputs: Vec<InputSpec>,
-    /// How output records become bytes.
-    pub output_format: OutputFormat,
+    /// What it writes.
+    pub output: OutputSpec,
     /// How keys are spread over reducers.
     pub partitioning: Partitioning,
-    /// Types of what is written to the parts.
-    pub output_types: StageTypes,
     /// Size that batches aim for, in bytes.
     pub batch_bytes: u32,
     /// Attempts of a task, for failures worth another one.
@@ -237,6 +240,8 @@ pub struct TaskContext {
     pub seed: u64,
     /// Size that output batches should aim for, in bytes.
     pub batch_bytes: u32,
+    /// Names of the outputs that it can emit to, by port; the first is [`crate::output::MAIN_OUTPUT`].
+    pub outputs: Arc<[String]>,
 }
 
 #[cfg(test)]

@@ -44,6 +44,13 @@ pub const SPLIT_PIECES_MAX: usize = 16_384;
 pub const REDUCER_INPUT_BYTES: u64 = 64 * MIB;
 /// Most inputs of a job: each is told in every description of it.
 pub const INPUTS_MAX: usize = 64;
+/// Most named outputs of a job beside the main one: each costs a task an open file and its buffers.
+pub const OUTPUTS_MAX: usize = 16;
+/// Most files that one task may write: their names, lengths and hashes travel in one control message of the
+/// cluster, with its counters.
+pub const TASK_FILES_MAX: u32 = 4_000;
+/// Most files of an output: the coordinator holds what is told of each until the job ends.
+pub const OUTPUT_FILES_MAX: u64 = 250_000;
 /// Most reducers planned by default.
 pub const REDUCERS_DEFAULT_MAX: u32 = 256;
 /// Most reducers of a job: each costs a slot in every map task's index.

@@ -76,6 +76,7 @@ impl JobDescription {
             }
         }
         Side::check_all(&self.spec.sides)?;
+        self.spec.output.check()?;
         let is_spread = match (&self.spread, self.spec.partitioning) {
             (SpreadDescription::Hash, Partitioning::Hash)
             | (SpreadDescription::Plugin, Partitioning::Plugin) => true,

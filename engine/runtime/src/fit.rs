@@ -122,7 +122,7 @@ fn fits(given: &DataType, taken: &DataType) -> bool {
 }
 
 /// True where two types lie in memory alike, also inside of a tuple.
-fn same_layout(given: &DataType, taken: &DataType) -> bool {
+pub(crate) fn same_layout(given: &DataType, taken: &DataType) -> bool {
     match (given, taken) {
         (DataType::Text | DataType::Bytes, DataType::Text | DataType::Bytes) => true,
         (DataType::Tuple(given), DataType::Tuple(taken)) => {

@@ -10,7 +10,7 @@ use mr_model::limit::{
     EXPANSION_DEFAULT, INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX,
 };
 use mr_model::{
-    Contract, DataType, Failure, Fields, InputFormat, InputSpec, JobSpec, OutputFormat, Partitioning,
+    Contract, DataType, Failure, Fields, InputFormat, InputKey, InputSpec, JobSpec, Partitioning,
 };
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
@@ -23,6 +23,7 @@ use crate::describe::{JobDescription, SpreadDescription};
 use crate::fit::{check_params, check_types, param_misfits, type_misfits};
 use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
+use crate::outputs::choose_output;
 use crate::request::{InputRequest, JobRequest, OutputTarget, Stages};
 use crate::sample::sample_boundaries;
 use crate::side::{PlannedSide, SideError, plan_sides};
@@ -150,12 +151,8 @@ impl Plan {
         }
         let output_types = check_types(&stages, &inputs, reducers == 0)?;
         let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
-        let raw = inputs
-            .iter()
-            .all(|input| matches!(input.format, InputFormat::Fixed { .. }) && input.mapper.is_none())
-            && stages.reducer.is_none();
-        let output_format =
-            request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
+        let output =
+            choose_output(&request.write, &request.output, &stages, &inputs, reducers == 0, output_types)?;
         let listed: Vec<_> =
             inputs.iter().zip(&files).map(|(input, files)| (input, files.as_slice())).collect();
         let SplitPlan { splits, whole } = plan_splits(&listed, request.split_bytes, &opener)?;
@@ -184,9 +181,8 @@ impl Plan {
             params,
             reducers,
             inputs,
-            output_format,
+            output,
             partitioning,
-            output_types,
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,
@@ -321,7 +317,7 @@ fn choose_input(input: &InputRequest, main: &Contract) -> Result<InputSpec, Plan
         name: input.name.clone(),
         compression: input.compression,
         expansion_max: input.expansion_max.unwrap_or(EXPANSION_DEFAULT),
-        key: contract.input_key,
+        key: if format.has_fields() && input.mapper.is_none() { InputKey::Unit } else { contract.input_key },
         chunks: contract.chunks,
         mapper: input.mapper.as_ref().map(|plugin| plugin.hash().to_owned()),
         ..InputSpec::of(format)

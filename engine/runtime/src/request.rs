@@ -91,6 +91,19 @@ pub enum OutputTarget {
     Stdout,
 }
 
+/// How output is to be written; `None` leaves the choice to the plugin or the engine.
+#[derive(Debug, Clone, Default)]
+pub struct WriteOptions {
+    /// How records become output.
+    pub format: Option<OutputFormat>,
+    /// How files are compressed as a whole.
+    pub compression: Option<Compression>,
+    /// Names of the columns of the main output.
+    pub fields: Option<Fields>,
+    /// Size at which a file is ended and the next one begun, in bytes; none for one file for each task.
+    pub file_bytes: Option<u64>,
+}
+
 /// An input as asked for; `None` leaves the choice to the plugin or the engine.
 #[derive(Clone, Default)]
 pub struct InputRequest {
@@ -133,8 +146,8 @@ pub struct JobRequest {
     pub params: Vec<(String, String)>,
     /// Number of reducers; 0 for a map-only job.
     pub reducers: Option<u32>,
-    /// How records become output.
-    pub output_format: Option<OutputFormat>,
+    /// How output is written.
+    pub write: WriteOptions,
     /// How keys are spread over reducers.
     pub partitioning: Option<Partitioning>,
     /// Size of splits, in bytes.

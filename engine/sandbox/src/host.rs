@@ -76,8 +76,8 @@ fn read_side(
 
 fn emit(mut cx: StoreContextMut<'_, State>, port: u32, records: &BatchIn) -> Result<(), Fault> {
     cx.data().admit("output.emit")?;
-    if port != 0 {
-        return Err(Fault::Contract(format!("it emitted to port {port}; there is only port 0")));
+    if port >= cx.data().ports {
+        return Err(bad_port(port, cx.data().ports));
     }
     check_size(records)?;
     to_sink(&mut cx, "output.emit", |cx, sink| {
@@ -85,6 +85,17 @@ fn emit(mut cx: StoreContextMut<'_, State>, port: u32, records: &BatchIn) -> Res
         cx.data().count_output(batch.bytes(), batch.rows())?;
         sink.emit(port, batch).map_err(Fault::Failure)
     })
+}
+
+#[cold]
+fn bad_port(port: u32, ports: u32) -> Fault {
+    let last = ports - 1;
+    let there =
+        if last == 0 { "there is only port 0".to_owned() } else { format!("ports go from 0 to {last}") };
+    Fault::Contract(format!(
+        "it emitted to port {port}; {there}: named outputs are those that the component declares as \"outputs\", and only \
+         the last stage of a job has them, the reducer, or the mapper of a job without reducers"
+    ))
 }
 
 fn emit_partitioned(

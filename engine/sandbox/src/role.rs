@@ -190,6 +190,7 @@ fn state(
     state.params = Arc::clone(&options.params);
     state.sides = options.sides.clone();
     state.partitions = options.context.partitions;
+    state.ports = u32::try_from(options.context.outputs.len()).unwrap_or(u32::MAX).max(1);
     state.sink = sink;
     state.more = more;
     state

@@ -89,6 +89,8 @@ pub(crate) struct State {
     pub(crate) sides: Sides,
     /// Number of partitions that output is divided into, 0 for none.
     pub(crate) partitions: u32,
+    /// Number of outputs that it can emit to.
+    pub(crate) ports: u32,
     pub(crate) counters: Counters,
     pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) more: Option<Box<dyn MoreValues>>,
@@ -130,6 +132,7 @@ impl State {
             params: Arc::default(),
             sides: Sides::default(),
             partitions: 0,
+            ports: 1,
             counters: Counters::default(),
             sink: None,
             more: None,

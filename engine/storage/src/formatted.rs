@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mr_formats::{BadRecord, FileSource, FormatError, ReadOptions, RecordReader};
 use mr_model::limit::RECORD_SAMPLE_BYTES_MAX;
-use mr_model::{BatchBuf, Failure, InputFormat, InputKey, Place};
+use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
 
 use crate::file;
 use crate::origin::{check_unchanged, lost};
@@ -76,6 +76,9 @@ impl FormattedReader {
             let mut on_bad = |record: BadRecord<'_>| keep_bad(piece, record, bad, left);
             let filled = open.reader.fill(batch, &mut self.places.offsets, target, &mut on_bad);
             let more = filled.map_err(|error| failure(piece, error))?;
+            if self.options.input.key == InputKey::Unit {
+                forget_places(&self.options.input, batch);
+            }
             if !more {
                 let metadata = open.file.metadata().map_err(|error| lost(piece, &error))?;
                 check_unchanged(piece, &metadata)?;
@@ -157,6 +160,14 @@ fn check_types(piece: &Piece, source: &FileSource, options: &ReaderOptions) -> R
         words(&options.input.types)
     );
     Err(Failure::InputRecord { place: Place { path: piece.path.clone(), offset: 0 }, reason })
+}
+
+/// Empties keys that tell places.
+fn forget_places(input: &InputSpec, batch: &mut BatchBuf) {
+    if input.row.as_ref().is_none_or(|row| row.key.0.is_empty()) {
+        batch.keys.clear();
+        (0..batch.values.rows()).for_each(|_| batch.keys.push(b""));
+    }
 }
 
 fn keep_bad(

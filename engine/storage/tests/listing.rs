@@ -70,6 +70,21 @@ fn folders_are_listed_in_path_order_without_hidden_names() {
 }
 
 #[test]
+fn named_outputs_are_no_part_of_the_main_one() {
+    let own = ["_SUCCESS", "_manifest.json", "errors/part-r-00000", "part-r-00000"];
+    let names: Vec<_> = own.iter().map(|name| format!("d/out/{name}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.extend(["d/other/_SUCCESS", "d/other/year=2020/part-0"]);
+    let dir = tree(&names);
+    check(dir.path(), &["d/out"], &["d/out/part-r-00000"]);
+    check(dir.path(), &["d/out/errors"], &["d/out/errors/part-r-00000"]);
+    let all = ["d/other/year=2020/part-0", "d/out/part-r-00000"];
+    check(dir.path(), &["d"], &all);
+    check(dir.path(), &["d/*"], &all);
+    check(dir.path(), &["d/out/*/part*"], &["d/out/errors/part-r-00000"]);
+}
+
+#[test]
 fn globs_match_names_and_take_folders_whole() {
     let dir = tree(&[
         "d/2024-01/x.txt",

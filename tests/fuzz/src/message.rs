@@ -48,11 +48,12 @@ fn answered(answer: Option<Answer>) {
 fn said(word: Option<Up>) {
     if let Some(Up::Worker(WorkerWord::Ended { end, .. })) = word {
         match *end {
-            AttemptEnd::Part { part, .. } => {
-                // A name that the attempt's part would not have is no part of it: no path gets through.
-                assert!(
-                    part.attempt().is_none() || !part.file.contains('/') && !part.part.name.contains('/')
-                );
+            AttemptEnd::Parts { parts, .. } => {
+                // A name that no part of the attempt's task would have is refused: no path gets through.
+                let leads_out = |name: &str| {
+                    name.starts_with('/') || name.contains("..") || name.matches('/').count() > 1
+                };
+                assert!(!parts.is_harmless() || !parts.parts.iter().any(|part| leads_out(&part.name)));
             }
             AttemptEnd::Failed(failure) => failed(Some(failure)),
             AttemptEnd::Output { .. } | AttemptEnd::Cancelled => {}

@@ -141,6 +141,7 @@ fn naive(files: &[InputFile], contents: &[Vec<u8>], options: &ReaderOptions) -> 
 fn line_key(place: &Place, key: InputKey) -> Vec<u8> {
     let offset = place.offset.to_be_bytes();
     match key {
+        InputKey::Unit => Vec::new(),
         InputKey::Offset => offset.to_vec(),
         InputKey::PathOffset => [place.path.as_os_str().as_bytes(), b"\0\0", &offset].concat(),
     }

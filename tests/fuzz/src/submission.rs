@@ -4,8 +4,8 @@
 use mr_cluster::coordinator::submission::decode;
 use mr_cluster::protocol::{OutputRequest, Share, SubmitHead, SubmittedPlan};
 use mr_model::{
-    Compression, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes,
-    limit,
+    Compression, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning, Permissions,
+    StageTypes, limit,
 };
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, PlanRecord, SpreadDescription, Stages};
 use mr_shuffle::{Codec, MemoryPool};
@@ -74,9 +74,11 @@ fn spec(reducers: u32) -> JobSpec {
         params: vec![("pattern".into(), "x".into())],
         reducers,
         inputs: vec![InputSpec::of(InputFormat::Lines)],
-        output_format: OutputFormat::Text,
+        output: OutputSpec {
+            types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
+            ..OutputSpec::of(OutputFormat::Text)
+        },
         partitioning: Partitioning::Hash,
-        output_types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,
         permissions: Permissions::default(),

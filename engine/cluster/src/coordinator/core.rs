@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mr_model::{AttemptId, Failure, Incarnation, JobId, WorkerId};
 use mr_scheduler::{Action, Config, Event, Lease, Scheduler, Time};
-use mr_storage::{Manifest, Part, ReadyPart};
+use mr_storage::{Manifest, Part, ReadyParts};
 
 use super::job::{LiveJob, schedule};
 use super::journal::{Batch, Journal, JournalError};
@@ -130,12 +130,12 @@ pub enum OutputWork {
         /// Parts that are committed.
         parts: Vec<Part>,
     },
-    /// Commit a part.
+    /// Commit the parts of a task.
     Commit {
-        /// The attempt that made it.
+        /// The attempt that made them.
         lease: Lease,
-        /// The part.
-        part: ReadyPart,
+        /// The parts.
+        parts: ReadyParts,
     },
     /// Publish the output.
     Publish {
@@ -157,12 +157,12 @@ pub enum OutputDone {
     Created(Result<PathBuf, String>),
     /// The staging folder is there again, or the output was published already, or the reason why not.
     Resumed(Result<Resumption, Failure>),
-    /// The part has its name, or why not.
+    /// The parts have their names, or why not.
     Committed {
         /// The attempt.
         lease: Lease,
         /// What came of it.
-        part: Result<Part, Failure>,
+        parts: Result<Vec<Part>, Failure>,
     },
     /// The output is published, or the reason why not.
     Published(Result<(), OutputFault>),

@@ -115,7 +115,7 @@ impl Core {
             OutputDone::Discarded => self.discarded(&job)?,
             OutputDone::Resumed(Ok(Resumption::Published)) => self.published(&job)?,
             OutputDone::Resumed(Err(failure)) => self.event(Event::JobAborted { job, failure }),
-            OutputDone::Committed { lease, part } => self.part_done(lease, part),
+            OutputDone::Committed { lease, parts } => self.parts_done(lease, parts),
             OutputDone::Published(Ok(())) => self.published(&job)?,
             OutputDone::Published(Err(OutputFault::Refused(sentence))) => {
                 self.end(&job, JobEnd::Output(sentence))?;
@@ -140,17 +140,17 @@ impl Core {
         self.end(job, JobEnd::Succeeded(Box::new(report)))
     }
 
-    fn part_done(&mut self, lease: Lease, part: Result<Part, Failure>) {
+    fn parts_done(&mut self, lease: Lease, parts: Result<Vec<Part>, Failure>) {
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         live.committing.remove(&lease.attempt);
         let Some(Waiting { report, facts, log, .. }) = live.waiting.remove(&lease.attempt) else {
-            // The attempt lost its lease meanwhile. Another one makes the same part again.
+            // The attempt lost its lease meanwhile. Another one makes the same parts again.
             return;
         };
-        match part {
-            Ok(part) => {
+        match parts {
+            Ok(parts) => {
                 let told = report.clone();
-                self.telling = Some(Telling { lease: lease.clone(), report, facts, part: Some(part), log });
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts, log });
                 self.event(Event::Committed { lease: lease.clone(), report: told });
                 self.telling = None;
                 let worker = lease.worker;

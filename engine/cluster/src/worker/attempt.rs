@@ -261,7 +261,7 @@ fn finish(done: Done) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
             }
             (AttemptEnd::Output { report, facts }, Some(output))
         }
-        Made::Part(part) => (AttemptEnd::Part { report, facts, part }, None),
+        Made::Parts(parts) => (AttemptEnd::Parts { report, facts, parts }, None),
     };
     match postcard::to_stdvec(&end) {
         Ok(bytes) if bytes.len() <= END_BYTES_MAX => Ok((end, output)),

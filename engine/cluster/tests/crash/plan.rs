@@ -6,7 +6,7 @@ use std::path::Path;
 use mr_cluster::protocol::{OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{Partitioning, Permissions};
-use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages, WriteOptions};
 
 use crate::scene::job;
 
@@ -33,7 +33,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         sides: Vec::new(),
         params: Vec::new(),
         reducers: Some(REDUCERS),
-        output_format: None,
+        write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
         split_bytes: 10,
         batch_bytes: BATCH_BYTES,

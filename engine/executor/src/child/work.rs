@@ -10,6 +10,7 @@ use mr_model::{Failure, Role};
 use mr_runtime::{AttemptResources, Job, Product, Progress, Stages, TaskInput, open_sides, run_attempt};
 use mr_sandbox::{CancelToken, LoadedCode, Plugin, PluginFacts, Prepared, Sandbox, SandboxOptions};
 use mr_shuffle::MemoryPool;
+use mr_storage::{Part, PartNames, ReadyParts, ToldPart};
 
 use super::rights::{self, Files};
 use super::voice::Voice;
@@ -103,6 +104,7 @@ fn run(
         room_patience,
         unwritten_bytes_max,
     };
+    let names = PartNames::of(&description.spec.output);
     let job = Job::new(description, stages, resources)?;
     let cancel = CancelToken::default();
     let done = run_attempt(&job, attempt, &input, &progress, Some(voice.log()), &cancel)?;
@@ -113,14 +115,19 @@ fn run(
             std::mem::forget(output);
             MadeWord::Runs(runs)
         }
-        Product::Part(part) => {
-            let made =
-                MadeWord::Part { rows: part.rows(), bytes: part.bytes(), blake3: part.blake3().to_owned() };
-            std::mem::forget(part);
-            made
-        }
+        // The files are the parent's now.
+        Product::Parts(parts) => MadeWord::Parts(told(&names, parts.hand_over())),
     };
     Ok(DoneWord { facts: done.facts, made })
+}
+
+/// What is said of the parts: names are the parent's to give.
+fn told(names: &PartNames, ready: ReadyParts) -> Vec<ToldPart> {
+    let told = |part: Part| {
+        let port = names.port_of(&part.name).unwrap_or(0);
+        ToldPart { port, rows: part.rows, bytes: part.bytes, blake3: part.blake3 }
+    };
+    ready.parts.into_iter().map(told).collect()
 }
 
 /// The components of a job's roles.

@@ -267,6 +267,27 @@ pub const REJECT_REASON_BYTES: Limit = fixed(
     REJECT_REASON_BYTES_MAX as u64,
     "the rest is cut; they are held until the job ends",
 );
+/// Named outputs.
+pub const OUTPUTS: Limit = fixed(
+    "named outputs",
+    Unit::Count,
+    OUTPUTS_MAX as u64,
+    "beside the main one; each costs a task an open file and its buffers",
+);
+/// Files of a task.
+pub const TASK_FILES: Limit = fixed(
+    "output files of a task",
+    Unit::Count,
+    TASK_FILES_MAX as u64,
+    "their names and hashes travel in one message; larger files (--output-file-size) are fewer",
+);
+/// Files of an output.
+pub const OUTPUT_FILES: Limit = fixed(
+    "output files",
+    Unit::Count,
+    OUTPUT_FILES_MAX,
+    "all tasks together: each is held until the job ends; larger files (--output-file-size) are fewer",
+);
 /// Parameters.
 pub const PARAMS: Limit = fixed("parameters", Unit::Count, PARAMS_MAX as u64, "they travel with every job");
 /// Bytes of a parameter.
@@ -344,6 +365,9 @@ pub const TABLE: &[&Limit] = &[
     &SHUFFLE_BYTES,
     &OUTPUT_BYTES,
     &OUTPUT_RECORDS,
+    &OUTPUTS,
+    &TASK_FILES,
+    &OUTPUT_FILES,
     &REJECTS,
     &REJECT_REASON_BYTES,
     &COUNTERS,

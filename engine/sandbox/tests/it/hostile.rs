@@ -44,10 +44,14 @@ fn malformed_batches() {
     }
 }
 
+/// What a plugin is told that emits where it has no output.
+const BAD_PORT: &str = "it emitted to port 7; there is only port 0: named outputs are those that the component declares \
+    as \"outputs\", and only the last stage of a job has them, the reducer, or the mapper of a job without reducers";
+
 #[test]
 fn calls_that_break_the_interface() {
     for (mode, message) in [
-        ("bad-port", "it emitted to port 7; there is only port 0"),
+        ("bad-port", BAD_PORT),
         ("bad-row", "it rejected row 9 of an input of 2 rows"),
         ("next", "it called group-values.next, but the last group of its batch does not go on"),
         ("side-input", "it read the side input \"dictionary\", which the job does not have"),

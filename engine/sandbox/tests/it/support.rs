@@ -59,6 +59,7 @@ pub fn with_params(params: &[(&str, &str)]) -> InstanceOptions {
         partitions: 4,
         seed: 42,
         batch_bytes: 65_536,
+        outputs: ["main".to_owned()].into(),
     };
     InstanceOptions {
         context,
