@@ -114,6 +114,7 @@ proptest! {
             let records = read(&splits, &ReaderOptions { input: of(InputFormat::Lines, key, false), batch_bytes, ..lines(false) }).unwrap();
             let expected: Vec<_> = input.lines().into_iter().map(|(place, line)| {
                 let key = match key {
+                    InputKey::Unit => Vec::new(),
                     InputKey::Offset => place.offset.to_be_bytes().to_vec(),
                     InputKey::PathOffset => path_offset_key(&place),
                 };
@@ -176,7 +177,7 @@ proptest! {
         contents in contents(), split_bytes in 1u64..150, batch_bytes in 0u32..200, max in 0u64..60, chunks: bool,
     ) {
         let input = Input::new(&contents);
-        let options = ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), record_bytes_max: max, batch_bytes };
+        let options = ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), record_bytes_max: max, bad_max: 0, batch_bytes };
         let result = read(&input.splits(InputFormat::Lines, split_bytes), &options);
         let over = input.lines().into_iter().find(|(_, line)| trimmed(line).len() as u64 > max);
         match over {
