@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use mr_formats::{ReadOptions, Source, describe, open};
 use mr_model::{BatchBuf, Compression, Fields, InputFormat};
 use serde::Deserialize;
 
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 15;
 const ROWS: u64 = 200_000;
 
 fn main() {
@@ -39,14 +40,64 @@ fn main() {
             ("lines as they are", "jsonl", None),
         ],
     );
+    for (compression, packed) in packed(&json) {
+        let format = format!("{compression}, decoded alone");
+        let alone = |bytes: &[u8]| decode(compression, bytes);
+        compare_with(&format, &packed, &alone, &[("lines of it", "jsonl", None)], compression, json.len());
+    }
 }
 
-/// Prints the time that the reference takes and that of our readings, each the best of some rounds in turn.
+/// The same lines in every compression.
+fn packed(bytes: &[u8]) -> [(Compression, Arc<Vec<u8>>); 4] {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+    gzip.write_all(bytes).unwrap();
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(9));
+    bzip2.write_all(bytes).unwrap();
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    lz4.write_all(bytes).unwrap();
+    [
+        (Compression::Gzip, gzip.finish().unwrap()),
+        (Compression::Bzip2, bzip2.finish().unwrap()),
+        (Compression::Zstd, zstd::encode_all(bytes, 3).unwrap()),
+        (Compression::Lz4, lz4.finish().unwrap()),
+    ]
+    .map(|(compression, file)| (compression, Arc::new(file)))
+}
+
+/// Decodes with the crate of the compression, alone.
+fn decode(compression: Compression, bytes: &[u8]) -> usize {
+    let mut reader: Box<dyn Read + '_> = match compression {
+        Compression::Gzip => Box::new(flate2::bufread::GzDecoder::new(bytes)),
+        Compression::Bzip2 => Box::new(bzip2::bufread::BzDecoder::new(bytes)),
+        Compression::Zstd => Box::new(zstd::Decoder::new(bytes).unwrap()),
+        _ => Box::new(lz4_flex::frame::FrameDecoder::new(bytes)),
+    };
+    let (mut block, mut read) = (vec![0; 256 << 10], 0);
+    loop {
+        match reader.read(&mut block).unwrap() {
+            0 => return read,
+            more => read += black_box(more),
+        }
+    }
+}
+
 fn compare(
     name: &str,
     bytes: &Arc<Vec<u8>>,
     reference: fn(&[u8]) -> usize,
     readings: &[(&str, &str, Option<&str>)],
+) {
+    compare_with(name, bytes, &reference, readings, Compression::None, bytes.len());
+}
+
+/// Prints the time that the reference takes and that of our readings, each the best of some rounds in turn.
+fn compare_with(
+    name: &str,
+    bytes: &Arc<Vec<u8>>,
+    reference: &dyn Fn(&[u8]) -> usize,
+    readings: &[(&str, &str, Option<&str>)],
+    compression: Compression,
+    decoded: usize,
 ) {
     let only = std::env::args().nth(1);
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
@@ -59,11 +110,11 @@ fn compare(
             if !wanted(name) {
                 continue;
             }
-            *best = (*best).min(time(|| read(bytes, format, *fields)));
+            *best = (*best).min(time(|| read(bytes, format, compression, *fields)));
         }
     }
     for (name, took) in std::iter::once(&name).chain(readings.iter().map(|(name, ..)| name)).zip(&best) {
-        let speed = bytes.len() as f64 / took.as_secs_f64() / 1e6;
+        let speed = decoded as f64 / took.as_secs_f64() / 1e6;
         let ratio = took.as_secs_f64() / best[0].as_secs_f64();
         println!("{name:30} {speed:6.0} MB/s {ratio:6.2} times");
     }
@@ -126,14 +177,14 @@ fn serde(bytes: &[u8]) -> usize {
     values
 }
 
-fn read(bytes: &Arc<Vec<u8>>, format: &str, fields: Option<&str>) -> usize {
+fn read(bytes: &Arc<Vec<u8>>, format: &str, compression: Compression, fields: Option<&str>) -> usize {
     let format: InputFormat = format.parse().unwrap();
     let fields: Option<Fields> = fields.map(|fields| fields.parse().unwrap());
-    let row = describe(bytes.as_ref(), format, Compression::None, fields.as_ref(), None).unwrap();
+    let row = describe(bytes.as_ref(), format, compression, fields.as_ref(), None).unwrap();
     let options =
         ReadOptions { record_bytes_max: 1 << 20, expansion_max: 1000, row, ..ReadOptions::default() };
     let source: Arc<dyn Source> = bytes.clone();
-    let mut reader = open(source, format, Compression::None, 0..bytes.len() as u64, options).unwrap();
+    let mut reader = open(source, format, compression, 0..bytes.len() as u64, options).unwrap();
     let (mut batch, mut offsets, mut rows) = (BatchBuf::default(), Vec::new(), 0);
     loop {
         batch.clear();

@@ -357,6 +357,9 @@ impl Decoded<'_> {
     /// The unit of the byte at `offset`.
     #[inline]
     fn unit(&self, offset: u64) -> Unit {
+        if let (Some(first), true) = (self.units.front(), self.units.len() == 1) {
+            return *first;
+        }
         let behind = self.units.partition_point(|unit| unit.decoded <= offset);
         let unit = behind.checked_sub(1).and_then(|index| self.units.get(index));
         unit.or(self.units.front()).copied().unwrap_or(Unit { decoded: 0, file: 0 })

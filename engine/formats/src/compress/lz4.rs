@@ -91,14 +91,47 @@ impl<'a> Lz4<'a> {
         }
     }
 
-    /// Decodes the next block of the frame; false at its end.
-    fn next_block(&mut self, header: Header) -> Result<bool, FormatError> {
+    /// Decodes the next block of the frame, to where it is handed out from or at once to `out`, and tells how many
+    /// bytes are there.
+    fn next_block(&mut self, header: Header, out: &mut [u8]) -> Result<usize, FormatError> {
         let word = self.word()?;
         if word == 0 {
             self.leave(header)?;
-            return Ok(false);
+            return Ok(0);
         }
-        let length = (word & !STORED) as usize;
+        self.read_stored(header, (word & !STORED) as usize)?;
+        let direct = !header.linked && out.len() >= header.block_bytes_max;
+        if header.linked {
+            // What linked blocks look back at is kept right ahead of them.
+            let keep = self.filled.min(HISTORY_BYTES);
+            self.block.copy_within(self.filled - keep..self.filled, HISTORY_BYTES - keep);
+        }
+        let (history, own) = self.block.split_at_mut(HISTORY_BYTES);
+        let history = if header.linked { &*history } else { &[] };
+        let room = if direct { out } else { own };
+        let room = &mut room[..header.block_bytes_max];
+        let decoded = if word & STORED != 0 {
+            room[..self.stored.len()].copy_from_slice(&self.stored);
+            self.stored.len()
+        } else {
+            let known = usize::try_from(self.bytes).unwrap_or(usize::MAX).min(history.len());
+            let known = &history[history.len() - known..];
+            lz4_flex::block::decompress_into_with_dict(&self.stored, room, known)
+                .map_err(|_| corrupt(NAME, self.frame, "a block cannot be decoded"))?
+        };
+        if header.content_checksum {
+            self.hash.write(&room[..decoded]);
+        }
+        self.bytes += decoded as u64;
+        if direct {
+            return Ok(decoded);
+        }
+        (self.at, self.filled) = (HISTORY_BYTES, HISTORY_BYTES + decoded);
+        Ok(0)
+    }
+
+    /// Reads a block of `length` bytes as it is stored.
+    fn read_stored(&mut self, header: Header, length: usize) -> Result<(), FormatError> {
         if length > header.block_bytes_max {
             return Err(corrupt(NAME, self.frame, "a block is longer than its frame allows"));
         }
@@ -109,26 +142,7 @@ impl<'a> Lz4<'a> {
         if header.block_checksums && self.word()? != hash_of(&self.stored) {
             return Err(corrupt(NAME, self.frame, "the checksum of a block is another one"));
         }
-        // What linked blocks look back at is kept right ahead of them.
-        let keep = self.filled.min(HISTORY_BYTES);
-        self.block.copy_within(self.filled - keep..self.filled, HISTORY_BYTES - keep);
-        let (history, room) = self.block.split_at_mut(HISTORY_BYTES);
-        let room = &mut room[..header.block_bytes_max];
-        let decoded = if word & STORED != 0 {
-            room[..length].copy_from_slice(&self.stored);
-            length
-        } else {
-            let known = usize::try_from(self.bytes).unwrap_or(usize::MAX).min(HISTORY_BYTES);
-            let known = if header.linked { &history[HISTORY_BYTES - known..] } else { &history[..0] };
-            lz4_flex::block::decompress_into_with_dict(&self.stored, room, known)
-                .map_err(|_| corrupt(NAME, self.frame, "a block cannot be decoded"))?
-        };
-        if header.content_checksum {
-            self.hash.write(&room[..decoded]);
-        }
-        (self.at, self.filled) = (HISTORY_BYTES, HISTORY_BYTES + decoded);
-        self.bytes += decoded as u64;
-        Ok(true)
+        Ok(())
     }
 
     /// Checks what follows the last block.
@@ -157,8 +171,8 @@ impl Decoder for Lz4<'_> {
         let Some(header) = self.header else {
             return Ok(if self.enter()? { Step::Unit(self.frame) } else { Step::End });
         };
-        if self.at == self.filled && !self.next_block(header)? {
-            return Ok(Step::Bytes(0));
+        if self.at == self.filled {
+            return self.next_block(header, out).map(Step::Bytes);
         }
         let bytes = out.len().min(self.filled - self.at);
         out[..bytes].copy_from_slice(&self.block[self.at..self.at + bytes]);

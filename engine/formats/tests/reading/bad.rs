@@ -97,6 +97,15 @@ fn what_is_behind_compressed_data_is_told() {
 }
 
 #[test]
+fn a_stream_whose_sum_is_another_one_is_refused() {
+    let mut file = packed(Compression::Bzip2, b"a\n");
+    let sum = file.len() - 3;
+    file[sum] ^= 0x10;
+    let told = Reading::new("lines").compressed(Compression::Bzip2).refused(&file);
+    assert!(told.ends_with("are corrupt: the checksum at their end is another one"), "{told}");
+}
+
+#[test]
 fn bombs_are_refused() {
     let zeros = vec![b'\n'; 1 << 20];
     for compression in [Compression::Gzip, Compression::Bzip2, Compression::Zstd, Compression::Lz4] {

@@ -243,17 +243,18 @@ fn ambiguous_quotes_are_read_right() {
 
 #[test]
 fn a_quote_that_runs_away_is_refused_in_every_cut() {
-    let mut bytes = b"a,b\n".to_vec();
-    for row in 0..200 {
-        let quote = if row == 100 { "\"" } else { "" };
-        bytes.extend_from_slice(format!("{quote}{row},x\"y\n").as_bytes());
-    }
-    let reading = Reading::new("csv").record_bytes_max(100).fields(&bytes, None, None);
-    let end = bytes.len() as u64;
-    for cut in 1..end {
-        let reads = [0..cut, cut..end]
-            .map(|range| reading.range(crate::read::source(&bytes), range, &mut |bad| bad.refuse()).is_err());
-        assert!(reads[0] || reads[1], "cut at {cut}");
+    let row = |row| format!("{}{row},x\"y\n", if row == 100 { "\"" } else { "" });
+    let plain = "a,b\n".to_owned() + &(0..200).map(row).collect::<String>();
+    // Here the false state goes on where the true one is refused.
+    let swapped = "a\n".to_owned() + &"\"\n\"\n".repeat(20) + "\"z" + &"\n1".repeat(200) + "\"\n2\n";
+    for file in [plain, swapped] {
+        let bytes = file.into_bytes();
+        let reading = Reading::new("csv").record_bytes_max(100).fields(&bytes, None, None);
+        let end = bytes.len() as u64;
+        for cut in 1..end {
+            let read = |range| reading.range(crate::read::source(&bytes), range, &mut |bad| bad.refuse());
+            assert!(read(0..cut).is_err() || read(cut..end).is_err(), "cut at {cut}");
+        }
     }
 }
 
