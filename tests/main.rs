@@ -6,7 +6,8 @@
 //! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`sides`], [`output`];
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
-//! [`cluster`]; plugins in many languages: [`languages`]; then the rest: [`cache`], [`commands`].
+//! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
+//! the rest: [`cache`], [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -23,6 +24,7 @@ mod jobs;
 mod languages;
 mod memory;
 mod output;
+mod pipelines;
 mod policy;
 mod records;
 mod refusals;

@@ -102,7 +102,8 @@ pub struct CompileArgs {
     pub compile_time: std::time::Duration,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("inputs", |input| input.required(false).required_unless_present("watch")))]
 pub struct SubmitArgs {
     #[command(flatten)]
     pub job: JobArgs,
@@ -187,7 +188,7 @@ pub struct CompletionsArgs {
 }
 
 /// A job, as `submit` and `explain` take it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct JobArgs {
     /// The plugin (.wasm): a component with any of the roles mapper, combiner, reducer, partitioner;
     /// a role that is missing is the identity, so a job without any plugin sorts its input, or with

@@ -409,8 +409,12 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Begins what can run: those that are ready share what is free.
+    /// Begins what can run: those that are ready share what is free. While something is still looked at,
+    /// which takes no time, it is not known how many these are.
     fn launch(&mut self, actions: &mut Vec<Action>) {
+        if self.nodes.values().any(|one| one.state == State::Looking) {
+            return;
+        }
         let due = self.nodes.iter().filter(|(_, one)| one.state == State::Due).map(|(node, _)| *node);
         let ready: Vec<NodeId> = due.filter(|node| self.may_run(*node)).collect();
         let busy: u32 = self

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::call::{Call, Origin};
 
 /// Options of `submit` that do not change a byte of the output.
-const WITHOUT_EFFECT: [&str; 8] = [
+const WITHOUT_EFFECT: [&str; 9] = [
     "workers",
     "memory",
     "overwrite",
@@ -17,6 +17,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "task-timeout",
     "max-task-time",
     "compile-memory",
+    "compile-time",
 ];
 
 /// What a stage's output depends on beside what the pipeline says: what its files hold.

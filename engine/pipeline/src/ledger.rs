@@ -73,6 +73,14 @@ pub enum LedgerError {
     },
 }
 
+/// What is read of an output's manifest.
+#[derive(Deserialize)]
+struct Manifest {
+    job: String,
+    #[serde(flatten)]
+    made: Made,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Line {
@@ -185,9 +193,10 @@ impl Ledger {
         Some(entry)
     }
 
-    /// Whether any stage put its output there.
-    pub(crate) fn knows_folder(&self, folder: &Path) -> bool {
+    /// Whether what is in a folder was put there by a stage of this pipeline.
+    pub(crate) fn is_own(&self, folder: &Path) -> bool {
         self.entries.values().any(|entry| entry.folder == folder)
+            || manifest(folder).is_some_and(|manifest| self.started.values().any(|job| *job == manifest.job))
     }
 
     /// The job that the stage of this key was begun as, if its end is not known.
@@ -197,15 +206,7 @@ impl Ledger {
 
     /// What a stage left that was begun as `job`, if it published its output in `folder`.
     pub(crate) fn published(job: &str, folder: &Path) -> Option<Made> {
-        #[derive(Deserialize)]
-        struct Manifest {
-            job: String,
-            #[serde(flatten)]
-            made: Made,
-        }
-        let file = File::open(folder.join(MANIFEST)).ok()?;
-        let manifest: Manifest =
-            serde_json::from_reader(BufReader::new(file.take(MANIFEST_BYTES_MAX))).ok()?;
+        let manifest = manifest(folder)?;
         (manifest.job == job && manifest.made.is_in(folder)).then_some(manifest.made)
     }
 
@@ -284,6 +285,12 @@ impl Ledger {
     }
 }
 
+/// What an output says of itself.
+fn manifest(folder: &Path) -> Option<Manifest> {
+    let file = File::open(folder.join(MANIFEST)).ok()?;
+    serde_json::from_reader(BufReader::new(file.take(MANIFEST_BYTES_MAX))).ok()
+}
+
 fn push(text: &mut Vec<u8>, line: &Line) {
     // What is in it can always be written as JSON.
     if serde_json::to_writer(&mut *text, line).is_ok() {
@@ -338,7 +345,7 @@ mod tests {
         }
         drop(ledger);
         let mut ledger = Ledger::open(dir.path()).unwrap();
-        assert!(ledger.entry("b").is_some() && ledger.knows_folder(Path::new("a")));
+        assert!(ledger.entry("b").is_some() && ledger.is_own(Path::new("a")));
         ledger.tidy(false).unwrap();
         ledger.note_finished("c", entry(Path::new("c"))).unwrap();
         drop(ledger);

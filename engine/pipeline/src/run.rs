@@ -129,6 +129,13 @@ pub enum RunError<E> {
         /// Which, and in which round, for people.
         title: String,
     },
+    /// Something else is where the result of a stage is to go. Nothing ran.
+    Taken {
+        /// Which, for people.
+        title: String,
+        /// The place.
+        path: PathBuf,
+    },
 }
 
 impl<E> From<LedgerError> for RunError<E> {
@@ -160,6 +167,7 @@ pub fn run<R: StageRunner>(
 ) -> Result<Summary, RunError<R::Error>> {
     let ledger = Ledger::open(&options.work)?;
     let mut run = Run::new(graph, options, runner, ledger);
+    run.check_places()?;
     std::thread::scope(|scope| run.drive(scope))
 }
 
@@ -229,6 +237,19 @@ impl<'a, R: StageRunner> Run<'a, R> {
         }
     }
 
+    /// Refuses places of results that are taken, before anything runs for hours.
+    fn check_places(&self) -> Result<(), RunError<R::Error>> {
+        let stages = self.graph.stages().iter().filter(|node| node.in_loop.is_none()).map(|node| &node.stage);
+        for stage in stages.filter(|stage| !stage.options.contains_key("overwrite")) {
+            let Some(output) = &stage.output else { continue };
+            let path = self.graph.folder().join(output);
+            if path.symlink_metadata().is_ok() && !self.ledger.is_own(&path) {
+                return Err(RunError::Taken { title: format!("stage {}", stage.name), path });
+            }
+        }
+        Ok(())
+    }
+
     fn drive<'s>(&mut self, scope: &'s Scope<'s, '_>) -> Result<Summary, RunError<R::Error>>
     where
         'a: 's,
@@ -283,7 +304,7 @@ impl<'a, R: StageRunner> Run<'a, R> {
         };
         call.overwrite = call.stage.output.is_none()
             || call.stage.options.contains_key("overwrite")
-            || self.ledger.knows_folder(&call.output);
+            || self.ledger.is_own(&call.output);
         let mut place = Place { call, key, digest: String::new() };
         let found = if self.options.fresh { None } else { self.find(&mut place)? };
         self.places.insert(node, place);

@@ -25,6 +25,8 @@ const DIGITS: usize = 6;
 /// Largest manifest or intent that is read, in bytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 30;
 const MANIFEST: &str = "_manifest.json";
+/// File that is locked while somebody counts runs in a folder.
+const LOCK: &str = ".watch-lock";
 
 /// A file as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,6 +71,7 @@ pub struct Watch {
     done: HashSet<FileMark>,
     last: u32,
     pending: Option<Intent>,
+    _lock: File,
 }
 
 /// The folder of runs cannot be used.
@@ -103,11 +106,24 @@ impl Watch {
     /// Takes up the runs in a folder, which is made where it is missing.
     ///
     /// # Errors
-    /// The system refuses, or a manifest cannot be understood.
+    /// Another process is at it, the system refuses, or a manifest cannot be understood.
     pub fn open(folder: &Path, committed: Committed) -> Result<Self, WatchError> {
         fs::create_dir_all(folder).map_err(|error| fault(folder, &error))?;
-        let mut watch =
-            Self { folder: folder.to_owned(), committed, done: HashSet::new(), last: 0, pending: None };
+        let path = folder.join(LOCK);
+        let lock = File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(|error| fault(&path, &error))?;
+        lock.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => fault(&path, &"another process watches for new files, too"),
+            fs::TryLockError::Error(error) => fault(&path, &error),
+        })?;
+        let mut watch = Self {
+            folder: folder.to_owned(),
+            committed,
+            done: HashSet::new(),
+            last: 0,
+            pending: None,
+            _lock: lock,
+        };
         let mut intents = Vec::new();
         for entry in fs::read_dir(folder).map_err(|error| fault(folder, &error))? {
             let name = entry.map_err(|error| fault(folder, &error))?.file_name();
@@ -213,6 +229,20 @@ impl Watch {
     }
 }
 
+/// The name of the run behind all that are in a folder, whatever they were.
+///
+/// # Errors
+/// The system refuses.
+pub fn next_run(folder: &Path) -> Result<String, WatchError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name(1)),
+        entries => entries.map_err(|error| fault(folder, &error))?,
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let last = names.filter_map(|name| number_of(name.to_str()?)).max();
+    Ok(name(last.unwrap_or(0) + 1))
+}
+
 fn name(number: u32) -> String {
     format!("run-{number:0DIGITS$}")
 }
@@ -231,13 +261,6 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, WatchError> {
 
 fn fault(path: &Path, error: &dyn std::fmt::Display) -> WatchError {
     WatchError { path: path.to_owned(), reason: error.to_string() }
-}
-
-impl WatchError {
-    /// What the system says of a file or folder.
-    pub fn of(path: &Path, error: &io::Error) -> Self {
-        fault(path, error)
-    }
 }
 
 #[cfg(test)]
@@ -275,13 +298,17 @@ mod tests {
         let intent = watch.intend("job".into(), fresh).unwrap();
         assert_eq!(intent.name(), "run-000001");
         // Died before it was published.
+        drop(watch);
         let watch = open();
+        let other = Watch::open(dir.path(), Committed::Outputs).unwrap_err().to_string();
+        assert!(other.ends_with(".watch-lock: another process watches for new files, too"), "{other}");
         assert_eq!(watch.pending(), Some(&intent));
         assert!(Watch::is_unchanged(&intent, &listed));
         assert!(!Watch::is_unchanged(&intent, &[file("a", 1), file("b", 3)]));
         assert_eq!(paths(&watch.fresh(&listed, 100 * SECOND, settle)), ["a", "b"]);
         // Died when it was published, before anybody said so.
         publish(dir.path(), &intent);
+        drop(watch);
         let mut watch = open();
         assert_eq!(watch.pending(), None);
         let changed = [file("a", 1), file("b", 3), file("c", 98)];
@@ -291,6 +318,7 @@ mod tests {
         publish(dir.path(), &intent);
         watch.commit(&intent).unwrap();
         assert_eq!(watch.fresh(&changed, 200 * SECOND, settle), []);
+        drop(watch);
         assert_eq!(open().fresh(&changed, 200 * SECOND, settle), []);
     }
 
@@ -301,11 +329,17 @@ mod tests {
         let fresh = watch.fresh(&[file("a", 1)], 100 * SECOND, Duration::ZERO);
         let intent = watch.intend("job".into(), fresh).unwrap();
         watch.commit(&intent).unwrap();
+        drop(watch);
+        assert_eq!(next_run(dir.path()).unwrap(), "run-000001", "notes are no outputs");
+        fs::create_dir(dir.path().join("run-000041")).unwrap();
+        assert_eq!(next_run(dir.path()).unwrap(), "run-000042");
+        fs::remove_dir(dir.path().join("run-000041")).unwrap();
         let mut watch = Watch::open(dir.path(), Committed::Notes).unwrap();
         assert_eq!(watch.fresh(&[file("a", 1)], 100 * SECOND, Duration::ZERO), []);
         let intent = watch.intend("job".into(), Vec::new()).unwrap();
         assert_eq!(intent.number, 2);
         watch.forget();
+        drop(watch);
         assert_eq!(Watch::open(dir.path(), Committed::Notes).unwrap().pending(), None);
     }
 }

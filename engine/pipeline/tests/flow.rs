@@ -239,8 +239,32 @@ fn other_output_of_the_same_things_is_noticed() {
     let known =
         |digest: &str, present| Known { digest: digest.to_owned(), counters: Counters::default(), present };
     let actions = flow.handle(Event::Looked { node: a, found: Some(known("old", false)) });
-    assert_eq!(actions, [Action::Look { node: b }, Action::Run { node: a, units: 1 }]);
-    assert_eq!(flow.handle(Event::Looked { node: b, found: Some(known("b", true)) }), []);
+    assert_eq!(actions, [Action::Look { node: b }]);
+    let actions = flow.handle(Event::Looked { node: b, found: Some(known("b", true)) });
+    assert_eq!(actions, [Action::Run { node: a, units: 1 }]);
     let actions = flow.handle(Event::Finished { node: a, known: known("new", true) });
     assert_eq!(actions, [Action::Differs { node: a }, Action::Stopped]);
+}
+
+/// Stages that are ready at the same time share the machine; one alone has all of it.
+#[test]
+fn ready_stages_share_the_machine() {
+    let stage = |name: &str, reads: &str| Stage::new(name).plugin("x").input(reads);
+    let pipeline = Pipeline::new("p")
+        .stage(stage("a", "outside"))
+        .stage(stage("b", "outside"))
+        .stage(stage("c", "stage:a").input("stage:b").output("c"));
+    let graph = Graph::new(&pipeline).unwrap();
+    let at = |stage: usize| NodeId { stage, iteration: 0 };
+    let mut flow = Flow::new(&graph, 4, true);
+    assert_eq!(flow.begin(), [Action::Look { node: at(0) }, Action::Look { node: at(1) }]);
+    assert_eq!(flow.handle(Event::Looked { node: at(0), found: None }), []);
+    let actions = flow.handle(Event::Looked { node: at(1), found: None });
+    assert_eq!(actions, [Action::Run { node: at(0), units: 2 }, Action::Run { node: at(1), units: 2 }]);
+    let known = Known { digest: "d".into(), ..Known::default() };
+    assert_eq!(flow.handle(Event::Finished { node: at(1), known: known.clone() }), []);
+    let actions = flow.handle(Event::Finished { node: at(0), known });
+    assert_eq!(actions, [Action::Look { node: at(2) }]);
+    let actions = flow.handle(Event::Looked { node: at(2), found: None });
+    assert_eq!(actions, [Action::Run { node: at(2), units: 4 }]);
 }

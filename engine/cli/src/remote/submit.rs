@@ -25,10 +25,9 @@ use crate::show::{Show, Style, print_json};
 use crate::{inputs, policy, summary};
 
 /// Plans the job, hands it in, and waits for it unless told otherwise.
-pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
+pub fn run(args: &SubmitArgs, target: &Target, style: Style, interrupt: &Interrupt) -> Result<()> {
     check(args)?;
     let policy = policy::read(&args.job.policy, args.remote.target.config.as_deref())?;
-    let interrupt = Interrupt::watch()?;
     let options = super::options(target, args.remote.target.away_max)?;
     let runtime = super::runtime()?;
     // Reaching the coordinator and planning take their time at once.
@@ -40,7 +39,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let loaded = begun.elapsed();
     let submission = planned.and_then(|plan| {
         show.planned(&plan);
-        let submission = submission(&args.job, &args.remote, &plan, &interrupt)?;
+        let submission = submission(&args.job, &args.remote, &plan, interrupt)?;
         Ok((plan, submission))
     });
     show.finish();
@@ -48,7 +47,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let id = plan.spec.id.clone();
     let view = runtime.block_on(async {
         let client = connecting.await.context("the connection ended")??;
-        let ended = hand_in(&client, args, target, &submission, &id, style, &interrupt).await;
+        let ended = hand_in(&client, args, target, &submission, &id, style, interrupt).await;
         client.close().await;
         ended.map_err(|error| name_plugin(error, &plan))
     })?;

@@ -243,6 +243,19 @@ mod tests {
         );
     }
 
+    /// The pipelines of the documentation are ones.
+    #[test]
+    fn documented_pipelines_are_right() {
+        let page = include_str!("../../../../docs/pipelines.md");
+        let blocks: Vec<&str> =
+            page.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+        assert_eq!(blocks.len(), 3);
+        for block in blocks {
+            let pipeline = Pipeline::parse(block, Path::new("docs.toml")).unwrap();
+            check(&Graph::new(&pipeline).unwrap()).unwrap();
+        }
+    }
+
     fn call(stage: Stage, inputs: Vec<CallInput>) -> Call {
         Call {
             pipeline: "p".into(),

@@ -15,6 +15,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use mr_pipeline::{Fate, Graph, Pipeline, RunError, RunOptions, draw, foresee};
+use mr_runtime::JobError;
+use mr_storage::OutputError;
 
 use crate::again::{self, Again};
 use crate::args::run::RunArgs;
@@ -166,6 +168,10 @@ fn named(pipeline: &str, error: RunError<anyhow::Error>) -> anyhow::Error {
         RunError::Stage { title, error } => error.context(format!("pipeline {pipeline}, {title}")),
         RunError::Differs { title } => {
             anyhow::Error::from(Differs).context(format!("pipeline {pipeline}, {title}"))
+        }
+        RunError::Taken { title, path } => {
+            let error = JobError::Output(OutputError::Exists { path });
+            anyhow::Error::from(error).context(format!("pipeline {pipeline}, {title}"))
         }
         RunError::Ledger(error) => anyhow::Error::from(error).context(format!("pipeline {pipeline}")),
     }

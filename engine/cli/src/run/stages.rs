@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use mr_pipeline::{Call, FileFact, Ingredients, Made, Notice, Origin, PartFact, Share, StageRunner};
@@ -57,19 +58,18 @@ impl<'a> Runner<'a> {
     }
 
     fn plan(&self, args: &JobArgs, place: Place) -> Result<Plan> {
-        let quiet = self.show.style() != Style::Quiet;
+        let shows = matches!(self.show.style(), Style::People { .. });
         let mut load = |path: &Path| {
-            let plugin = job::load(
-                &self.sandbox,
-                &mut lock(&self.loaded),
-                self.policy.as_ref(),
-                path,
-                &mut |path, event| {
-                    if quiet {
-                        say_loading(path, event);
-                    }
-                },
-            )?;
+            // Not held while a component is compiled: stages wait for their own only.
+            let mut known: HashMap<PathBuf, Plugin> = HashMap::new();
+            known.extend(lock(&self.loaded).get(path).map(|plugin| (path.to_owned(), plugin.clone())));
+            let say = &mut |path: &Path, event| {
+                if shows {
+                    say_loading(path, event);
+                }
+            };
+            let plugin = job::load(&self.sandbox, &mut known, self.policy.as_ref(), path, say)?;
+            lock(&self.loaded).insert(path.to_owned(), plugin.clone());
             // What was looked at to decide whether the stage runs.
             match lock(&self.hashes).get(path) {
                 Some(hash) if hash != plugin.hash() => Err(anyhow::anyhow!(
@@ -102,12 +102,19 @@ impl<'a> Runner<'a> {
     }
 
     fn here(&self, call: &Call, args: &JobArgs) -> Result<JobReport> {
+        let begun = Instant::now();
         let plan = self.plan(args, Place::Here)?;
+        let planned = begun.elapsed();
         let progress = Arc::new(Progress::default());
         self.show.follow(call, &progress);
         let report = run_local(&plan, &progress, self.interrupt.arm(), self.log_forward(call));
         self.show.leave(call);
-        Ok(report?)
+        let mut report = report?;
+        // Finding inputs and checking the job is of its plan, too.
+        let millis = u64::try_from(planned.as_millis()).unwrap_or(u64::MAX);
+        report.millis.plan = report.millis.plan.saturating_add(millis);
+        report.millis.total = report.millis.total.saturating_add(millis);
+        Ok(report)
     }
 
     /// What takes the plugins' log lines, where somebody wants them.
