@@ -7,6 +7,8 @@
 //!
 //! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` and `digits` (one value of
 //! a row), `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`, `write`.
+//! In reading order: `source`, `error`, `open` (what a caller sees), `cell` and `digits` (one value of a row),
+//! `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`.
 
 mod cell;
 mod columnar;
@@ -27,5 +29,5 @@ pub use error::{BadRecord, FormatError, OnBad};
 pub use kv::KvWriter;
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open};
 pub use source::{FileSource, Source};
-pub use text::delimited_footprint;
+
 pub use write::{EncodeError, Encoder};

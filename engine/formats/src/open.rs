@@ -236,9 +236,8 @@ pub fn footprint(
         InputFormat::Lines | InputFormat::LineKeys | InputFormat::Fixed { .. } | InputFormat::JsonLines => {
             Ok(vec![lines])
         }
-        InputFormat::Delimited(Delimited { quote: None, .. }) => {
-            let header = record_bytes_max.saturating_add(FOOTPRINT_BEHIND).min(bytes);
-            if header >= lines.start { Ok(vec![0..behind]) } else { Ok(vec![0..header, lines]) }
+        InputFormat::Delimited(delimited) => {
+            crate::text::delimited_footprint(source, delimited, range, record_bytes_max)
         }
         _ => whole(),
     }

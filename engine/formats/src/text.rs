@@ -12,7 +12,7 @@ mod rows;
 mod sync;
 
 pub(crate) use delimited::DelimitedReader;
-pub use delimited::delimited_footprint;
+pub(crate) use delimited::delimited_footprint;
 pub(crate) use fixed::FixedReader;
 pub(crate) use header::{describe, describe_json};
 pub(crate) use json_lines::JsonReader;

@@ -77,19 +77,9 @@ pub(crate) fn cuts_of(
     if file.bytes == 0 {
         return Ok(Cuts::Nowhere("it is empty"));
     }
-    if file.tag.is_some() {
-        // Each task would have to copy all of it.
-        match spec.format {
-            _ if compression != Compression::None => {
-                return Ok(Cuts::Nowhere("a compressed object of a store is read as a whole"));
-            }
-            InputFormat::Delimited(delimited) if delimited.quote.is_some() => {
-                return Ok(Cuts::Nowhere(
-                    "only reading it from its beginning tells what is within quotes; ,quote=none lets it be split",
-                ));
-            }
-            _ => {}
-        }
+    // Each task would have to copy all of it.
+    if file.tag.is_some() && compression != Compression::None {
+        return Ok(Cuts::Nowhere("a compressed object of a store is read as a whole"));
     }
     let source = opener.open(file).map_err(|error| wrong(&file.path, FormatError::Read(error)))?;
     mr_formats::cuts(&*source, spec.format, compression, split_bytes)

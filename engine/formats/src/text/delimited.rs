@@ -209,7 +209,7 @@ fn sync_behind(
 ///
 /// # Errors
 /// The file cannot be read, or its first row is too long.
-pub fn delimited_footprint(
+pub(crate) fn delimited_footprint(
     source: &dyn Source,
     delimited: Delimited,
     range: Range<u64>,
