@@ -9,6 +9,7 @@ use crate::emitter::Output;
 use crate::error::Result;
 use crate::input::Input;
 use crate::param::Param;
+use crate::port::AnyPort;
 use crate::task::Task;
 use crate::values::Values;
 
@@ -22,6 +23,9 @@ pub trait Mapper: Sized + 'static {
 
     /// Parameters that it takes.
     const PARAMS: &'static [Param] = &[];
+
+    /// Named outputs that it writes, in a job without reducers.
+    const OUTPUTS: &'static [&'static dyn AnyPort] = &[];
 
     /// Starts a task: reads parameters and side inputs. An error without a kind is fatal.
     fn setup(task: &Task) -> Result<Self>;
@@ -70,6 +74,9 @@ pub trait Reducer: Sized + 'static {
 
     /// Parameters that it takes.
     const PARAMS: &'static [Param] = &[];
+
+    /// Named outputs that it writes.
+    const OUTPUTS: &'static [&'static dyn AnyPort] = &[];
 
     /// Starts a task. An error without a kind is fatal.
     fn setup(task: &Task) -> Result<Self>;

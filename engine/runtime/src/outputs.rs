@@ -7,8 +7,8 @@ use std::sync::Arc;
 use mr_model::limit::OUTPUTS_MAX;
 use mr_model::output::MAIN_OUTPUT;
 use mr_model::{
-    Compression, DataType, Failure, Field, Fields, InputFormat, InputKey, InputSpec, OutputFormat, OutputSpec, Port,
-    StageTypes,
+    Compression, DataType, Failure, Field, Fields, InputFormat, InputKey, InputSpec, OutputFormat,
+    OutputSpec, Port, StageTypes,
 };
 use mr_sandbox::Plugin;
 use mr_storage::Encoder;

@@ -33,11 +33,19 @@ class Run:
 
     def __init__(self, stage):
         self.key, self.value = stage.key, stage.value
+        self.outputs = stage.outputs
         self.cells, self.counters, self.rejects, self.log = [], {}, [], []
+        # Pairs of bytes of named outputs, by name.
+        self.named = {name: [] for name in stage.outputs}
 
     def records(self):
         """The pairs, in the order in which they were emitted."""
         return [(self.key.decode(key), self.value.decode(value)) for key, value in self.cells]
+
+    def output(self, name):
+        """The pairs of a named output, in the order in which they were emitted."""
+        kind, cells = self.outputs[name], self.named[name]
+        return [(kind[0].decode(key), kind[1].decode(value)) for key, value in cells]
 
     def text(self):
         """The pairs as the engine writes them: key, tab, value, newline."""
@@ -55,10 +63,10 @@ class Double:
         self.run, self.given, self.side_inputs = run, params, side_inputs
         self.rest = []
 
-    def emit(self, rows, keys, values):
+    def emit(self, port, rows, keys, values):
         cells = list(zip(types.cells_of(rows, *keys), types.cells_of(rows, *values), strict=True))
         assert len(cells) == rows, "a malformed batch was emitted"
-        self.run.cells.extend(cells)
+        (self.run.named[list(self.run.outputs)[port - 1]] if port else self.run.cells).extend(cells)
 
     def reject(self, row, reason):
         self.run.rejects.append(reason)
@@ -216,7 +224,8 @@ def run_stage(stage, work, params, side_inputs, partitions=1):
     double = Double(run, defaults(stage, params or {}), side_inputs or {})
     before = host.use(double)
     try:
-        driver = DRIVERS[stage.role](stage, Task("test", 0, 0, 0, partitions, 0))
+        outputs = ("main", *stage.outputs)
+        driver = DRIVERS[stage.role](stage, Task("test", 0, 0, 0, partitions, 0, outputs=outputs))
         work(driver, double)
         driver.close()
     except Failed as failed:

@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 import mr
-from mr import testing, types
+from mr import describe, testing, types
 
 WIT = Path(os.environ.get("MR_WIT", Path(__file__).resolve().parents[3] / "wit"))
 VECTORS = json.loads((WIT / "vectors.json").read_text("utf-8"))
@@ -138,6 +138,23 @@ class Jobs(unittest.TestCase):
         )
         run = testing.map(module, {"a": "x\nyy\nz\n", "b": "\nq\n"})
         self.assertEqual(run.text(), "a\t0\tx\na\t2\tyy\na\t5\tz\nb\t0\t\nb\t1\tq\n")
+
+    def test_named_outputs(self):
+        module = declare(
+            "@mr.mapper(key=mr.unit, value=mr.text, outputs={'long': (mr.text, mr.u64), 'none': (mr.u64, mr.unit)})\n"
+            "def f(line):\n"
+            "    if len(line) > 3:\n        mr.emit('long', line, len(line))\n"
+            "    else:\n        yield None, line\n"
+        )
+        run = testing.map(module, "a\nbbbb\nc\n" * 9)
+        self.assertEqual(run.text(), "a\nc\n" * 9)
+        self.assertEqual(run.output("long"), [("bbbb", 4)] * 9)
+        self.assertEqual(run.output("none"), [])
+        facts = dict(describe.attributes(module.__name__))
+        self.assertEqual([facts[name] for name in ["outputs", "output.long.value"]], ["long,none", "u64"])
+        module = declare("@mr.mapper(key=mr.unit, value=mr.text)\ndef f(line):\n    mr.emit('long', line, 1)\n")
+        with self.assertRaisesRegex(testing.Failure, "there is no output long in this stage"):
+            testing.map(module, "a\n")
 
     def test_records_long_groups_and_classes(self):
         module = declare(
@@ -273,7 +290,6 @@ class Failures(unittest.TestCase):
                 declare(source)
 
     def test_attributes(self):
-        from mr import describe
 
         module = declare(
             "@mr.mapper(mr.file_lines, key=mr.text, value=mr.u64, params=[mr.Param('n', mr.u64, 'how many', default=3)])\n"
