@@ -4,10 +4,11 @@
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins that came first), [`plugins`] (those of the classic literature), [`records`] (shuffles of every
-//! shape), [`roles`], [`sorting`], [`input`], [`output`];
+//! shape), [`roles`], [`sorting`], [`input`], [`sides`], [`output`];
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
-//! [`cluster`]; plugins in many languages: [`languages`]; then the rest: [`cache`], [`commands`].
+//! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
+//! the rest: [`cache`], [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -24,10 +25,12 @@ mod jobs;
 mod languages;
 mod memory;
 mod output;
+mod pipelines;
 mod plugins;
 mod policy;
 mod records;
 mod refusals;
 mod roles;
+mod sides;
 mod sorting;
 mod support;

@@ -44,8 +44,10 @@ fn the_manifest_tells_how_the_output_came_about() {
             "mapper": hash("grep"),
         }],
         "files": [{ "path": "in", "bytes": 7, "input": 0, "modified_ns": done.manifest["files"][0]["modified_ns"], "tag": null }],
-        "output_format": "text",
-        "output_types": { "key": "unit", "value": "text" },
+        "output": {
+            "format": "text", "compression": "none", "names": null, "part_bytes_max": null,
+            "types": { "key": "unit", "value": "text" }, "ports": [],
+        },
         "partitioning": "plugin",
         "reducers": 2,
         "parts": [part("part-r-00000", 2, "a\nxa\n"), part("part-r-00001", 0, "")],

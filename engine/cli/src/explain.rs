@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use mr_model::{DataType, Partitioning, Role};
+use mr_model::{Compression, DataType, Partitioning, Role};
 use mr_policy::Policy;
 use mr_runtime::{OutputTarget, Plan};
 use mr_sandbox::Plugin;
@@ -68,6 +68,9 @@ fn as_text(plan: &Plan) -> Result<String> {
             writeln!(out, "           rows of {}, key {key}", row.value)?;
         }
     }
+    for (path, why) in &plan.whole {
+        writeln!(out, "           {} goes to one task: {why}", path.display())?;
+    }
     let tasks = count(plan.splits.len() as u64);
     for (number, input) in spec.inputs.iter().enumerate() {
         let mapper = plan.stages.mapper(input);
@@ -116,13 +119,25 @@ fn as_text(plan: &Plan) -> Result<String> {
     let name = |datatype: &Option<DataType>| {
         datatype.as_ref().map_or("bytes (not declared)".to_owned(), DataType::to_string)
     };
+    let output = &spec.output;
+    let compression = match output.compression {
+        Compression::None => String::new(),
+        compression => format!(", compressed with {compression}"),
+    };
     writeln!(
         out,
-        "output   {to}: format {:?}, key {}, value {}",
-        spec.output_format,
-        name(&spec.output_types.key),
-        name(&spec.output_types.value)
+        "output   {to}: format {:?}{compression}, key {}, value {}",
+        output.format,
+        name(&output.types.key),
+        name(&output.types.value)
     )?;
+    for port in &output.ports {
+        let (key, value) = (name(&port.types.key), name(&port.types.value));
+        writeln!(out, "         output {} in a folder of its own: key {key}, value {value}", port.name)?;
+    }
+    if let Some(size) = output.part_bytes_max {
+        writeln!(out, "         a file of {} is ended and the next one begun", bytes(size))?;
+    }
     let memory = plan.memory;
     writeln!(
         out,
@@ -138,6 +153,11 @@ fn as_text(plan: &Plan) -> Result<String> {
     )?;
     for (name, value) in crate::limits::permissions(&spec.permissions) {
         writeln!(out, "permits  {name}: {value}")?;
+    }
+    for planned in &plan.sides {
+        let side = planned.side();
+        let path = planned.path().display();
+        writeln!(out, "side     {} = {path}: {} (blake3 {:.12})", side.name, bytes(side.bytes), side.blake3)?;
     }
     for (name, value) in &spec.params {
         writeln!(out, "param    {name} = {value}")?;
@@ -170,6 +190,7 @@ fn as_json(plan: &Plan) -> serde_json::Value {
         "input_files": plan.files.iter().map(Vec::len).sum::<usize>(),
         "input_bytes": plan.input_bytes(),
         "splits": plan.splits,
+        "whole": plan.whole,
         "workers": plan.workers,
         "memory": {
             "budget": memory.budget, "guests": memory.guests, "frames": memory.frames, "pool": memory.pool,

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{JobId, Partitioning, Permissions, Role};
+use mr_model::{JobId, Partitioning, Permissions, Role, Side};
 use mr_policy::Policy;
-use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages, WriteOptions};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 
@@ -46,13 +46,48 @@ pub fn plan(
     policy: Option<&Policy>,
     on_load: &mut dyn FnMut(&Path, LoadProgress),
 ) -> Result<Plan> {
+    let sandbox = sandbox(&args.cache)?;
+    let mut loaded = HashMap::new();
+    plan_with(args, place, policy, &mut |path| load(&sandbox, &mut loaded, policy, path, on_load))
+}
+
+/// Plans the job with components that `load` loads.
+pub fn plan_with(
+    args: &JobArgs,
+    place: Place,
+    policy: Option<&Policy>,
+    load: &mut dyn FnMut(&Path) -> Result<Plugin>,
+) -> Result<Plan> {
     let permissions = permissions(args, policy)?;
     if let Some(policy) = policy {
         policy.check(&permissions)?;
     }
-    let sandbox = sandbox(&args.cache)?;
-    let (stages, inputs) = load_stages(args, &sandbox, policy, on_load)?;
-    Ok(Plan::new(request(args, place, stages, inputs, permissions)?)?)
+    let main = args.plugin.as_deref().map(&mut *load).transpose()?;
+    let (stages, inputs) = assemble(args, main, load, &mut Err)?;
+    let plan = Plan::new(request(args, place, stages, inputs, permissions)?)?;
+    if let Some(policy) = policy {
+        policy.check_sides(Side::bytes_of(&plan.spec.sides))?;
+    }
+    Ok(plan)
+}
+
+/// The component in a file: one that was loaded, or it is loaded as far as the policy takes it.
+pub fn load(
+    sandbox: &Sandbox,
+    loaded: &mut HashMap<PathBuf, Plugin>,
+    policy: Option<&Policy>,
+    path: &Path,
+    on_load: &mut dyn FnMut(&Path, LoadProgress),
+) -> Result<Plugin> {
+    if let Some(plugin) = loaded.get(path) {
+        return Ok(plugin.clone());
+    }
+    // Before any of it is compiled or run.
+    let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
+    let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
+    seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
+    loaded.insert(path.to_owned(), plugin.clone());
+    Ok(plugin)
 }
 
 /// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
@@ -88,28 +123,6 @@ pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permission
     Ok(permissions)
 }
 
-fn load_stages(
-    args: &JobArgs,
-    sandbox: &Sandbox,
-    policy: Option<&Policy>,
-    on_load: &mut dyn FnMut(&Path, LoadProgress),
-) -> Result<(Stages, Vec<InputRequest>)> {
-    let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
-    let mut load = |path: &Path| -> Result<Plugin> {
-        if let Some(plugin) = loaded.get(path) {
-            return Ok(plugin.clone());
-        }
-        // Before any of it is compiled or run.
-        let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
-        let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
-        seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
-        loaded.insert(path.to_owned(), plugin.clone());
-        Ok(plugin)
-    };
-    let main = args.plugin.as_deref().map(&mut load).transpose()?;
-    assemble(args, main, &mut load, &mut Err)
-}
-
 /// The stages of a job and its inputs with their mappers. `load` gives the component of a path; `refuse` hears
 /// of what lacks its role, and may let it pass.
 ///
@@ -143,6 +156,7 @@ pub fn assemble(
             exclude: args.exclude.clone(),
             format: input.format,
             compression: input.compression,
+            expansion_max: args.max_expansion,
             fields: input.fields,
             key_fields: input.key_fields,
             mapper,
@@ -200,10 +214,17 @@ pub fn request(
         id,
         stages,
         inputs,
+        remote: None,
         output,
+        sides: args.sides.clone(),
         params: args.params.clone(),
         reducers: args.reducers,
-        output_format: args.output_format,
+        write: WriteOptions {
+            format: args.output_format,
+            compression: args.output_compression,
+            fields: args.output_fields.clone(),
+            file_bytes: args.output_file_size,
+        },
         partitioning: args.partition.map(|partition| match partition {
             PartitionArg::Hash => Partitioning::Hash,
             PartitionArg::Range => Partitioning::Range,
@@ -248,7 +269,7 @@ pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
 }
 
 /// Puts a folder before a pattern. What would mean something in a pattern is literal in the folder.
-fn join_pattern(folder: &str, pattern: &str) -> String {
+pub fn join_pattern(folder: &str, pattern: &str) -> String {
     let mut joined = String::with_capacity(folder.len() + pattern.len() + 1);
     for letter in folder.chars() {
         match letter {
@@ -269,7 +290,7 @@ fn fresh_job_id() -> Result<JobId> {
 }
 
 /// The time of the machine.
-fn since_1970() -> Result<Duration> {
+pub fn since_1970() -> Result<Duration> {
     SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }
 
@@ -310,7 +331,8 @@ mod tests {
         let odd = dir.path().join("a[1] {b}*?");
         std::fs::create_dir(&odd).unwrap();
         std::fs::write(odd.join("x.txt"), "x").unwrap();
-        let listed = mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")], &[]).unwrap();
+        let listed =
+            mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")], &[], None).unwrap();
         assert_eq!(listed[0].path, odd.join("x.txt"));
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mr_model::{
-    AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, Partitioning, Permissions,
-    TaskId,
+    AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning,
+    Permissions, TaskId,
 };
 use mr_runtime::{
     Facts, JobDescription, MapFacts, MemoryPlan, Progress, SpreadDescription, StageFacts, TaskInput,
@@ -63,12 +63,12 @@ fn order(dir: &Path) -> AttemptOrder {
         params: Vec::new(),
         reducers: 2,
         inputs: vec![InputSpec::of(InputFormat::Lines)],
-        output_format: OutputFormat::Text,
+        output: OutputSpec::of(OutputFormat::Text),
         partitioning: Partitioning::Hash,
-        output_types: Default::default(),
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),
+        sides: Vec::new(),
     };
     AttemptOrder {
         description: JobDescription {
@@ -85,6 +85,7 @@ fn order(dir: &Path) -> AttemptOrder {
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,
         run_dir: dir.to_owned(),
+        sides: Vec::new(),
         plugins: Vec::new(),
     }
 }

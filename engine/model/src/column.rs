@@ -198,6 +198,44 @@ impl ColumnBuf {
         self.rows += 1;
     }
 
+    /// Ends cells whose bytes were appended to the data, each at one of `ends`: ascending places in the data, the
+    /// last of them its length.
+    pub fn close_cells(&mut self, ends: &[u32]) {
+        let from = self.ends.len();
+        self.ends.resize(from + ends.len() * END_BYTES, 0);
+        for (cell, end) in self.ends[from..].as_chunks_mut::<END_BYTES>().0.iter_mut().zip(ends) {
+            *cell = end.to_le_bytes();
+        }
+        self.rows += u32::try_from(ends.len()).unwrap_or(u32::MAX);
+    }
+
+    /// Appends cells of another column: what is packed already is copied as it lies. Panics past its last row.
+    pub fn append(&mut self, column: Column<'_>, rows: Range<usize>) {
+        if rows.is_empty() {
+            return;
+        }
+        let (begin, end) = (column.range(rows.start).start, column.range(rows.end - 1).end);
+        let to = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
+        self.data.extend_from_slice(&column.data[begin..end]);
+        let count = rows.len();
+        self.rows += u32::try_from(count).unwrap_or(u32::MAX);
+        if column.ends.is_empty() {
+            let ends = (1..=count).map(|row| {
+                to.saturating_add(u32::try_from(row).unwrap_or(u32::MAX).saturating_mul(column.width))
+            });
+            self.ends.extend(ends.flat_map(u32::to_le_bytes));
+            return;
+        }
+        let from = self.ends.len();
+        self.ends.extend_from_slice(&column.ends[rows.start * END_BYTES..rows.end * END_BYTES]);
+        let moved = to.wrapping_sub(u32::try_from(begin).unwrap_or(u32::MAX));
+        if moved != 0 {
+            for end in self.ends[from..].as_chunks_mut::<END_BYTES>().0 {
+                *end = u32::from_le_bytes(*end).wrapping_add(moved).to_le_bytes();
+            }
+        }
+    }
+
     /// Number of cells.
     pub fn rows(&self) -> u32 {
         self.rows
@@ -334,6 +372,25 @@ mod tests {
         assert_eq!(column.iter().collect::<Vec<_>>(), [b"aa", b"bb", b"cc"]);
         assert_eq!(column.cell(1), b"bb");
         assert_eq!(Column::new(5, 0, &[], b"").unwrap().iter().count(), 5);
+    }
+
+    #[test]
+    fn columns_are_appended_to_each_other() {
+        let mut from = ColumnBuf::default();
+        for cell in [b"ab".as_slice(), b"", b"cde", b"f"] {
+            from.push(cell);
+        }
+        let mut to = ColumnBuf::default();
+        to.append(from.view(), 1..4);
+        to.append(Column::new(3, 2, &[], b"aabbcc").unwrap(), 1..3);
+        to.append(Column::new(9, 0, &[], b"").unwrap(), 2..4);
+        to.append(from.view(), 2..2);
+        let end = u32::try_from(to.bytes()).unwrap();
+        to.data_mut().extend_from_slice(b"xyz");
+        to.close_cells(&[end + 1, end + 1, end + 3]);
+        let cells: Vec<_> = to.view().iter().collect();
+        assert_eq!(cells, [b"".as_slice(), b"cde", b"f", b"bb", b"cc", b"", b"", b"x", b"", b"yz"]);
+        assert_eq!(to.rows(), 10);
     }
 
     #[test]

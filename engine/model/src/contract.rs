@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::datatype::DataType;
+use crate::datatype::{BadDataType, DataType};
 use crate::format::{Fields, InputFormat};
 use crate::job::{InputKey, Partitioning, is_input_name};
-use crate::limit::ATTRIBUTES_MAX;
+use crate::limit::{ATTRIBUTES_MAX, OUTPUTS_MAX};
+use crate::output::check_output_name;
 
 /// The raw answer of `plugin.describe`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,12 @@ pub struct Contract {
     pub reduce_in: (Option<DataType>, Option<DataType>),
     /// `reduce.key`, `reduce.value`: what the reducer emits.
     pub reduce: (Option<DataType>, Option<DataType>),
+    /// `outputs`: names of the outputs beside the main one, in the order of their ports from 1.
+    pub outputs: Vec<String>,
+    /// `output.fields`: names of the columns of the main output.
+    pub output_fields: Option<Fields>,
+    /// `output.NAME.key`, `output.NAME.value`, `output.NAME.fields`: records of the output NAME.
+    pub output: BTreeMap<String, OutputContract>,
     /// `partition.key`: keys that the partitioner takes.
     pub partition_key: Option<DataType>,
     /// `param.NAME.type|required|default|help`. None where the plugin does not describe itself,
@@ -105,6 +112,17 @@ impl InputContract {
         }
         Ok(())
     }
+}
+
+/// What a plugin emits to a named output.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputContract {
+    /// Type of the keys.
+    pub key: Option<DataType>,
+    /// Type of the values.
+    pub value: Option<DataType>,
+    /// Names of the columns.
+    pub fields: Option<Fields>,
 }
 
 /// An attribute that cannot be understood.
@@ -150,6 +168,7 @@ impl Contract {
                 reason,
             })?;
         }
+        contract.check_outputs()?;
         Ok(contract)
     }
 
@@ -188,7 +207,12 @@ impl Contract {
             "reduce.key" => self.reduce.0 = datatype()?,
             "reduce.value" => self.reduce.1 = datatype()?,
             "partition.key" => self.partition_key = datatype()?,
+            "outputs" => self.outputs = output_names(value)?,
+            "output.fields" => self.output_fields = Some(value.parse()?),
             _ => {
+                if let Some(rest) = name.strip_prefix("output.") {
+                    return self.output(rest, value);
+                }
                 if let Some(rest) = name.strip_prefix("param.") {
                     return self.param(rest, value);
                 }
@@ -208,6 +232,33 @@ impl Contract {
         Ok(())
     }
 
+    fn output(&mut self, rest: &str, value: &str) -> Result<(), String> {
+        let Some((name, field)) = rest.rsplit_once('.') else {
+            return Err("use output.fields, or output.NAME.key, .value or .fields".into());
+        };
+        check_output_name(name)?;
+        let output = self.output.entry(name.to_owned()).or_default();
+        match field {
+            "key" => output.key = Some(value.parse().map_err(|e: BadDataType| e.to_string())?),
+            "value" => output.value = Some(value.parse().map_err(|e: BadDataType| e.to_string())?),
+            "fields" => output.fields = Some(value.parse()?),
+            _ => return Err("use output.NAME.key, .value or .fields".into()),
+        }
+        Ok(())
+    }
+
+    /// Whatever is said of an output is said of one that there is.
+    fn check_outputs(&self) -> Result<(), ContractError> {
+        match self.output.keys().find(|name| !self.outputs.contains(name)) {
+            Some(name) => Err(ContractError::Bad {
+                name: "outputs".into(),
+                value: self.outputs.join(","),
+                reason: format!("there are attributes of the output {name}, which is not among them"),
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn param(&mut self, rest: &str, value: &str) -> Result<(), String> {
         let Some((name, field)) = rest.rsplit_once('.') else {
             return Err("use param.NAME.type, .required, .default or .help".into());
@@ -220,7 +271,7 @@ impl Contract {
         });
         match field {
             "type" => {
-                param.datatype = value.parse().map_err(|e: crate::datatype::BadDataType| e.to_string())?;
+                param.datatype = value.parse().map_err(|e: BadDataType| e.to_string())?;
             }
             "required" => param.required = value.parse().map_err(|_| "use true or false")?,
             "default" => param.default = Some(value.to_owned()),
@@ -229,6 +280,22 @@ impl Contract {
         }
         Ok(())
     }
+}
+
+/// Names with commas between them.
+fn output_names(text: &str) -> Result<Vec<String>, String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        check_output_name(name)?;
+        if names.iter().any(|known| known == name) {
+            return Err(format!("the output {name} is there twice"));
+        }
+        names.push(name.to_owned());
+    }
+    if names.len() > OUTPUTS_MAX {
+        return Err(format!("{} outputs are too many: {OUTPUTS_MAX} are the most", names.len()));
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -263,6 +330,30 @@ mod tests {
         let params = contract.params.unwrap();
         assert!(params["pattern"].required);
         assert_eq!(params["pattern"].help, "what to look for");
+    }
+
+    #[test]
+    fn outputs_have_names_and_types() {
+        let contract = parse(&[
+            ("output.errors.key", "text"),
+            ("outputs", "errors, stats"),
+            ("output.stats.fields", "name,count"),
+            ("output.fields", "a,b"),
+        ])
+        .unwrap();
+        assert_eq!(contract.outputs, ["errors", "stats"]);
+        assert_eq!(contract.output["errors"].key, Some(DataType::Text));
+        assert_eq!(contract.output["stats"].fields, "name,count".parse().ok());
+        for bad in [
+            ("outputs", ""),
+            ("outputs", "main"),
+            ("outputs", "a,a"),
+            ("output.none.key", "text"),
+            ("output.none", "text"),
+            ("output.main.key", "text"),
+        ] {
+            assert!(parse(&[bad]).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

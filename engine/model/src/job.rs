@@ -1,13 +1,16 @@
 //! The job as every part of the engine sees it: what runs, on which format, within which limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::format::{Compression, InputFormat, OutputFormat, Row};
+use crate::format::{Compression, InputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
+use crate::output::OutputSpec;
+use crate::side::Side;
 
 /// What the keys of [`InputFormat::Lines`] tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ pub enum InputKey {
     Offset,
     /// Path of the file as the job named it, and byte offset: `tuple<text,u64>`.
     PathOffset,
+    /// Nothing: rows that no mapper sees and that no field is the key of.
+    Unit,
 }
 
 /// How keys are spread over the reducers.
@@ -124,12 +129,16 @@ pub struct InputSpec {
     pub format: InputFormat,
     /// How its files are compressed; none for what their names say.
     pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB.
+    pub expansion_max: u64,
     /// What keys tell that tell a place.
     pub key: InputKey,
     /// Whether text reaches the mapper as chunks of whole lines.
     pub chunks: bool,
     /// Fields of its rows, all with their types; none where records are not rows.
     pub row: Option<Row>,
+    /// Types of its records as they are read, as far as known.
+    pub types: StageTypes,
     /// BLAKE3 of its mapper's component, in hex; none where records go on as they are.
     pub mapper: Option<String>,
 }
@@ -151,11 +160,31 @@ impl InputSpec {
             name: String::new(),
             format,
             compression: None,
+            expansion_max: limit::EXPANSION_DEFAULT,
             key: InputKey::Offset,
             chunks: false,
             row: None,
+            types: StageTypes::default(),
             mapper: None,
         }
+    }
+
+    /// Types of its records as far as format and fields say.
+    pub fn types_of_format(&self) -> StageTypes {
+        let place = match self.key {
+            InputKey::Offset => DataType::U64,
+            InputKey::Unit => DataType::Unit,
+            InputKey::PathOffset => DataType::Tuple(vec![DataType::Text, DataType::U64]),
+        };
+        let (key, value) = match (&self.row, self.format) {
+            (Some(row), _) => (row.key_type().unwrap_or(place), row.value_type()),
+            (None, InputFormat::Lines | InputFormat::JsonLines) => (place, DataType::Bytes),
+            (None, InputFormat::LineKeys) => (DataType::Bytes, DataType::Unit),
+            (None, InputFormat::Fixed { .. }) => (DataType::Bytes, DataType::Bytes),
+            (None, InputFormat::Whole) => (DataType::Text, DataType::Bytes),
+            _ => return StageTypes::default(),
+        };
+        StageTypes { key: Some(key), value: Some(value) }
     }
 
     /// How the file of a name is compressed.
@@ -184,18 +213,18 @@ pub struct JobSpec {
     pub reducers: u32,
     /// What it reads; a split is of one of them.
     pub inputs: Vec<InputSpec>,
-    /// How output records become bytes.
-    pub output_format: OutputFormat,
+    /// What it writes.
+    pub output: OutputSpec,
     /// How keys are spread over reducers.
     pub partitioning: Partitioning,
-    /// Types of what is written to the parts.
-    pub output_types: StageTypes,
     /// Size that batches aim for, in bytes.
     pub batch_bytes: u32,
     /// Attempts of a task, for failures worth another one.
     pub attempts_max: u32,
     /// What its plugins may use.
     pub permissions: Permissions,
+    /// Files that its plugins may read, in the order of their names.
+    pub sides: Vec<Side>,
 }
 
 /// What an attempt is told about itself (`types.task-context`).
@@ -211,6 +240,8 @@ pub struct TaskContext {
     pub seed: u64,
     /// Size that output batches should aim for, in bytes.
     pub batch_bytes: u32,
+    /// Names of the outputs that it can emit to, by port; the first is [`crate::output::MAIN_OUTPUT`].
+    pub outputs: Arc<[String]>,
 }
 
 #[cfg(test)]

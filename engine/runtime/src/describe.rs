@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use mr_model::{InputFormat, InputSpec, JobSpec, Partitioning, Role, limit, path_serde};
+use mr_model::{InputFormat, InputSpec, JobSpec, Partitioning, Role, Side, limit, path_serde};
 use mr_shuffle::StoredSegment;
 use mr_storage::Split;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,8 @@ impl JobDescription {
                 return Err(format!("its records are of {bytes} bytes"));
             }
         }
+        Side::check_all(&self.spec.sides)?;
+        self.spec.output.check()?;
         let is_spread = match (&self.spread, self.spec.partitioning) {
             (SpreadDescription::Hash, Partitioning::Hash)
             | (SpreadDescription::Plugin, Partitioning::Plugin) => true,

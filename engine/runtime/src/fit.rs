@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mr_model::limit::{PARAM_BYTES_MAX, PARAMS_MAX};
-use mr_model::{DataType, InputFormat, InputKey, InputSpec, Param, Role, StageTypes};
+use mr_model::{DataType, InputFormat, InputSpec, Param, Role, StageTypes};
 
 use crate::plan::PlanError;
 use crate::request::Stages;
@@ -49,14 +49,17 @@ fn walk_types(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> (StageTy
 fn map_types(stages: &Stages, inputs: &[InputSpec], misfits: &mut Vec<PlanError>) -> (Types, String) {
     let mut all: Option<(Types, String)> = None;
     for input in inputs {
-        let read = record_types(input);
+        let read = (input.types.key.clone(), input.types.value.clone());
         let (types, emitter) = match stages.mapper(input) {
             Some(mapper) => {
                 let taken = &mapper.contract().map_in;
+                // What a plugin makes of bytes is its own business: numbers of fixed length, for one.
+                let typed = input.row.is_some() || input.format == InputFormat::Kv;
+                let read = if typed { read } else { Types::default() };
                 check_step(&read, &input_words(input), taken, Role::Mapper, mapper.path(), misfits);
                 (mapper.contract().map.clone(), format!("the mapper of {}", mapper.path().display()))
             }
-            None => (read, format!("{}, without a mapper,", input_words(input))),
+            None => (read, format!("{}, without a mapper)", input_words(input).trim_end_matches(')'))),
         };
         let Some((known, first)) = &mut all else {
             all = Some((types, emitter));
@@ -84,24 +87,6 @@ fn input_words(input: &InputSpec) -> String {
     match input.name.as_str() {
         "" => format!("the input ({})", input.format),
         name => format!("the input {name} ({})", input.format),
-    }
-}
-
-/// Types of the records that an input is read as.
-pub(crate) fn record_types(input: &InputSpec) -> Types {
-    let place = match input.key {
-        InputKey::Offset => DataType::U64,
-        InputKey::PathOffset => DataType::Tuple(vec![DataType::Text, DataType::U64]),
-    };
-    if let Some(row) = &input.row {
-        return (Some(row.key_type().unwrap_or(place)), Some(row.value_type()));
-    }
-    match input.format {
-        InputFormat::Lines | InputFormat::JsonLines => (Some(place), Some(DataType::Bytes)),
-        InputFormat::LineKeys => (Some(DataType::Bytes), Some(DataType::Unit)),
-        InputFormat::Fixed { .. } => (Some(DataType::Bytes), Some(DataType::Bytes)),
-        InputFormat::Whole => (Some(DataType::Text), Some(DataType::Bytes)),
-        _ => (None, None),
     }
 }
 
@@ -137,7 +122,7 @@ fn fits(given: &DataType, taken: &DataType) -> bool {
 }
 
 /// True where two types lie in memory alike, also inside of a tuple.
-fn same_layout(given: &DataType, taken: &DataType) -> bool {
+pub(crate) fn same_layout(given: &DataType, taken: &DataType) -> bool {
     match (given, taken) {
         (DataType::Text | DataType::Bytes, DataType::Text | DataType::Bytes) => true,
         (DataType::Tuple(given), DataType::Tuple(taken)) => {

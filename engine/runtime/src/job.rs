@@ -9,14 +9,16 @@ use mr_model::job::{FIELDS_FACT, INPUT_FACT, KEY_FIELDS_FACT};
 use mr_model::limit::{COUNTERS_MAX, table};
 use mr_model::{AttemptId, Counters, Failure, Fields, InputSpec, JobSpec, Role, TaskContext};
 use mr_sandbox::{
-    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
+    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport, Sides,
 };
 use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
-use mr_storage::{PartWriter, ReaderOptions, RecordEncoder, Split};
+use mr_storage::remote::is_remote;
+use mr_storage::{Copies, PartNames, PartsWriter, ReaderOptions, RemoteInputs, Split, copy_in};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::describe::{JobDescription, SpreadDescription};
 use crate::memory::MemoryPlan;
+use crate::outputs::Ports;
 use crate::progress::Progress;
 use crate::quota::stage_role;
 use crate::request::Stages;
@@ -45,6 +47,8 @@ pub struct AttemptResources {
     pub retain: Option<Arc<MemoryPool>>,
     /// Folder for run files.
     pub run_dir: PathBuf,
+    /// The side inputs of the job.
+    pub sides: Sides,
     /// How run files of map tasks are stored. Those of merge passes never leave the machine and are
     /// stored as they are.
     pub codec: Codec,
@@ -61,7 +65,10 @@ pub struct Job {
     pub(crate) params: Arc<[(String, String)]>,
     /// Parameters and facts for the mapper of each input.
     mapper_params: Vec<Arc<[(String, String)]>>,
-    pub(crate) encoder: RecordEncoder,
+    /// Outputs of the mapper of each input.
+    mapper_ports: Vec<Ports>,
+    reducer_ports: Ports,
+    main_ports: Ports,
     pub(crate) spread: Spread,
     /// Folder for parts that are not committed and for rejects.
     pub(crate) part_dir: PathBuf,
@@ -82,6 +89,8 @@ pub(crate) struct Attempt {
     /// What its guests emit together.
     pub output: Arc<GuestOutput>,
     pub counters: Arc<Mutex<Counters>>,
+    /// The side inputs of its job; what its guests read of them counts as its progress.
+    pub sides: Sides,
 }
 
 impl Job {
@@ -99,6 +108,11 @@ impl Job {
             Failure::internal(format!("job {} cannot run: {reason}", description.spec.id))
         })?;
         let JobDescription { spec, spread, part_dir, .. } = description;
+        let last =
+            |plugin, is_last| if is_last { Ports::of(plugin, &spec.output) } else { Ok(Ports::main()) };
+        let mappers = spec.inputs.iter().map(|input| last(stages.mapper(input), spec.reducers == 0));
+        let mapper_ports = mappers.collect::<Result<_, _>>()?;
+        let reducer_ports = last(stages.role(Role::Reducer), spec.reducers > 0)?;
         // What the machine has to give may be more than what the job may use.
         let guests = &mut resources.memory.guests;
         *guests = spec.permissions.guest_memory_bytes_max.min(*guests);
@@ -106,7 +120,9 @@ impl Job {
             stages,
             params: spec.params.clone().into(),
             mapper_params: spec.inputs.iter().map(|input| with_facts(&spec.params, input)).collect(),
-            encoder: RecordEncoder::new(spec.output_format, spec.output_types.clone()),
+            mapper_ports,
+            reducer_ports,
+            main_ports: Ports::main(),
             spread: match spread {
                 SpreadDescription::Hash => Spread::Hash(HashPartitioner::new(spec.reducers)),
                 SpreadDescription::Range(boundaries) => Spread::Range(RangePartitioner::new(boundaries)),
@@ -132,8 +148,19 @@ impl Job {
         ReaderOptions {
             input: input.clone(),
             record_bytes_max: self.spec.permissions.record_bytes_max,
+            bad_max: self.spec.permissions.rejects_max,
             batch_bytes: self.spec.batch_bytes,
         }
+    }
+
+    /// The outputs of the mapper of a split.
+    pub(crate) fn mapper_ports(&self, split: &Split) -> &Ports {
+        self.mapper_ports.get(split.input as usize).unwrap_or(&self.main_ports)
+    }
+
+    /// The outputs of the reducer.
+    pub(crate) fn reducer_ports(&self) -> &Ports {
+        &self.reducer_ports
     }
 
     /// Refuses a record that is over the job's limit.
@@ -177,6 +204,7 @@ impl Attempt {
                 permissions.task_output_records_max,
             )),
             counters: Arc::default(),
+            sides: job.resources.sides.counted_in(progress.side_bytes.clone()),
         }
     }
 
@@ -192,6 +220,7 @@ impl Attempt {
                 partitions: spec.reducers,
                 seed: xxh3_64_with_seed(&place, SEED),
                 batch_bytes: spec.batch_bytes,
+                outputs: self.job.main_ports.names.clone(),
             },
             params: self.job.params.clone(),
             memory: self.memory.clone(),
@@ -200,6 +229,7 @@ impl Attempt {
             deadline: Some(self.deadline),
             output: self.output.clone(),
             wall_clock: spec.permissions.wall_clock,
+            sides: self.sides.clone(),
             cancel: self.cancel.clone(),
             log: self.log.clone(),
         }
@@ -208,7 +238,34 @@ impl Attempt {
     /// What the mapper of a split runs with.
     pub fn mapper_instance(&self, split: &Split) -> InstanceOptions {
         let params = self.job.mapper_params.get(split.input as usize);
-        InstanceOptions { params: params.unwrap_or(&self.job.params).clone(), ..self.instance() }
+        let mut instance = self.instance();
+        instance.context.outputs = self.job.mapper_ports(split).names.clone();
+        InstanceOptions { params: params.unwrap_or(&self.job.params).clone(), ..instance }
+    }
+
+    /// What the reducer runs with.
+    pub fn reducer_instance(&self) -> InstanceOptions {
+        let mut instance = self.instance();
+        instance.context.outputs = self.job.reducer_ports().names.clone();
+        instance
+    }
+
+    /// Copies what a split needs of remote objects to this machine; the copies are removed with the answer.
+    pub fn copy_in(&self, split: &mut Split, remote: Option<&dyn RemoteInputs>) -> Result<Copies, Failure> {
+        if !is_remote(split) {
+            return Ok(Copies::default());
+        }
+        let Some(remote) = remote else {
+            return Err(Failure::internal(format!(
+                "{} has remote input and no store to get it from",
+                self.id
+            )));
+        };
+        let input = self.job.input(split)?;
+        let record_bytes_max = self.job.spec.permissions.record_bytes_max;
+        let name = format!("{}-{}", self.id.task, self.id.attempt).replace(' ', "-");
+        let place = (self.job.resources.run_dir.as_path(), name.as_str());
+        copy_in(split, input, record_bytes_max, place, remote, &self.stop())
     }
 
     /// Name of the attempt's first run.
@@ -221,11 +278,11 @@ impl Attempt {
         FullDisk::wait(self.job.resources.room_patience, self.stop())
     }
 
-    /// The part of the attempt, empty.
-    pub fn part(&self) -> Result<PartWriter, Failure> {
-        let AttemptId { task, attempt } = self.id;
-        let part = PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)?;
-        Ok(part.with_unwritten_max(self.job.resources.unwritten_bytes_max))
+    /// The parts of the attempt, none yet.
+    pub fn parts(&self) -> PartsWriter {
+        let names = PartNames::of(&self.job.spec.output);
+        let parts = PartsWriter::new(&self.job.part_dir, self.id, names);
+        parts.with_unwritten_max(self.job.resources.unwritten_bytes_max)
     }
 
     /// Adds what a guest of `role` counted.
@@ -255,7 +312,7 @@ impl Attempt {
 
     /// What host work that only knows of cancelling is to look at: true once it has to stop, also for
     /// want of time.
-    pub fn stop(&self) -> impl Fn() -> bool + Send + 'static {
+    pub fn stop(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let (cancel, deadline) = (self.cancel.clone(), self.deadline);
         move || cancel.is_cancelled() || deadline.left().is_zero()
     }

@@ -1,4 +1,4 @@
-//! A map attempt: a split in; sorted, partitioned runs out, or a part in a map-only job.
+//! A map attempt: a split in; sorted, partitioned runs out, or parts in a map-only job.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,8 @@ use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::isolate::Suspects;
 use crate::job::{Attempt, Spread};
-use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, row_sample};
+use crate::part_sink::PartSink;
+use crate::sink::{Rejected, Rejects, ShuffleSink, row_sample};
 
 /// A stage's sink, as far as the loop over batches sees it.
 trait MapSink: Sink {
@@ -44,7 +45,7 @@ struct MapAttempt<'a> {
 pub(crate) fn run_map(attempt: &Attempt, split: &Split) -> Result<Ended, Failure> {
     let input = attempt.job.input(split)?;
     let mut run = MapAttempt { attempt, split, input, records_in: 0, guest_memory_bytes_peak: 0 };
-    if attempt.job.spec.reducers == 0 { run.make_part() } else { run.make_runs() }
+    if attempt.job.spec.reducers == 0 { run.make_parts() } else { run.make_runs() }
 }
 
 impl MapAttempt<'_> {
@@ -89,13 +90,13 @@ impl MapAttempt<'_> {
         Ok(self.ended(Product::Runs(output), facts, spilled, rejected))
     }
 
-    fn make_part(&mut self) -> Result<Ended, Failure> {
-        let part = self.attempt.part()?;
-        let (sink, rejected) = self.run(PartSink::new(self.attempt, part))?;
-        let pending = sink.finish()?.finish()?;
+    fn make_parts(&mut self) -> Result<Ended, Failure> {
+        let ports = self.attempt.job.mapper_ports(self.split);
+        let (sink, rejected) = self.run(PartSink::new(self.attempt, ports)?)?;
+        let pending = sink.finish()?;
         let facts =
             MapFacts { records_out: pending.rows(), bytes_out: pending.bytes(), ..MapFacts::default() };
-        Ok(self.ended(Product::Part(pending), facts, SpillStats::default(), rejected))
+        Ok(self.ended(Product::Parts(pending), facts, SpillStats::default(), rejected))
     }
 
     /// Feeds the split through the mapper, or straight into the sink where there is none.
@@ -112,7 +113,15 @@ impl MapAttempt<'_> {
         let mut batch = BatchBuf::default();
         let mut rejected = Vec::new();
         let mut bytes_read = 0;
-        while reader.next_batch(&mut batch)? {
+        loop {
+            let more = reader.next_batch(&mut batch)?;
+            for bad in reader.take_bad() {
+                lock(&sink).rejects().count_one(&bad.reason)?;
+                rejected.push(Rejected { place: Some(bad.place), reason: bad.reason, sample: bad.sample });
+            }
+            if !more {
+                break;
+            }
             self.attempt.check_stopped()?;
             match mapper.as_mut() {
                 Some(open) => {

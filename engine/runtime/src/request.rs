@@ -1,12 +1,13 @@
 //! What somebody wants: plugins for the stages, inputs, output, options, as given.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mr_model::{
     Compression, Fields, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Permissions, Role,
 };
 use mr_sandbox::Plugin;
-use mr_storage::Durability;
+use mr_storage::{Durability, RemoteInputs};
 
 /// The component of each role; a role without one is the identity, or the engine's own partitioner.
 #[derive(Clone, Default)]
@@ -90,6 +91,19 @@ pub enum OutputTarget {
     Stdout,
 }
 
+/// How output is to be written; `None` leaves the choice to the plugin or the engine.
+#[derive(Debug, Clone, Default)]
+pub struct WriteOptions {
+    /// How records become output.
+    pub format: Option<OutputFormat>,
+    /// How files are compressed as a whole.
+    pub compression: Option<Compression>,
+    /// Names of the columns of the main output.
+    pub fields: Option<Fields>,
+    /// Size at which a file is ended and the next one begun, in bytes; none for one file for each task.
+    pub file_bytes: Option<u64>,
+}
+
 /// An input as asked for; `None` leaves the choice to the plugin or the engine.
 #[derive(Clone, Default)]
 pub struct InputRequest {
@@ -103,6 +117,8 @@ pub struct InputRequest {
     pub format: Option<InputFormat>,
     /// How its files are compressed.
     pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file.
+    pub expansion_max: Option<u64>,
     /// Fields of the value.
     pub fields: Option<Fields>,
     /// Fields of the key.
@@ -120,14 +136,18 @@ pub struct JobRequest {
     pub stages: Stages,
     /// What it reads.
     pub inputs: Vec<InputRequest>,
+    /// Stores that inputs may come from; none where there are files alone.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// Where the output goes.
     pub output: OutputTarget,
+    /// Files that the plugins may read, by name.
+    pub sides: Vec<(String, PathBuf)>,
     /// Parameters for the plugins.
     pub params: Vec<(String, String)>,
     /// Number of reducers; 0 for a map-only job.
     pub reducers: Option<u32>,
-    /// How records become output.
-    pub output_format: Option<OutputFormat>,
+    /// How output is written.
+    pub write: WriteOptions,
     /// How keys are spread over reducers.
     pub partitioning: Option<Partitioning>,
     /// Size of splits, in bytes.

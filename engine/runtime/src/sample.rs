@@ -7,7 +7,7 @@ use mr_model::limit::KIB;
 use mr_model::{AttemptId, BatchBuf, Compression, Failure, InputFormat, InputSpec, TaskId};
 use mr_sandbox::{CancelToken, Mapper};
 use mr_shuffle::range_boundaries;
-use mr_storage::{Piece, Split, SplitReader};
+use mr_storage::{Piece, RemoteInputs, Split, SplitReader};
 
 use crate::job::{Attempt, Job};
 use crate::sink::SampleSink;
@@ -24,6 +24,7 @@ const SAMPLE_BYTES_MAX: usize = 16 << 20;
 pub(crate) fn sample_boundaries(
     job: &Arc<Job>,
     splits: &[Split],
+    remote: Option<&dyn RemoteInputs>,
     cancel: &CancelToken,
 ) -> Result<Vec<Vec<u8>>, Failure> {
     if job.spec.reducers <= 1 {
@@ -34,14 +35,19 @@ pub(crate) fn sample_boundaries(
     let id = AttemptId { task: TaskId::map(0), attempt: 0 };
     let attempt = Attempt::new(job, id, &Arc::default(), None, cancel);
     for places in sample_places(splits, &job.spec.inputs).chunk_by(|a, b| a.split.input == b.split.input) {
-        sample_input(&attempt, places, &sink)?;
+        sample_input(&attempt, places, remote, &sink)?;
     }
     let keys = std::mem::take(&mut sink.lock().unwrap_or_else(PoisonError::into_inner).keys);
     Ok(range_boundaries(keys, job.spec.reducers))
 }
 
 /// Feeds places of one input through its mapper.
-fn sample_input(attempt: &Attempt, places: &[Place], sink: &Arc<Mutex<SampleSink>>) -> Result<(), Failure> {
+fn sample_input(
+    attempt: &Attempt,
+    places: &[Place],
+    remote: Option<&dyn RemoteInputs>,
+    sink: &Arc<Mutex<SampleSink>>,
+) -> Result<(), Failure> {
     let Some(first) = places.first() else { return Ok(()) };
     let input = attempt.job.input(&first.split)?;
     let mut mapper = match attempt.job.stages.mapper(input) {
@@ -53,7 +59,9 @@ fn sample_input(attempt: &Attempt, places: &[Place], sink: &Arc<Mutex<SampleSink
     };
     let mut batch = BatchBuf::default();
     for place in places {
-        let mut reader = SplitReader::open(&place.split, attempt.job.reader(input))?;
+        let mut split = place.split.clone();
+        let _copies = attempt.copy_in(&mut split, remote)?;
+        let mut reader = SplitReader::open(&split, attempt.job.reader(input))?;
         let mut bytes = 0;
         while bytes < place.bytes && reader.next_batch(&mut batch)? {
             attempt.check_stopped()?;

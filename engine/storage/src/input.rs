@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::remote::RemoteInputs;
 use crate::{file, walk};
 
 /// One file of a job's input, as it was when listed.
@@ -72,6 +73,22 @@ pub enum InputError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A place that is none.
+    #[error(
+        "input {pattern:?} is in no store that is known: use s3://BUCKET/KEY, http://, https://, or a path"
+    )]
+    NoStore {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A store refuses.
+    #[error("input {pattern:?} cannot be listed: {reason}")]
+    Store {
+        /// The pattern.
+        pattern: String,
+        /// The store's reason.
+        reason: String,
+    },
     /// The standard input was asked for.
     #[error("input '-' is not supported: a job reads its input more than once, so put it in a file")]
     Stdin,
@@ -93,10 +110,22 @@ pub enum InputError {
 ///
 /// # Errors
 /// On the first pattern or file that cannot be read as told by [`InputError`].
-pub fn list_inputs(patterns: &[String], exclude: &[String]) -> Result<Vec<InputFile>, InputError> {
+pub fn list_inputs(
+    patterns: &[String],
+    exclude: &[String],
+    remote: Option<&dyn RemoteInputs>,
+) -> Result<Vec<InputFile>, InputError> {
     let excluded = walk::Excluded::parse(exclude)?;
     let mut listing = Listing::default();
     for pattern in patterns {
+        if pattern.contains("://") && !Path::new(pattern).exists() {
+            let remote = remote.filter(|remote| remote.is_remote(pattern));
+            let remote = remote.ok_or_else(|| InputError::NoStore { pattern: pattern.clone() })?;
+            let named = |file: &InputFile| file.path == Path::new(pattern);
+            let listed = remote.list(pattern)?.into_iter();
+            listing.files.extend(listed.filter(|file| named(file) || !excluded.matches(&file.path)));
+            continue;
+        }
         for path in expand(pattern)? {
             if path == Path::new(pattern) || !excluded.matches(&path) {
                 listing.add(path)?;

@@ -6,9 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mr_model::{
-    Counters, Failure, InputSpec, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
-};
+use mr_model::{Counters, Failure, InputSpec, JobId, OutputSpec, Partitioning, Role, Side, path_serde};
 use serde::{Deserialize, Serialize};
 
 use crate::file;
@@ -35,15 +33,16 @@ pub struct Manifest {
     pub inputs: Vec<InputSpec>,
     /// Files that were read, in order.
     pub files: Vec<ManifestInput>,
-    /// How records became output.
-    pub output_format: OutputFormat,
-    /// Types of the output records, as far as declared.
-    pub output_types: StageTypes,
+    /// Side inputs that the plugins could read, in the order of their names.
+    #[serde(default)]
+    pub sides: Vec<Side>,
+    /// How records became output, and which named outputs there are.
+    pub output: OutputSpec,
     /// How keys were spread over the reducers.
     pub partitioning: Partitioning,
     /// Number of reducers, 0 for a map-only job.
     pub reducers: u32,
-    /// Parts, in order.
+    /// Parts, in order: those of the main output, then those of each named one.
     pub parts: Vec<Part>,
     /// Sums that the plugins counted.
     pub counters: Counters,

@@ -161,7 +161,7 @@ impl Origin {
     }
 }
 
-fn check_unchanged(piece: &Piece, metadata: &Metadata) -> Result<(), Failure> {
+pub(crate) fn check_unchanged(piece: &Piece, metadata: &Metadata) -> Result<(), Failure> {
     if !metadata.is_file() {
         return Err(changed(piece, "it is no regular file any more".to_owned()));
     }
@@ -180,7 +180,7 @@ fn changed(piece: &Piece, reason: String) -> Failure {
     Failure::InputChanged { path: piece.path.clone(), reason }
 }
 
-fn lost(piece: &Piece, error: &std::io::Error) -> Failure {
+pub(crate) fn lost(piece: &Piece, error: &std::io::Error) -> Failure {
     Failure::InputLost { path: piece.path.clone(), reason: error.to_string() }
 }
 

@@ -1,6 +1,7 @@
 //! Walks folders for input files, as whole trees and by glob. Decides which names count: those that
 //! begin with `.` or `_` do not (as in Hadoop, so that an output can be the next input), unless a
-//! pattern names them. Must not open files.
+//! pattern names them. Of a folder that is an output of ours only the main output counts: its folders are
+//! those of named outputs, read where somebody names them. Must not open files.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +11,8 @@ use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::input::{InputError, kind, unreadable};
+use crate::manifest::MANIFEST_NAME;
+use crate::output::SUCCESS_NAME;
 
 /// Most files and folders that one pattern walks: symbolic links can make a small tree endless
 /// without a cycle.
@@ -136,6 +139,11 @@ impl Component {
     }
 }
 
+/// Whether a folder is a whole output of this engine: others leave the one file, too, but not both.
+fn is_own_output(folder: &Path) -> bool {
+    [SUCCESS_NAME, MANIFEST_NAME].iter().all(|name| folder.join(name).is_file())
+}
+
 fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
     Ok(GlobBuilder::new(pattern).literal_separator(true).build()?.compile_matcher())
 }
@@ -188,8 +196,11 @@ impl Walk {
             Verdict::Descend => return Ok(true),
             Verdict::Take => {}
         }
-        self.matched = true;
         let file_type = entry.file_type();
+        if file_type.is_dir() && self.inside.is_some() && entry.path().parent().is_some_and(is_own_output) {
+            return Ok(false);
+        }
+        self.matched = true;
         if file_type.is_dir() {
             self.inside.get_or_insert(entry.depth());
         } else if file_type.is_file() {

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
-use mr_storage::{ReaderOptions, Split, SplitReader, list_inputs, plan_splits};
+use mr_storage::{LocalInputs, ReaderOptions, Split, SplitReader, list_inputs, plan_splits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn of(format: InputFormat, key: InputKey, chunks: bool) -> InputSpec {
 
 /// A format in small batches.
 fn options(format: InputFormat) -> ReaderOptions {
-    ReaderOptions { input: InputSpec::of(format), record_bytes_max: 1 << 20, batch_bytes: 64 }
+    ReaderOptions { input: InputSpec::of(format), record_bytes_max: 1 << 20, bad_max: 0, batch_bytes: 64 }
 }
 
 /// Lines in small batches.
@@ -51,8 +51,8 @@ impl Input {
     }
 
     fn splits(&self, format: InputFormat, split_bytes: u64) -> Vec<Split> {
-        let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()], &[]).unwrap();
-        plan_splits(&[(&InputSpec::of(format), &files)], split_bytes).unwrap()
+        let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()], &[], None).unwrap();
+        plan_splits(&[(&InputSpec::of(format), &files)], split_bytes, &LocalInputs).unwrap().splits
     }
 
     /// Every line with its newline, where it has one, and its place.
@@ -114,6 +114,7 @@ proptest! {
             let records = read(&splits, &ReaderOptions { input: of(InputFormat::Lines, key, false), batch_bytes, ..lines(false) }).unwrap();
             let expected: Vec<_> = input.lines().into_iter().map(|(place, line)| {
                 let key = match key {
+                    InputKey::Unit => Vec::new(),
                     InputKey::Offset => place.offset.to_be_bytes().to_vec(),
                     InputKey::PathOffset => path_offset_key(&place),
                 };
@@ -176,7 +177,7 @@ proptest! {
         contents in contents(), split_bytes in 1u64..150, batch_bytes in 0u32..200, max in 0u64..60, chunks: bool,
     ) {
         let input = Input::new(&contents);
-        let options = ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), record_bytes_max: max, batch_bytes, ..lines(false) };
+        let options = ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), record_bytes_max: max, bad_max: 0, batch_bytes };
         let result = read(&input.splits(InputFormat::Lines, split_bytes), &options);
         let over = input.lines().into_iter().find(|(_, line)| trimmed(line).len() as u64 > max);
         match over {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use mr_model::{
-    Counters, InputFormat, InputKey, InputSpec, JobId, OutputFormat, Partitioning, Role, StageTypes,
+    Counters, InputFormat, InputKey, InputSpec, JobId, OutputFormat, OutputSpec, Partitioning, Role,
+    StageTypes,
 };
 use mr_storage::{Manifest, ManifestInput, ManifestPlugin, Part};
 
@@ -31,8 +32,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
             ..InputSpec::of(InputFormat::Fixed { bytes: 100, key: 10 })
         }],
         files: vec![ManifestInput { path: "in".into(), bytes: 7, input: 0, modified_ns: -1, tag: None }],
-        output_format: OutputFormat::Raw,
-        output_types: StageTypes { key: "tuple<text,u64>".parse().ok(), value: None },
+        sides: Vec::new(),
+        output: OutputSpec {
+            types: StageTypes { key: "tuple<text,u64>".parse().ok(), value: None },
+            ..OutputSpec::of(OutputFormat::Raw)
+        },
         partitioning: Partitioning::Range,
         reducers: 2,
         parts: vec![Part { name: "part-r-00000".into(), rows: 1, bytes: 2, blake3: "ff".into() }],

@@ -4,7 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
-use mr_storage::{InputFile, ReaderOptions, SplitReader, list_inputs, plan_splits};
+use mr_storage::{InputFile, LocalInputs, ReaderOptions, SplitReader, list_inputs, plan_splits};
 
 use crate::file::MemoryFile;
 use crate::take::Supply;
@@ -43,7 +43,7 @@ fn run(data: &[u8], format: impl Fn(&mut Supply<'_>) -> InputFormat) {
     let (split_bytes, batch_bytes) = (1 + u64::from(supply.short()), u32::from(supply.short()));
     let record_bytes_max = u64::from(supply.byte()) * if flags & 4 == 0 { 1 } else { 64 };
     let input = InputSpec { key, chunks, ..InputSpec::of(format) };
-    let options = ReaderOptions { input, record_bytes_max, batch_bytes };
+    let options = ReaderOptions { input, record_bytes_max, bad_max: 0, batch_bytes };
     let mut contents = Vec::new();
     for _ in 0..supply.below(FILES_MAX) {
         let length = usize::from(supply.byte());
@@ -57,7 +57,7 @@ fn run(data: &[u8], format: impl Fn(&mut Supply<'_>) -> InputFormat) {
     }
     let files: Vec<MemoryFile> = contents.iter().map(|content| MemoryFile::new(content)).collect();
     let paths: Vec<String> = files.iter().map(|file| file.path().to_str().unwrap().to_owned()).collect();
-    let listed = list_inputs(&paths, &[]).unwrap();
+    let listed = list_inputs(&paths, &[], None).unwrap();
     let read = read(&listed, split_bytes, &options);
     match naive(&listed, &contents, &options) {
         Some(expected) => assert_eq!(records(read.unwrap(), chunks), expected),
@@ -70,7 +70,7 @@ fn read(files: &[InputFile], split_bytes: u64, options: &ReaderOptions) -> Resul
     let mut bytes = 0;
     let target = usize::try_from(options.batch_bytes.max(1)).unwrap();
     let record = usize::try_from(options.record_bytes_max).unwrap();
-    for split in plan_splits(&[(&options.input, files)], split_bytes).unwrap() {
+    for split in plan_splits(&[(&options.input, files)], split_bytes, &LocalInputs).unwrap().splits {
         let mut reader = SplitReader::open(&split, options.clone())?;
         let mut batch = BatchBuf::default();
         while reader.next_batch(&mut batch)? {
@@ -141,6 +141,7 @@ fn naive(files: &[InputFile], contents: &[Vec<u8>], options: &ReaderOptions) -> 
 fn line_key(place: &Place, key: InputKey) -> Vec<u8> {
     let offset = place.offset.to_be_bytes();
     match key {
+        InputKey::Unit => Vec::new(),
         InputKey::Offset => offset.to_vec(),
         InputKey::PathOffset => [place.path.as_os_str().as_bytes(), b"\0\0", &offset].concat(),
     }

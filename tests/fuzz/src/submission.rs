@@ -4,8 +4,8 @@
 use mr_cluster::coordinator::submission::decode;
 use mr_cluster::protocol::{OutputRequest, Share, SubmitHead, SubmittedPlan};
 use mr_model::{
-    Compression, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes,
-    limit,
+    Compression, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning, Permissions,
+    StageTypes, limit,
 };
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, PlanRecord, SpreadDescription, Stages};
 use mr_shuffle::{Codec, MemoryPool};
@@ -17,7 +17,8 @@ const MEMORY_BYTES: u64 = 1 << 30;
 
 /// Target: a plan without plugins.
 pub fn submission(data: &[u8]) {
-    let head = SubmitHead { job: job(), digest: [0; 32], components: Vec::new(), plan_bytes: 0 };
+    let head =
+        SubmitHead { job: job(), digest: [0; 32], components: Vec::new(), sides: Vec::new(), plan_bytes: 0 };
     let Ok(plan) = decode(&head, data) else { return };
     let encoded = postcard::to_stdvec(&plan).unwrap();
     assert_eq!(postcard::to_stdvec(&decode(&head, &encoded).unwrap()).unwrap(), encoded);
@@ -42,6 +43,7 @@ fn prepare(description: JobDescription) {
         pool: MemoryPool::new(memory.pool),
         retain: None,
         run_dir: "/nowhere".into(),
+        sides: Default::default(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,
@@ -56,6 +58,7 @@ fn prepare(description: JobDescription) {
 fn reader(spec: &JobSpec) -> ReaderOptions {
     ReaderOptions {
         input: InputSpec { chunks: false, ..spec.inputs[0].clone() },
+        bad_max: 0,
         record_bytes_max: spec.permissions.record_bytes_max,
         batch_bytes: spec.batch_bytes.min(u32::try_from(limit::BATCH_BYTES_MAX).unwrap()),
     }
@@ -71,12 +74,15 @@ fn spec(reducers: u32) -> JobSpec {
         params: vec![("pattern".into(), "x".into())],
         reducers,
         inputs: vec![InputSpec::of(InputFormat::Lines)],
-        output_format: OutputFormat::Text,
+        output: OutputSpec {
+            types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
+            ..OutputSpec::of(OutputFormat::Text)
+        },
         partitioning: Partitioning::Hash,
-        output_types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,
         permissions: Permissions::default(),
+        sides: Vec::new(),
     }
 }
 

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mr_model::Permissions;
+use mr_model::{Permissions, Side};
 use mr_policy::{Approval, Policy};
-use mr_runtime::{InputRequest, Plan, PlanError, Stages, misfits};
+use mr_runtime::{InputRequest, JobRequest, Plan, PlanError, Stages, misfits};
 use mr_sandbox::survey::{Aspect, Finding, Gravity, survey};
 use mr_sandbox::{LoadError, Plugin, Sandbox, read_component};
 
@@ -131,12 +131,10 @@ impl Check<'_> {
         errors.retain(|error| !(alone && matches!(error, PlanError::Param { .. })));
         let mut lines: Vec<Line> = errors.iter().map(Line::of_plan).collect();
         if !self.args.inputs.is_empty()
-            && let Err(error) = Plan::new(request)
+            && let Some(line) = self.plan(request)
+            && !lines.contains(&line)
         {
-            let line = Line::of_plan(&error);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            lines.push(line);
         }
         if lines.is_empty() {
             let what =
@@ -144,6 +142,16 @@ impl Check<'_> {
             lines.push(Line::fine("stages", format!("{what} fit together")));
         }
         self.report.job.extend(lines);
+    }
+
+    /// What keeps the job from being planned, or the policy from taking its side inputs.
+    fn plan(&self, request: JobRequest) -> Option<Line> {
+        let plan = match Plan::new(request) {
+            Ok(plan) => plan,
+            Err(error) => return Some(Line::of_plan(&error)),
+        };
+        let refusal = self.policy?.check_sides(Side::bytes_of(&plan.spec.sides)).err()?;
+        Some(Line::refused("policy", refusal.to_string()))
     }
 
     /// The stages as the job would have them: nothing where a plugin is not there, the reasons where one

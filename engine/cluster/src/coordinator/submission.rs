@@ -27,6 +27,9 @@ pub fn decode(head: &SubmitHead, encoded: &[u8]) -> Result<SubmittedPlan, Refuse
     if !description.roles.iter().all(|(_, hash)| known(hash)) {
         return Err(malformed("a stage has a component that does not come with it"));
     }
+    if description.spec.sides != head.sides {
+        return Err(malformed("its side inputs are not those that were announced"));
+    }
     if !output.path.is_absolute() {
         return Err(malformed("the path of its output is not absolute"));
     }

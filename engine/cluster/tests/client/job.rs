@@ -6,7 +6,7 @@ use mr_cluster::client::{Component, Submission};
 use mr_cluster::protocol::{JobState, JobView, OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
-use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages, WriteOptions};
 use mr_scheduler::StageStatus;
 
 /// Size of splits.
@@ -32,10 +32,12 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         id: job(),
         stages: Stages::default(),
         inputs: vec![InputRequest { patterns: inputs(dir), ..InputRequest::default() }],
+        remote: None,
         output: OutputTarget::Stdout,
+        sides: vec![],
         params: vec![],
         reducers: Some(2),
-        output_format: None,
+        write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
         split_bytes: SPLIT_BYTES,
         batch_bytes: BATCH_BYTES,

@@ -1,0 +1,95 @@
+//! Formats with a schema and rows in groups: Parquet, Arrow IPC, Avro. Their crates make columns of what is in
+//! a file; here columns become rows, and their places.
+//!
+//! A row's place, which its key tells unless fields are its key, is its number in the file for Parquet and
+//! Arrow; for Avro, whose files do not count rows, it is the offset of its block plus its number therein,
+//! which ascends and comes once as well. The offset of all of a group's rows is that of the group.
+
+mod arrow;
+//mod avro;
+mod batches;
+mod fields;
+mod file_bytes;
+mod lanes;
+mod parquet;
+mod rows;
+mod show;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use mr_model::{Fields, InputFormat, Row};
+
+use crate::error::FormatError;
+use crate::open::{Cuts, ReadOptions, RecordReader};
+use crate::source::Source;
+use batches::{Batches, ColumnarReader, guarded};
+use fields::Plan;
+
+/// Opens a reader of the row groups that begin in `range`.
+pub(crate) fn open(
+    source: Arc<dyn Source>,
+    format: InputFormat,
+    range: Range<u64>,
+    options: ReadOptions,
+) -> Result<Box<dyn RecordReader>, FormatError> {
+    guarded(0, || {
+        let row = options.row.clone().unwrap_or_default();
+        let (batches, plan): (Box<dyn Batches>, Plan) = match format {
+            InputFormat::Arrow => {
+                let file = arrow::ArrowFile::open(&*source)?;
+                let plan = Plan::new(&file.schema, &row)?;
+                (Box::new(file.batches(source, &plan, range.clone(), options.expansion_max)?), plan)
+            }
+            _ => {
+                let file = parquet::ParquetFile::open(&*source)?;
+                let plan = Plan::new(file.schema(), &row)?;
+                (Box::new(file.batches(source, &plan, range.clone(), options.expansion_max)?), plan)
+            }
+        };
+        let reader: Box<dyn RecordReader> = Box::new(ColumnarReader::new(batches, plan, range, options));
+        Ok(reader)
+    })
+}
+
+/// Where row groups begin.
+pub(crate) fn cuts(source: &dyn Source, format: InputFormat, split_bytes: u64) -> Result<Cuts, FormatError> {
+    guarded(0, || match format {
+        InputFormat::Arrow => Ok(Cuts::At(thinned(arrow::ArrowFile::open(source)?.places(), split_bytes))),
+        _ => Ok(Cuts::At(thinned(parquet::ParquetFile::open(source)?.places(), split_bytes))),
+    })
+}
+
+/// Fields by the schema of the file.
+pub(crate) fn describe(
+    source: &dyn Source,
+    format: InputFormat,
+    asked: Option<&Fields>,
+    key: Option<&Fields>,
+) -> Result<Row, FormatError> {
+    guarded(0, || match format {
+        InputFormat::Arrow => fields::describe(&arrow::ArrowFile::open(source)?.schema, asked, key),
+
+        _ => fields::describe(parquet::ParquetFile::open(source)?.schema(), asked, key),
+    })
+}
+
+/// Of ascending places those that cut a file into ranges of about `split_bytes`: groups that are a little
+/// smaller than that are ranges of their own.
+fn thinned(places: impl Iterator<Item = u64>, split_bytes: u64) -> Vec<u64> {
+    let apart = split_bytes - split_bytes / 4;
+    let mut last = 0;
+    let far = |place: &u64| {
+        let far = *place - last >= apart.max(1);
+        if far {
+            last = *place;
+        }
+        far
+    };
+    places.filter(far).collect()
+}
+
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+//! Files that the crates of the formats wrote, read as rows: against rows encoded one by one, in any ranges,
+//! with what cannot be read, and damaged.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
+    Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    types::{Int8Type, Int32Type},
+};
+use mr_model::{BatchBuf, Compression, DataType, Fields, InputFormat, Row};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::cell::{push_bool, push_bytes, push_f64, push_null, push_s64, push_u64};
+use crate::tiling::{Damage, Record, records, refused, tiled};
+use crate::{Cuts, ReadOptions, Source, cuts, describe, open};
+
+/// Rows of all files here.
+const ROWS: usize = 5000;
+
+struct Values {
+    id: i64,
+    count: u32,
+    price: Option<f64>,
+    name: Option<String>,
+    flag: bool,
+    blob: Vec<u8>,
+    day: i32,
+}
+
+fn values(row: usize) -> Values {
+    let id = (row as i64 - 2000) * 1_000_003;
+    Values {
+        id,
+        count: row as u32 * 7,
+        price: (row % 3 != 0).then_some(id as f64 / 8.0),
+        name: (row % 5 != 0).then(|| format!("n{}", "ä\0".repeat(row % 7))),
+        flag: row % 2 == 0,
+        blob: vec![(row % 256) as u8; row % 11],
+        day: row as i32,
+    }
+}
+
+/// The columns of some rows.
+fn batch(rows: std::ops::Range<usize>) -> RecordBatch {
+    let rows: Vec<Values> = rows.map(values).collect();
+    let lists = rows.iter().map(|row| Some(vec![Some(row.day)]));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(rows.iter().map(|row| Some(row.id)).collect::<Int64Array>())),
+        (
+            "count",
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.count)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .map(Some)
+                    .collect::<UInt32Array>(),
+            ),
+        ),
+        ("price", Arc::new(rows.iter().map(|row| row.price).collect::<Float64Array>())),
+        ("name", Arc::new(rows.iter().map(|row| row.name.clone()).collect::<StringArray>())),
+        ("flag", Arc::new(rows.iter().map(|row| Some(row.flag)).collect::<BooleanArray>())),
+        ("blob", Arc::new(rows.iter().map(|row| Some(row.blob.clone())).collect::<BinaryArray>())),
+        ("day", Arc::new(rows.iter().map(|row| Some(row.day)).collect::<Date32Array>())),
+        ("list", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn parquet_file(batches: &[RecordBatch], group_rows: usize) -> Vec<u8> {
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(group_rows))
+        .set_compression(parquet::basic::Compression::SNAPPY)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties)).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.into_inner().unwrap()
+}
+
+fn arrow_file(batches: &[RecordBatch]) -> Vec<u8> {
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// The same rows in a file of each format, with several groups.
+fn files() -> Vec<(InputFormat, Arc<dyn Source>)> {
+    let whole = batch(0..ROWS);
+    let parts: Vec<RecordBatch> =
+        (0..ROWS).step_by(700).map(|at| whole.slice(at, 700.min(ROWS - at))).collect();
+    vec![
+        (InputFormat::Parquet, Arc::new(parquet_file(&[whole], 900))),
+        (InputFormat::Arrow, Arc::new(arrow_file(&parts))),
+    ]
+}
+
+fn row(key: &str, value: &str) -> Row {
+    let fields = |text: &str| if text.is_empty() { Fields::default() } else { text.parse().unwrap() };
+    Row { key: fields(key), value: fields(value) }
+}
+
+fn options(row: Row) -> ReadOptions {
+    ReadOptions { record_bytes_max: 1 << 20, expansion_max: 1000, row: Some(row), ..ReadOptions::default() }
+}
+
+/// Name and day as the key, everything else that has values as the value.
+const KEY: &str = "name:text?,day:text";
+const VALUE: &str = "flag:bool,id:s64,price:f64?,count:u64,blob:bytes";
+
+fn expected(row: usize) -> Record {
+    let (values, mut key, mut value) = (values(row), Vec::new(), Vec::new());
+    match values.name {
+        Some(name) => {
+            push_bool(&mut key, true);
+            push_bytes(&mut key, name.as_bytes());
+        }
+        None => push_null(&mut key, &DataType::Text),
+    }
+    let mut day = Vec::new();
+    super::show::date(values.day.into(), &mut day);
+    push_bytes(&mut key, &day);
+    push_bool(&mut value, values.flag);
+    push_s64(&mut value, values.id);
+    match values.price {
+        Some(price) => {
+            push_bool(&mut value, true);
+            push_f64(&mut value, price);
+        }
+        None => push_null(&mut value, &DataType::F64),
+    }
+    push_u64(&mut value, values.count.into());
+    push_bytes(&mut value, &values.blob);
+    (key, value)
+}
+
+#[test]
+fn ranges_that_tile_a_file_give_its_rows() {
+    let expected: Vec<Record> = (0..ROWS).map(expected).collect();
+    for (format, file) in files() {
+        let strategy = (prop::collection::vec(any::<u64>(), 0..6), 1_usize..100_000);
+        let mut runner = TestRunner::new(Config::with_cases(24));
+        let tested = runner.run(&strategy, |(places, target)| {
+            let read = tiled(&file, format, &places, &options(row(KEY, VALUE)), target).unwrap();
+            prop_assert!(read == expected);
+            Ok(())
+        });
+        tested.unwrap_or_else(|error| panic!("{format}: {error}"));
+    }
+}
+
+#[test]
+fn files_are_cut_at_groups() {
+    for (format, file) in files() {
+        let Cuts::At(places) = cuts(&*file, format, Compression::None, 1).unwrap() else {
+            panic!("{format} has groups")
+        };
+        assert!(places.len() >= 5, "{format} {places:?}");
+        let read = |range| records(&file, format, range, &options(row(KEY, VALUE)), 1 << 20).unwrap();
+        for pair in places.windows(2) {
+            let rows = read(pair[0]..pair[1]).len();
+            assert!(rows == 900 || rows == 700, "{format}: a group each, not {rows}");
+        }
+        assert!(cuts(&*file, format, Compression::None, 1 << 30).unwrap() == Cuts::At(vec![]));
+    }
+}
+
+#[test]
+fn keys_tell_the_row_unless_they_are_fields() {
+    for (format, file) in files() {
+        let options = ReadOptions { path_key: Some(b"path\0\0".to_vec()), ..options(row("", "id")) };
+        let read = tiled(&file, format, &[file.bytes() / 2], &options, 999).unwrap();
+        for (number, (key, _)) in (0_u64..).zip(read) {
+            assert_eq!(key, [b"path\0\0".as_slice(), &number.to_be_bytes()].concat());
+        }
+    }
+}
+
+#[test]
+fn schemas_tell_the_fields() {
+    let fields = |text: &str| text.parse::<Fields>().unwrap();
+    for (format, file) in files() {
+        let describe = |asked: Option<&str>, key: Option<&str>| {
+            let described = describe(
+                &*file,
+                format,
+                Compression::None,
+                asked.map(fields).as_ref(),
+                key.map(fields).as_ref(),
+            );
+            described.map(|row| row.unwrap()).map_err(|error| error.to_string())
+        };
+        let row = describe(Some("day,price,count:s64,id:text"), Some("name,flag:bool?")).unwrap();
+        assert_eq!(row.key.to_string(), "name:text?,flag:bool?");
+        assert_eq!(row.value.to_string(), "day:text,price:f64?,count:s64,id:text");
+        let error = describe(None, Some("id")).unwrap_err();
+        assert!(
+            error.starts_with("at byte 0: its column \"list\" is of type List("),
+            "nested columns are refused unless they are left out: {error}"
+        );
+        assert_eq!(
+            describe(Some("nope"), None).unwrap_err(),
+            "at byte 0: it has no column \"nope\"; it has id, count, price, name, flag, blob, day, list"
+        );
+        let error = describe(Some("name:u64"), None).unwrap_err();
+        assert!(error.starts_with("at byte 0: its column \"name\" is of type Utf8"), "{error}");
+        assert!(error.ends_with("and cannot be read as u64"), "{error}");
+    }
+}
+
+/// The rows of a file, those that are bad as their sentences.
+fn with_bad(format: InputFormat, file: &Arc<dyn Source>, row: Row) -> (usize, Vec<String>) {
+    let mut reader = open(file.clone(), format, Compression::None, 0..file.bytes(), options(row)).unwrap();
+    let (mut batch, mut offsets, mut sentences, mut rows) = (BatchBuf::default(), Vec::new(), Vec::new(), 0);
+    let mut more = true;
+    while more {
+        let mut bad = |bad: crate::BadRecord<'_>| {
+            sentences.push(bad.reason);
+            Ok(())
+        };
+        more = reader.fill(&mut batch, &mut offsets, 5000, &mut bad).unwrap();
+        rows += batch.rows() as usize;
+        batch.clear();
+        offsets.clear();
+    }
+    (rows, sentences)
+}
+
+#[test]
+fn rows_that_cannot_be_read_are_named_and_left_out() {
+    for (format, file) in files() {
+        let (rows, bad) = with_bad(format, &file, row("", "price:f64,count"));
+        assert_eq!((rows, bad.len()), (ROWS - ROWS.div_ceil(3), ROWS.div_ceil(3)));
+        assert_eq!(
+            bad[1],
+            "row 3 of the file has no \"price\": ask for price:f64? where values may be missing"
+        );
+        let (rows, bad) = with_bad(format, &file, row("", "id:u64"));
+        assert_eq!((rows, bad.len()), (3000, 2000));
+        assert_eq!(bad[1999], "\"id\" of row 1999 of the file is no u64");
+    }
+}
+
+#[test]
+fn dates_decimals_and_dictionaries_are_text() {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("at", Arc::new(TimestampMicrosecondArray::from(vec![0, -1]).with_timezone("UTC"))),
+        ("sum", Arc::new(Decimal128Array::from(vec![12345, -5]).with_precision_and_scale(9, 2).unwrap())),
+        ("kind", Arc::new(["x", "y"].into_iter().collect::<DictionaryArray<Int8Type>>())),
+        ("small", Arc::new(Int32Array::from(vec![-1, 7]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let parquet: Arc<dyn Source> = Arc::new(parquet_file(std::slice::from_ref(&batch), 10));
+    let arrow: Arc<dyn Source> = Arc::new(arrow_file(&[batch]));
+    for (format, file) in [(InputFormat::Parquet, parquet), (InputFormat::Arrow, arrow)] {
+        let row = row("", "at:text,at2:s64,sum:text,kind:text,small:f64");
+        let mut fields = row.value.0;
+        fields[1].name = "sum".into();
+        fields[1].datatype = Some(DataType::F64);
+        fields.swap(1, 2);
+        fields.remove(2);
+        let row = Row { value: Fields(fields), ..Row::default() };
+        let value_type = row.value_type();
+        let read = records(&file, format, 0..file.bytes(), &options(row), 1000).unwrap();
+        let shown: Vec<String> = read
+            .iter()
+            .map(|(_, value)| {
+                let mut text = Vec::new();
+                value_type.render(value, &mut text).unwrap();
+                String::from_utf8(text).unwrap()
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            ["1970-01-01T00:00:00.000000Z\t123.45\tx\t-1", "1969-12-31T23:59:59.999999Z\t-0.05\ty\t7"]
+        );
+    }
+}
+
+#[test]
+fn damage_is_an_error_and_never_a_panic() {
+    let small = batch(0..30);
+    // Formats without checksums cannot tell every flipped bit: what is checked is that nothing panics, and that
+    // whatever is cut off is noticed.
+    for (format, file) in [
+        (InputFormat::Parquet, parquet_file(std::slice::from_ref(&small), 10)),
+        (InputFormat::Arrow, arrow_file(&[small])),
+    ] {
+        let options = options(row(KEY, VALUE));
+        let cut = refused(&file, format, &options, (0..file.len()).map(Damage::Cut));
+        assert_eq!(cut, file.len(), "{format}");
+        for bit in 0..file.len() * 8 {
+            let mut damaged = file.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let damaged: Arc<dyn Source> = Arc::new(damaged);
+            if let Ok(reader) =
+                open(damaged.clone(), format, Compression::None, 0..damaged.bytes(), options.clone())
+            {
+                let mut reader = reader;
+                let (mut batch, mut offsets) = (BatchBuf::default(), Vec::new());
+                while let Ok(true) = reader.fill(&mut batch, &mut offsets, 100_000, &mut |_| Ok(())) {
+                    batch.clear();
+                    offsets.clear();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_one_sentence() {
+    let reason = |format: InputFormat, file: Vec<u8>| {
+        let file: Arc<dyn Source> = Arc::new(file);
+        open(file.clone(), format, Compression::None, 0..file.bytes(), options(row("", "id")))
+            .err()
+            .unwrap()
+            .to_string()
+    };
+    let text = b"id,name\n".repeat(100);
+    let parquet = parquet_file(&[batch(0..10)], 10);
+    let arrow = arrow_file(&[batch(0..10)]);
+    assert_eq!(
+        reason(InputFormat::Parquet, text.clone()),
+        "at byte 0: it does not begin as a Parquet file does"
+    );
+    assert_eq!(
+        reason(InputFormat::Parquet, parquet[..500].to_vec()),
+        "at byte 496: it does not end as a Parquet file does: it was cut off, or is not complete yet"
+    );
+    let mut huge = parquet.clone();
+    let at = huge.len() - 8;
+    huge[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let room = at - 4;
+    assert_eq!(
+        reason(InputFormat::Parquet, huge),
+        format!(
+            "at byte {at}: it says that its footer has 4294967295 bytes, and there are {room} ahead of this place"
+        )
+    );
+    assert_eq!(
+        reason(InputFormat::Arrow, text),
+        "at byte 0: it does not begin as a file of Arrow IPC does (a stream of Arrow IPC is not one)"
+    );
+    assert_eq!(
+        reason(InputFormat::Arrow, arrow[..500].to_vec()),
+        "at byte 494: it does not end as a file of Arrow IPC does: it was cut off, or is not complete yet"
+    );
+}
