@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
 PLUGINS := wordcount grep inverted-index sort
-GUESTS := remap sum gather place unruly rogue toil hostile
+GUESTS := remap sum gather place unruly rogue toil latest liar hostile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench bench-languages test-languages sim fuzz clean

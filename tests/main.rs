@@ -3,7 +3,7 @@
 //! their words. Needs the engine and the plugins to be built, which `make test` does.
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
-//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
+//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`output`];
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; then the rest: [`cache`], [`commands`].
@@ -22,6 +22,7 @@ mod interrupt;
 mod jobs;
 mod languages;
 mod memory;
+mod order;
 mod output;
 mod policy;
 mod records;

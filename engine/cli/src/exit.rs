@@ -167,7 +167,10 @@ fn plan_code(error: &PlanError) -> Code {
     match error {
         PlanError::Input(_) | PlanError::Split(_) => Code::Input,
         PlanError::Memory(_) => Code::Limit,
-        PlanError::Types { .. } | PlanError::Param { .. } | PlanError::ParamCount { .. } => Code::Plugin,
+        PlanError::Types { .. }
+        | PlanError::Group { .. }
+        | PlanError::Param { .. }
+        | PlanError::ParamCount { .. } => Code::Plugin,
         PlanError::Options(_) => Code::Usage,
     }
 }

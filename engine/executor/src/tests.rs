@@ -66,6 +66,8 @@ fn order(dir: &Path) -> AttemptOrder {
         input_key: InputKey::Offset,
         output_format: OutputFormat::Text,
         partitioning: Partitioning::Hash,
+        shuffle_types: Default::default(),
+        group_prefix: 0,
         output_types: Default::default(),
         batch_bytes: 1 << 18,
         attempts_max: 4,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::datatype::DataType;
+use crate::datatype::{DataType, TUPLE_ELEMENTS_MAX};
 use crate::job::{InputFormat, InputKey, Partitioning};
 use crate::limit::ATTRIBUTES_MAX;
 
@@ -68,6 +68,9 @@ pub struct Contract {
     pub reduce_in: (Option<DataType>, Option<DataType>),
     /// `reduce.key`, `reduce.value`: what the reducer emits.
     pub reduce: (Option<DataType>, Option<DataType>),
+    /// `reduce.group`: the reducer takes as one group the records whose keys, which are tuples, begin with
+    /// the same elements, so many of them; 0 for those of one key.
+    pub group_prefix: Option<u32>,
     /// `partition.key`: keys that the partitioner takes.
     pub partition_key: Option<DataType>,
     /// `param.NAME.type|required|default|help`. None where the plugin does not describe itself,
@@ -144,6 +147,7 @@ impl Contract {
             "reduce.in.value" => self.reduce_in.1 = datatype()?,
             "reduce.key" => self.reduce.0 = datatype()?,
             "reduce.value" => self.reduce.1 = datatype()?,
+            "reduce.group" => self.group_prefix = Some(parse_group_prefix(value)?),
             "partition.key" => self.partition_key = datatype()?,
             _ => {
                 if let Some(rest) = name.strip_prefix("param.") {
@@ -177,6 +181,17 @@ impl Contract {
     }
 }
 
+/// Number of elements of a key that make a group; 0 for the whole key.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_group_prefix(text: &str) -> Result<u32, String> {
+    let elements: Option<u32> = text.parse().ok();
+    elements.filter(|elements| *elements as usize <= TUPLE_ELEMENTS_MAX).ok_or_else(|| {
+        format!("use the number of elements of the key, up to {TUPLE_ELEMENTS_MAX}, or 0 for the whole key")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +208,7 @@ mod tests {
             ("map.key", "text"),
             ("map.value", "u64"),
             ("reduce.value", "tuple<text,u64>"),
+            ("reduce.group", "2"),
             ("param.pattern.type", "text"),
             ("param.pattern.required", "true"),
             ("param.pattern.help", "what to look for"),
@@ -201,6 +217,7 @@ mod tests {
         .unwrap();
         assert!(contract.chunks);
         assert_eq!(contract.map, (Some(DataType::Text), Some(DataType::U64)));
+        assert_eq!(contract.group_prefix, Some(2));
         let params = contract.params.unwrap();
         assert!(params["pattern"].required);
         assert_eq!(params["pattern"].help, "what to look for");
@@ -210,5 +227,8 @@ mod tests {
     fn a_bad_attribute_is_named() {
         let error = parse(&[("map.key", "int")]).unwrap_err().to_string();
         assert!(error.contains("map.key") && error.contains("int"), "{error}");
+        for group in ["-1", "65", "all"] {
+            assert!(parse(&[("reduce.group", group)]).is_err(), "{group}");
+        }
     }
 }

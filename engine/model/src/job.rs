@@ -219,6 +219,11 @@ pub struct JobSpec {
     pub output_format: OutputFormat,
     /// How keys are spread over reducers.
     pub partitioning: Partitioning,
+    /// Types of what the map stage hands to the reducers.
+    pub shuffle_types: StageTypes,
+    /// Number of elements of a key, which is a tuple, that decide about partition and group; 0 for the whole
+    /// key, whatever it is. Records are sorted by the whole key in any case.
+    pub group_prefix: u32,
     /// Types of what is written to the parts.
     pub output_types: StageTypes,
     /// Size that batches aim for, in bytes.

@@ -10,7 +10,7 @@ use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
 use mr_sandbox::{
     CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
 };
-use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
+use mr_shuffle::{Codec, FullDisk, HashPartitioner, KeyPrefix, MemoryPool, RangePartitioner, RunId};
 use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -61,6 +61,8 @@ pub struct Job {
     pub(crate) params: Arc<[(String, String)]>,
     pub(crate) encoder: RecordEncoder,
     pub(crate) spread: Spread,
+    /// What of a key decides about partition and group; none for all of it.
+    pub(crate) key_prefix: Option<KeyPrefix>,
     /// Folder for parts that are not committed and for rejects.
     pub(crate) part_dir: PathBuf,
     pub(crate) resources: AttemptResources,
@@ -110,6 +112,7 @@ impl Job {
                 SpreadDescription::Range(boundaries) => Spread::Range(RangePartitioner::new(boundaries)),
                 SpreadDescription::Plugin => Spread::Plugin,
             },
+            key_prefix: key_prefix(&spec),
             part_dir,
             resources,
             spec,
@@ -252,6 +255,11 @@ impl Attempt {
             failure => failure,
         }
     }
+}
+
+fn key_prefix(spec: &JobSpec) -> Option<KeyPrefix> {
+    let key = spec.shuffle_types.key.as_ref()?;
+    if spec.group_prefix == 0 { None } else { KeyPrefix::new(key, spec.group_prefix as usize) }
 }
 
 /// Adds what a guest of `role` counted to what the others of its attempt did.

@@ -42,6 +42,19 @@ pub enum PlanError {
         /// What is taken.
         taken: String,
     },
+    /// Groups by elements that keys do not have.
+    #[error(
+        "records are grouped by the first {elements} elements of their keys (--group-prefix, or reduce.group of the \
+         reducer), and {emitter} emits keys of a type {given}: declare map.key as a tuple of as many elements"
+    )]
+    Group {
+        /// How many elements.
+        elements: u32,
+        /// Who emits the keys.
+        emitter: String,
+        /// Of which type they are.
+        given: String,
+    },
     /// A parameter.
     #[error("parameter {name}: {reason}")]
     Param {
@@ -103,7 +116,8 @@ impl Plan {
         if reducers == 0 {
             (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
         }
-        let output_types = check_types(&stages, format, mapper.input_key, reducers == 0)?;
+        let group = choose_group(request.group_prefix, &stages, reducers == 0);
+        let types = check_types(&stages, format, mapper.input_key, group)?;
         let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
         let raw = matches!(format, InputFormat::Fixed { .. })
             && stages.mapper.is_none()
@@ -137,7 +151,9 @@ impl Plan {
             input_key: mapper.input_key,
             output_format,
             partitioning,
-            output_types,
+            shuffle_types: types.shuffle,
+            group_prefix: group.unwrap_or(0),
+            output_types: types.output,
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,
@@ -222,7 +238,8 @@ pub fn misfits(request: &JobRequest) -> Vec<PlanError> {
     match choose_format(request) {
         Ok(format) => {
             let key = stages.mapper.as_ref().map(|plugin| plugin.contract().input_key).unwrap_or_default();
-            misfits.extend(type_misfits(&stages, format, key, request.reducers == Some(0)));
+            let group = choose_group(request.group_prefix, &stages, request.reducers == Some(0));
+            misfits.extend(type_misfits(&stages, format, key, group));
         }
         Err(error) => misfits.push(error),
     }
@@ -251,6 +268,13 @@ fn choose_format(request: &JobRequest) -> Result<InputFormat, PlanError> {
         }
         _ => Ok(format),
     }
+}
+
+/// Number of elements of a key that make a group: as asked for, else as the reducer says, else 0 for the
+/// whole key; none for a map-only job.
+fn choose_group(asked: Option<u32>, stages: &Stages, map_only: bool) -> Option<u32> {
+    let described = || stages.reducer.as_ref().and_then(|reducer| reducer.contract().group_prefix);
+    (!map_only).then(|| asked.or_else(described).unwrap_or(0))
 }
 
 fn choose_partitioning(

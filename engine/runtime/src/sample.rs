@@ -29,7 +29,12 @@ pub(crate) fn sample_boundaries(
     if job.spec.reducers <= 1 {
         return Ok(Vec::new());
     }
-    let sink = SampleSink { keys: Vec::new(), bytes: 0, bytes_max: SAMPLE_BYTES_MAX };
+    let sink = SampleSink {
+        prefix: job.key_prefix.clone(),
+        keys: Vec::new(),
+        bytes: 0,
+        bytes_max: SAMPLE_BYTES_MAX,
+    };
     let sink = Arc::new(Mutex::new(sink));
     let split = sample_split(splits, job.spec.input_format);
     let id = AttemptId { task: TaskId::map(0), attempt: 0 };
@@ -51,7 +56,7 @@ pub(crate) fn sample_boundaries(
                 .map_err(|error| error.failure.at(reader.place(error.row.unwrap_or(0))))?,
             None => {
                 let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                batch.keys.view().iter().for_each(|key| sink.push(key));
+                batch.keys.view().iter().try_for_each(|key| sink.push(key))?;
             }
         }
     }

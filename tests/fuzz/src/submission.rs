@@ -75,6 +75,8 @@ fn spec(reducers: u32) -> JobSpec {
         input_key: InputKey::Offset,
         output_format: OutputFormat::Text,
         partitioning: Partitioning::Hash,
+        shuffle_types: StageTypes::default(),
+        group_prefix: 0,
         output_types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,

@@ -61,7 +61,7 @@ impl Line {
         let about = match error {
             PlanError::Input(_) | PlanError::Split(_) => "input",
             PlanError::Memory(_) => "memory",
-            PlanError::Types { .. } => "types",
+            PlanError::Types { .. } | PlanError::Group { .. } => "types",
             PlanError::Param { .. } | PlanError::ParamCount { .. } => "param",
             PlanError::Options(_) => "options",
         };

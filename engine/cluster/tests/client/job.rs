@@ -38,6 +38,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         input_format: None,
         output_format: None,
         partitioning: Some(Partitioning::Hash),
+        group_prefix: None,
         split_bytes: SPLIT_BYTES,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,

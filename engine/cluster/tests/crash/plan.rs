@@ -31,6 +31,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         input_format: None,
         output_format: None,
         partitioning: Some(Partitioning::Hash),
+        group_prefix: None,
         split_bytes: 10,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,

@@ -47,6 +47,8 @@ impl SmallJob {
             input_key: InputKey::Offset,
             output_format: OutputFormat::Raw,
             partitioning: Partitioning::Hash,
+            shuffle_types: StageTypes::default(),
+            group_prefix: 0,
             output_types: StageTypes::default(),
             batch_bytes: mr_model::limit::BATCH_BYTES,
             attempts_max: mr_model::limit::ATTEMPTS_MAX,
