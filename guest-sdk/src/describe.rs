@@ -64,7 +64,12 @@ impl Description {
     /// Adds what there is to know of a reducer.
     #[must_use]
     pub fn reducer<R: Reducer>(self) -> Self {
-        self.types::<R::Key, R::Value>("reduce.in")
+        let grouped = match R::GROUP_PREFIX {
+            0 => self,
+            elements => self.attribute("reduce.group", elements.to_string()),
+        };
+        grouped
+            .types::<R::Key, R::Value>("reduce.in")
             .types::<<R::Output as Output>::Key, <R::Output as Output>::Value>("reduce")
             .params(R::PARAMS)
             .outputs(R::OUTPUTS)

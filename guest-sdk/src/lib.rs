@@ -46,7 +46,7 @@ pub mod sandbox;
 pub mod testing;
 
 pub use combining::{Combined, Combining};
-pub use datatype::{Bytes, DataType, Fixed, Malformed, Owned, Text};
+pub use datatype::{Bytes, DataType, Desc, Fixed, Malformed, Owned, Text};
 pub use describe::Description;
 pub use emitter::{Emitter, Output};
 pub use encode::Encode;
@@ -67,8 +67,9 @@ pub use words::{Word, Words, words};
 /// All that a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        AnyPort, Bytes, Chunk, Chunks, Combined, Combiner, Combining, Counter, DataType, Emitter, Encode,
-        Error, FileLine, FileLines, Fold, Folding, Level, Line, Lines, Mapper, Max, Min, Param, Partitioner,
-        Port, PortEmitter, Records, Reducer, Result, Str, Sum, Task, Text, Values, Word, count, log, reject,
+        AnyPort, Bytes, Chunk, Chunks, Combined, Combiner, Combining, Counter, DataType, Desc, Emitter,
+        Encode, Error, FileLine, FileLines, Fold, Folding, Level, Line, Lines, Mapper, Max, Min, Param,
+        Partitioner, Port, PortEmitter, Records, Reducer, Result, Str, Sum, Task, Text, Values, Word, count,
+        log, reject,
     };
 }

@@ -72,6 +72,10 @@ pub trait Reducer: Sized + 'static {
     /// Where it emits, nearly always an [`Emitter`](crate::Emitter).
     type Output: Output;
 
+    /// Number of elements of the mapper's keys, which are tuples, that make a group: `Key` is the tuple of
+    /// these, and the values come in the order of the other elements. 0 for the whole key.
+    const GROUP_PREFIX: u32 = 0;
+
     /// Parameters that it takes.
     const PARAMS: &'static [Param] = &[];
 

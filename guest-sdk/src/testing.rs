@@ -40,7 +40,7 @@ use crate::port::{AnyPort, Port};
 use crate::role::{Combiner, Mapper, Partitioner, Reducer};
 use crate::wire::{Batch, TaskContext};
 
-use self::pack::{Cell, Groups, cell, chunks, count, group, pack, pack_groups};
+use self::pack::{Cell, Groups, cell, chunks, count, group, group_by_prefix, pack, pack_groups};
 
 /// Bytes that output batches aim for.
 const BATCH_BYTES: u32 = 128;
@@ -168,7 +168,7 @@ impl Test {
     /// Runs a whole job on files, given as paths and texts.
     pub fn job_files<M: Mapper, R: Reducer>(&self, files: &[(&str, &str)]) -> Result<Reduced<R>> {
         let mapped = self.map_files::<M>(files)?;
-        let mut reduced = self.reduce_cells::<R>(group(mapped.cells.clone()))?;
+        let mut reduced = self.reduce_cells::<R>(reduce_groups::<R>(mapped.cells.clone()))?;
         reduced.add_said(mapped);
         Ok(reduced)
     }
@@ -182,7 +182,7 @@ impl Test {
             once.extend(self.combine_cells::<C>(group(part.to_vec()))?.cells);
         }
         let twice = self.combine_cells::<C>(group(once))?;
-        let mut reduced = self.reduce_cells::<R>(group(twice.cells.clone()))?;
+        let mut reduced = self.reduce_cells::<R>(reduce_groups::<R>(twice.cells.clone()))?;
         reduced.add_said(twice);
         reduced.add_said(mapped);
         Ok(reduced)
@@ -360,4 +360,10 @@ fn rendered<D: DataType>(cell: &[u8]) -> Option<Vec<u8>> {
         Err(malformed) => panic!("{malformed}"),
     }
     (D::name() != "unit").then_some(out)
+}
+
+/// The groups that a reducer is given.
+fn reduce_groups<R: Reducer>(records: Vec<(Cell, Cell)>) -> Groups {
+    let groups = group(records);
+    if R::GROUP_PREFIX == 0 { groups } else { group_by_prefix::<R::Key>(groups) }
 }

@@ -232,6 +232,7 @@ pub fn request(
             PartitionArg::Range => Partitioning::Range,
             PartitionArg::Plugin => Partitioning::Plugin,
         }),
+        group_prefix: args.group_prefix,
         split_bytes: args.split_size,
         batch_bytes: BATCH_BYTES,
         memory_bytes: args.memory.filter(|_| place == Place::Here).unwrap_or_else(machine::memory_bytes),

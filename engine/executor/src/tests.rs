@@ -65,6 +65,8 @@ fn order(dir: &Path) -> AttemptOrder {
         inputs: vec![InputSpec::of(InputFormat::Lines)],
         output: OutputSpec::of(OutputFormat::Text),
         partitioning: Partitioning::Hash,
+        shuffle_types: Default::default(),
+        group_prefix: 0,
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),

@@ -55,6 +55,8 @@ class Stage:
     """Named outputs: types of key and value, by name."""
     fold: object = None
     """Makes one value of an iterable of them; then there is no `work`."""
+    group_prefix: int = 0
+    """Number of elements of the mapper's keys that make a group; 0 for the whole key."""
 
     def start(self, task):
         """The function that does the work, and what to call at the end."""
@@ -74,6 +76,8 @@ class Stage:
         elif self.role == "reducer":
             yield from types_as("reduce.in", self.key_in, self.value_in)
             yield from types_as("reduce", self.key, self.value)
+            if self.group_prefix:
+                yield "reduce.group", str(self.group_prefix)
         else:
             yield "partition.key", self.key_in.name
         for name, (key, value) in self.outputs.items():
@@ -147,16 +151,20 @@ def combiner(key, value, *, params=()):
     )
 
 
-def reducer(key, value, *, out=None, outputs=None, params=()):
+def reducer(key, value, *, out=None, group_prefix=0, outputs=None, params=()):
     """Declares the reducer: a function of a key and its values, an iterator that is gone through once, that yields
-    pairs. They are of the same types, or of those in `out=(key, value)`. It may write to named outputs,
-    `outputs={name: (key, value)}`, with `mr.emit`."""
+    pairs. They are of the same types, or of those in `out=(key, value)`. With `group_prefix`, so many elements of the
+    mapper's keys make a group: `key` is the tuple of these, and the values come in the order of the others. It may
+    write to named outputs, `outputs={name: (key, value)}`, with `mr.emit`."""
+    if group_prefix and not (isinstance(key, types.Tuple) and len(key.elements) == group_prefix):
+        raise TypeError(f"the key of a reducer with group_prefix={group_prefix} is a tuple of as many elements")
     key, value = both("reducer", key, value)
     out_key, out_value = both("reducer's out", *(out or (key, value)))
     outputs, params = named("reducer", outputs), tuple(params)
     return decorator(
         lambda work: Stage(
-            "reducer", work, key_in=key, value_in=value, key=out_key, value=out_value, outputs=outputs, params=params
+            "reducer", work, key_in=key, value_in=value, key=out_key, value=out_value, outputs=outputs, params=params,
+            group_prefix=group_prefix,
         )
     )
 

@@ -106,7 +106,7 @@ def job(plugin, text, *, params=None, side_inputs=None):
             done.append(combined)
             # First parts of what the mapper emitted, then what came of them.
             cells = combined.cells if part is None else [*combined.cells, *(cells if part is not parts[0] else [])]
-    last = run_groups(plugin, "reducer", grouped(cells), **options) if "reducer" in roles else sorted_run(mapped)
+    last = run_groups(plugin, "reducer", reduce_groups(plugin, cells), **options) if "reducer" in roles else sorted_run(mapped)
     for earlier in done if last is not mapped else []:
         for name, delta in earlier.counters.items():
             last.counters[name] = last.counters.get(name, 0) + delta
@@ -188,6 +188,15 @@ def grouped(cells):
     """Pairs as groups: sorted by key, in the order in which they were emitted."""
     ordered = sorted(cells, key=lambda pair: pair[0])
     return [(key, [value for _, value in group]) for key, group in groupby(ordered, key=lambda pair: pair[0])]
+
+
+def reduce_groups(plugin, cells):
+    """The groups that the reducer is given."""
+    stage = stages_of(plugin.__name__)["reducer"]
+    if not stage.group_prefix:
+        return grouped(cells)
+    groups = groupby(grouped(cells), key=lambda group: group[0][:stage.key_in.take(group[0], 0)[1]])
+    return [(key, [value for _, values in group for value in values]) for key, group in groups]
 
 
 def run_groups(plugin, role, groups, *, params=None, side_inputs=None):

@@ -20,6 +20,8 @@ def value_of(datatype, given):
     """A value as the vectors write it."""
     if isinstance(datatype, types.Tuple):
         return tuple(value_of(element, part) for element, part in zip(datatype.elements, given))
+    if isinstance(datatype, types.Desc):
+        return value_of(datatype.inner, given)
     if isinstance(datatype, types.Bytes):
         raw = bytes.fromhex(given["hex"]) if isinstance(given, dict) else given.encode()
         return raw.decode("utf-8", "surrogateescape") if datatype is mr.text else raw
@@ -34,6 +36,26 @@ def same(a, b):
     if isinstance(a, float):
         return a == b and math.copysign(1, a) == math.copysign(1, b) or a != a and b != b
     return a == b
+
+
+class Grouping(unittest.TestCase):
+    def test_a_prefix_of_the_key_makes_a_group(self):
+        plugin = python.ModuleType("grouping")
+        exec(
+            "import mr\n"
+            "@mr.mapper(mr.lines, key=mr.tuple_(mr.text, mr.desc(mr.u64)), value=mr.u64)\n"
+            "def numbers(line):\n"
+            "    name, number = line.split()\n"
+            "    yield (name, int(number)), int(number)\n"
+            "@mr.reducer(mr.tuple_(mr.text), mr.u64, group_prefix=1, out=(mr.text, mr.text))\n"
+            "def joined(key, numbers):\n"
+            "    yield key[0], ','.join(map(str, numbers))\n",
+            plugin.__dict__,
+        )
+        text = "b 1\na 2\na 10\nb 3\na 1\n"
+        self.assertEqual(testing.job(plugin, text).text(), "a\t10,2,1\nb\t3,1\n")
+        with self.assertRaises(TypeError):
+            mr.reducer(mr.text, mr.u64, group_prefix=1)
 
 
 class Vectors(unittest.TestCase):

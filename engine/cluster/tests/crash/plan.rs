@@ -36,6 +36,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         reducers: Some(REDUCERS),
         write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
+        group_prefix: None,
         split_bytes: 10,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,
