@@ -4,7 +4,8 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
-PLUGINS := wordcount grep inverted-index sort
+PLUGINS := wordcount grep inverted-index sort map-join matrix-vector teragen teravalidate select aggregate sets join \
+	matrix-multiply ngrams top-k
 GUESTS := remap sum gather place unruly rogue toil hostile
 
 .DEFAULT_GOAL := help

@@ -61,6 +61,7 @@ Exit codes:
         "build",
         "test",
         "submit",
+        "run",
         "explain",
         "inspect",
         "check",

@@ -80,7 +80,7 @@ fn folders_are_read_in_name_order_and_hidden_names_are_not() {
         .file("in/empty", "");
     let done = job.check_whole(&shown(&[b"4\n", b"9\n", b"3\n", b"2\n", b"1\n"]));
     let read: Vec<&str> =
-        done.manifest["inputs"].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap()).collect();
+        done.manifest["files"].as_array().unwrap().iter().map(|i| i["path"].as_str().unwrap()).collect();
     assert_eq!(read, ["in/B", "in/a-", "in/a/b/c", "in/a/z", "in/b", "in/empty"]);
 }
 

@@ -3,10 +3,11 @@
 //! their words. Needs the engine and the plugins to be built, which `make test` does.
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
-//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`output`];
+//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`sides`], [`output`];
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
-//! [`cluster`]; plugins in many languages: [`languages`]; then the rest: [`cache`], [`commands`].
+//! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
+//! the rest: [`cache`], [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -23,9 +24,11 @@ mod jobs;
 mod languages;
 mod memory;
 mod output;
+mod pipelines;
 mod policy;
 mod records;
 mod refusals;
 mod roles;
+mod sides;
 mod sorting;
 mod support;

@@ -11,7 +11,8 @@ use guest_sdk::{Encode, Mapper as GuestMapper, native};
 use mr_model::limit::{BATCH_BYTES, IDLE_TIMEOUT_DEFAULT};
 use mr_model::{AttemptId, Batch, Column, Failure, JobId, TaskContext, TaskId};
 use mr_sandbox::{
-    CancelToken, GuestMemory, GuestOutput, InstanceOptions, Mapper, Plugin, Sandbox, SandboxOptions, Sink,
+    CancelToken, GuestMemory, GuestOutput, InstanceOptions, Mapper, Plugin, Sandbox, SandboxOptions, Sides,
+    Sink,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -156,6 +157,7 @@ fn in_sandbox(plugin: &Plugin, chunks: &[(u64, &[u8])], hashing: bool) -> Result
             partitions: 1,
             seed: 0,
             batch_bytes: BATCH_BYTES,
+            outputs: [mr_model::output::MAIN_OUTPUT.to_owned()].into(),
         },
         params: Arc::default(),
         memory: Arc::new(GuestMemory::new(GUEST_BYTES)),
@@ -164,6 +166,7 @@ fn in_sandbox(plugin: &Plugin, chunks: &[(u64, &[u8])], hashing: bool) -> Result
         deadline: None,
         output: Arc::new(GuestOutput::new(u64::MAX, u64::MAX)),
         wall_clock: None,
+        sides: Sides::default(),
         cancel: CancelToken::default(),
         log: None,
     };

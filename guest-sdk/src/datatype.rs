@@ -53,6 +53,11 @@ pub trait DataType: Sized + 'static {
     /// Reads an element at the front of a tuple's cell and moves past it. None if malformed.
     fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Self::View<'a>>;
 
+    /// Appends the element of an empty value: zero, false, no bytes. It is what stands behind a `false` where
+    /// a value is missing.
+    #[doc(hidden)]
+    fn encode_empty(out: &mut Vec<u8>);
+
     /// Reads a whole cell.
     #[inline]
     fn decode(cell: &[u8]) -> Result<Self::View<'_>, Malformed> {
@@ -98,6 +103,10 @@ impl DataType for Text {
         Ok(Str(Cow::Borrowed(cell)))
     }
 
+    fn encode_empty(out: &mut Vec<u8>) {
+        out.extend_from_slice(&[0, 0]);
+    }
+
     fn to_owned(view: Str<'_>) -> Str<'static> {
         view.into_owned()
     }
@@ -122,6 +131,10 @@ impl DataType for Bytes {
     #[inline]
     fn decode(cell: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
         Ok(Cow::Borrowed(cell))
+    }
+
+    fn encode_empty(out: &mut Vec<u8>) {
+        out.extend_from_slice(&[0, 0]);
     }
 
     fn to_owned(view: Cow<'_, [u8]>) -> Cow<'static, [u8]> {
@@ -174,6 +187,10 @@ macro_rules! fixed {
                 $decode
             }
 
+            fn encode_empty(out: &mut Vec<u8>) {
+                <$datatype>::default().encode(out);
+            }
+
             fn to_owned(view: $datatype) -> $datatype {
                 view
             }
@@ -215,12 +232,55 @@ impl DataType for () {
         Some(())
     }
 
+    fn encode_empty(_: &mut Vec<u8>) {}
+
     fn to_owned((): ()) {}
 
     fn render((): &(), _: &mut Vec<u8>) {}
 }
 
 impl Fixed for () {}
+
+/// A value that may be missing, as a field with `?` has it: `tuple<bool,T>`, false and an empty value where it
+/// is missing. Sorts ahead of all values.
+impl<D: DataType> DataType for Option<D> {
+    type View<'a> = Option<D::View<'a>>;
+    const WIDTH: Option<usize> = width_sum(&[Some(1), D::WIDTH]);
+
+    fn name() -> String {
+        format!("tuple<bool,{}>", D::name())
+    }
+
+    #[inline]
+    fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Self::View<'a>> {
+        let is_there = bool::decode_front(cell)?;
+        let value = D::decode_front(cell)?;
+        Some(is_there.then_some(value))
+    }
+
+    fn encode_empty(out: &mut Vec<u8>) {
+        false.encode(out);
+        D::encode_empty(out);
+    }
+
+    fn to_owned(view: Self::View<'_>) -> Self::View<'static> {
+        view.map(D::to_owned)
+    }
+
+    fn render(view: &Self::View<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(if view.is_some() { b"true\t" } else { b"false\t" });
+        match view {
+            Some(value) => D::render(value, out),
+            None => {
+                let mut empty = Vec::new();
+                D::encode_empty(&mut empty);
+                if let Some(value) = D::decode_front(&mut empty.as_slice()) {
+                    D::render(&value, out);
+                }
+            }
+        }
+    }
+}
 
 /// Sum of the widths of a tuple's elements, where all have one.
 const fn width_sum(widths: &[Option<usize>]) -> Option<usize> {
@@ -251,6 +311,10 @@ macro_rules! tuples {
                 Some(($($element::decode_front(cell)?,)+))
             }
 
+            fn encode_empty(out: &mut Vec<u8>) {
+                $($element::encode_empty(out);)+
+            }
+
             fn to_owned(view: Self::View<'_>) -> Self::View<'static> {
                 ($($element::to_owned(view.$index),)+)
             }
@@ -276,4 +340,35 @@ tuples! {
     (A 0, B 1, C 2, D 3)
     (A 0, B 1, C 2, D 3, E 4)
     (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_missing_sorts_first_and_reads_back() {
+        type Row = (Option<Text>, Option<i64>);
+        let cell = |row: (Option<&str>, Option<i64>)| {
+            let mut cell = Vec::new();
+            Encode::<Row>::encode(&row, &mut cell);
+            cell
+        };
+        assert_eq!(cell((None, Some(-1))), [0, 0, 0, 1, 0x7f, 255, 255, 255, 255, 255, 255, 255]);
+        assert_eq!(cell((Some(""), None)), [1, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0]);
+        let rows = [(None, None), (None, Some(i64::MIN)), (Some(""), None), (Some("a"), Some(0))];
+        assert!(rows.map(cell).is_sorted());
+        for row in rows {
+            let bytes = cell(row);
+            let (text, number) = Row::decode(&bytes).unwrap();
+            assert_eq!((text.map(|text| text.to_string()), number), (row.0.map(str::to_owned), row.1));
+        }
+        assert_eq!(Row::name(), "tuple<tuple<bool,text>,tuple<bool,s64>>");
+    }
 }

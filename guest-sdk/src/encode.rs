@@ -177,6 +177,16 @@ impl Encode<()> for () {
     fn encode(&self, _: &mut Vec<u8>) {}
 }
 
+impl<D: DataType, T: Encode<D>> Encode<Option<D>> for Option<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.is_some().encode(out);
+        match self {
+            Some(value) => value.encode_element(out),
+            None => D::encode_empty(out),
+        }
+    }
+}
+
 macro_rules! tuples {
     ($(($($datatype:ident $value:ident $index:tt),+))*) => {$(
         impl<$($datatype: DataType, $value: Encode<$datatype>),+> Encode<($($datatype,)+)>
@@ -197,4 +207,10 @@ tuples! {
     (A T 0, B U 1, C V 2, D W 3)
     (A T 0, B U 1, C V 2, D W 3, E X 4)
     (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5)
+    (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5, G Z 6)
+    (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5, G Z 6, H S 7)
+    (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5, G Z 6, H S 7, I R 8)
+    (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5, G Z 6, H S 7, I R 8, J Q 9)
+    (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5, G Z 6, H S 7, I R 8, J Q 9, K P 10)
+    (A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5, G Z 6, H S 7, I R 8, J Q 9, K P 10, L O 11)
 }

@@ -218,7 +218,7 @@ impl<K: DataType, V: DataType> Input for Records<K, V> {
     type Record<'a> = (K::View<'a>, V::View<'a>);
 
     fn attributes() -> Vec<(&'static str, String)> {
-        vec![("map.batch", "rows".into())]
+        vec![("map.batch", "rows".into()), ("map.in.key", K::name()), ("map.in.value", V::name())]
     }
 
     #[inline]

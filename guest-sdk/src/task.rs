@@ -68,6 +68,11 @@ impl Task {
         &self.params
     }
 
+    /// Name of the input that a mapper's records are of; empty where it has none.
+    pub fn input(&self) -> &str {
+        self.params.iter().find(|(name, _)| name == "mr.input").map_or("", |(_, input)| input)
+    }
+
     /// A counter of the job. Counting costs next to nothing.
     pub fn counter(&self, name: impl Into<Cow<'static, str>>) -> Counter {
         counter(name.into())

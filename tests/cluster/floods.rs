@@ -342,6 +342,7 @@ impl Attack {
             job: JobId::new("never").unwrap(),
             digest: [0; 32],
             components: vec![([7; 32], 100)],
+            sides: Vec::new(),
             plan_bytes: 100,
         };
         let outputs = OutputsRequest::Outputs {

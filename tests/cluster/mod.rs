@@ -3,7 +3,8 @@
 //! has ended nothing of it is left anywhere.
 //!
 //! In reading order: [`workers`] (that die, stop, come late and leave), [`coordinator`] (that dies), [`links`]
-//! (that are bad or cut), [`disks`], [`jobs`] (that fail, and are cancelled), [`strangers`] (who must not get
+//! (that are bad or cut), [`disks`], [`jobs`] (that fail, and are cancelled), [`sides`]
+//! (that travel), [`strangers`] (who must not get
 //! in, or break the protocol), [`floods`] (of them), [`client`] (the command line), [`up`] (a cluster in one
 //! command), [`wall`] (what is between plugins and workers).
 //!
@@ -15,6 +16,7 @@ mod disks;
 mod floods;
 mod jobs;
 mod links;
+mod sides;
 mod strangers;
 mod up;
 mod wall;

@@ -104,6 +104,7 @@ fn roles_are_kept() {
             job: JobId::new("job").unwrap(),
             digest: [0; 32],
             components: Vec::new(),
+            sides: Vec::new(),
             plan_bytes: 9,
         };
         assert_refused(&peer, &Opening::Submit(head), "worker").await;
@@ -227,6 +228,7 @@ fn uploads_that_no_job_names_are_removed() {
                 job: JobId::new("job").unwrap(),
                 digest: [0; 32],
                 components: vec![(*hash.as_bytes(), component.len() as u64)],
+                sides: Vec::new(),
                 plan_bytes: 9,
             };
             let mut channel: Channel<Up, Down> = peer.channel(&Opening::Submit(head), LONG).await.unwrap();

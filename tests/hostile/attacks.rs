@@ -153,7 +153,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("record-large", COMBINER_IDLE, 6, "the ROLE broke the plugin interface*: it emitted outside of combine-batch"),
     attack("not-its-type", &["reduce"], 6, "the ROLE broke the plugin interface: what it emitted is not of the type it declares: 4 bytes are not a cell of type u64"),
     // Numbers out of range.
-    attack("port", ANYWHERE, 6, "the ROLE broke the plugin interface*: it emitted to port 7; there is only port 0"),
+    attack("port", ANYWHERE, 6, "the ROLE broke the plugin interface*: it emitted to port 7; there is only port 0: named outputs are*"),
     attack("partition-far", MAPPER, 6, "the ROLE broke the plugin interface*: it chose partition 4000; there are 3, from 0"),
     attack("partitions-few", MAPPER, 6, "the ROLE broke the plugin interface*: its partitions have 3 bytes for 1 rows"),
     attack("partition-far", NO_MAPPER, 6, "the ROLE broke the plugin interface*: it emitted to partitions, which this output does not have"),

@@ -4,7 +4,8 @@
 //!
 //! In reading order: [`project`] (a project of an author), [`commands`] (what an author may do wrong, which needs no
 //! tools), [`imports`] (what of the machine components ask for), [`compiled`] and [`vectors`] (what the SDKs of compiled
-//! languages have to do), then a file for each language, [`mixed`] (jobs of several), and [`pages`] (the documents for
+//! languages have to do), then a file for each language, [`mixed`] (jobs of several), [`sides`] (side inputs in
+//! each), and [`pages`] (the documents for
 //! authors).
 
 mod assemblyscript;
@@ -20,6 +21,7 @@ mod pages;
 mod project;
 mod python;
 mod rust;
+mod sides;
 mod vectors;
 mod zig;
 

@@ -114,6 +114,12 @@ fn cooked(project: Project, section: &Section) -> Project {
     fs::write(project.dir().join("plugin.py"), recipe).unwrap();
     fs::write(case.join("input.txt"), section.block("text in").expect("an input")).unwrap();
     fs::write(case.join("expected.txt"), section.block("text out").expect("an output")).unwrap();
+    for (name, content) in
+        section.blocks.iter().filter_map(|(kind, text)| Some((kind.strip_prefix("text side ")?, text)))
+    {
+        fs::create_dir_all(case.join("sides")).unwrap();
+        fs::write(case.join("sides").join(name), content).unwrap();
+    }
     project
 }
 
@@ -125,8 +131,9 @@ fn recipes_yield_what_stands_below_them() {
         let project = cooked(Project::untooled("python", "empty"), section);
         let mut python = detached(Path::new("/usr/bin/env"), &project.dir());
         python.args(["python3", "-c"]).arg(
-            "import plugin\nfrom mr import testing\nread = lambda name: open(f'tests/lines/{name}.txt').read()\n\
-             got = testing.job(plugin, read('input')).text()\nassert got == read('expected'), got",
+            "import glob, os, plugin\nfrom mr import testing\nread = lambda name: open(f'tests/lines/{name}.txt').read()\n\
+             sides = {os.path.basename(path): open(path, 'rb').read() for path in glob.glob('tests/lines/sides/*')}\n\
+             got = testing.job(plugin, read('input'), side_inputs=sides).text()\nassert got == read('expected'), got",
         );
         succeeds(python);
     }

@@ -1,20 +1,22 @@
 //! What can be typed. What it means is decided in [`crate::job`] and the subcommands. What is typed
-//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about projects in
-//! [`workshop`].
+//! about clusters is in [`cluster`], about policies and signatures in [`policy`], about pipelines in [`run`],
+//! about projects in [`workshop`].
 
 pub mod cluster;
 pub mod policy;
+pub mod run;
 pub mod workshop;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mr_model::{InputFormat, OutputFormat};
+use mr_model::{Compression, Fields, OutputFormat};
 
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
 };
 use self::policy::{CheckArgs, KeygenArgs, PolicyArgs, SignArgs, VerifyArgs};
+use self::run::{AgainArgs, RunArgs};
 use self::workshop::{BuildArgs, NewArgs, TestArgs};
 use crate::size::{parse_millis, parse_size};
 
@@ -30,8 +32,10 @@ pub struct Cli {
 pub enum Command {
     /// Run a job, here or on a cluster, and wait for its result
     Submit(Box<SubmitArgs>),
+    /// Run a pipeline: jobs that read each other's output, as a file says
+    Run(Box<RunArgs>),
     /// Show what a job would do (splits, tasks, memory, stages) without running it
-    Explain(ExplainArgs),
+    Explain(Box<ExplainArgs>),
     /// Show what a plugin is: roles, types, parameters, imports, size, hash
     Inspect(InspectArgs),
     /// Begin a plugin: a project in one of many languages
@@ -63,7 +67,7 @@ pub enum Command {
     /// Run the coordinator of a cluster
     Coordinator(CoordinatorArgs),
     /// Run a worker of a cluster, or tell one to leave
-    Worker(WorkerArgs),
+    Worker(Box<WorkerArgs>),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// What this program starts itself as, to run plugins apart from all else
@@ -98,12 +102,15 @@ pub struct CompileArgs {
     pub compile_time: std::time::Duration,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
+#[command(mut_arg("inputs", |input| input.required(false).required_unless_present("watch")))]
 pub struct SubmitArgs {
     #[command(flatten)]
     pub job: JobArgs,
     #[command(flatten)]
     pub remote: RemoteArgs,
+    #[command(flatten)]
+    pub again: AgainArgs,
     /// Show no progress and no summary, only errors
     #[arg(long, short, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -117,7 +124,7 @@ pub struct SubmitArgs {
 }
 
 /// Where and how a job runs on a cluster.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct RemoteArgs {
     #[command(flatten)]
@@ -181,15 +188,15 @@ pub struct CompletionsArgs {
 }
 
 /// A job, as `submit` and `explain` take it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct JobArgs {
     /// The plugin (.wasm): a component with any of the roles mapper, combiner, reducer, partitioner;
-    /// a role that is missing is the identity
-    #[arg(required_unless_present_any = ["map", "combine", "reduce"])]
+    /// a role that is missing is the identity, so a job without any plugin sorts its input, or with
+    /// --reducers 0 copies it: from one format to another, say
     pub plugin: Option<PathBuf>,
-    /// Take the mapper from this component
-    #[arg(long, value_name = "WASM", help_heading = "Stages")]
-    pub map: Option<PathBuf>,
+    /// Take the mapper from this component; with NAME= that of the input NAME
+    #[arg(long, value_name = "[NAME=]WASM", num_args = 1, help_heading = "Stages")]
+    pub map: Vec<String>,
     /// Take the combiner from this component
     #[arg(long, value_name = "WASM", help_heading = "Stages")]
     pub combine: Option<PathBuf>,
@@ -211,9 +218,24 @@ pub struct JobArgs {
     pub partition: Option<PartitionArg>,
 
     /// A file, a folder (with all below it, but for names that begin with . or _) or a glob; may be
-    /// given several times
-    #[arg(long = "input", short, value_name = "PATH", required = true, num_args = 1, help_heading = "Data")]
+    /// given several times. NAME= makes it an input of that name, :FORMAT says how it is read
+    #[arg(
+        long = "input",
+        short,
+        value_name = "[NAME=]PATH[:FORMAT]",
+        required = true,
+        num_args = 1,
+        help_heading = "Data"
+    )]
     pub inputs: Vec<String>,
+    /// Leave out what this glob matches, by the end of its path, of folders and globs; may be given several
+    /// times
+    #[arg(long, value_name = "GLOB", num_args = 1, help_heading = "Data")]
+    pub exclude: Vec<String>,
+    /// A file that the plugins may read under this name, whichever record they work on; may be given several
+    /// times
+    #[arg(long = "side", value_name = "NAME=PATH", value_parser = parse_side, help_heading = "Data")]
+    pub sides: Vec<(String, PathBuf)>,
     /// Folder for the output; without it the result goes to standard output (not on a cluster)
     #[arg(long, short, value_name = "DIR", help_heading = "Data")]
     pub output: Option<PathBuf>,
@@ -223,14 +245,37 @@ pub struct JobArgs {
     /// Force the output to disk before the job ends
     #[arg(long, requires = "output", help_heading = "Data")]
     pub sync: bool,
-    /// How input becomes records: lines, line-keys, fixed:BYTES or fixed:BYTES:KEY [default: as the
-    /// plugin says, else lines]
-    #[arg(long, value_name = "FORMAT", help_heading = "Data")]
-    pub input_format: Option<InputFormat>,
+    /// How input becomes records: lines, line-keys, fixed:BYTES, fixed:BYTES:KEY, whole, csv, tsv, jsonl, kv,
+    /// parquet, arrow, avro [default: as the plugin says, else lines]
+    #[arg(long, value_name = "[NAME=]FORMAT", num_args = 1, help_heading = "Data")]
+    pub input_format: Vec<String>,
+    /// Most decoded bytes for each byte of a compressed file; one beyond it is taken for a trap
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Data")]
+    pub max_expansion: Option<u64>,
+    /// Fields that make the value of a row, in order: NAME, NAME:TYPE, NAME:TYPE? where values may be missing
+    /// [default: as the plugin says, else all of them]
+    #[arg(long, value_name = "[NAME=]FIELDS", num_args = 1, help_heading = "Data")]
+    pub fields: Vec<String>,
+    /// Fields that make the key of a row [default: as the plugin says, else none: the key tells the place]
+    #[arg(long, value_name = "[NAME=]FIELDS", num_args = 1, help_heading = "Data")]
+    pub key_fields: Vec<String>,
+    /// How input files are compressed: none, gzip, bzip2, zstd, lz4 [default: as their names say]
+    #[arg(long, value_name = "[NAME=]KIND", num_args = 1, help_heading = "Data")]
+    pub compression: Vec<String>,
     /// How records become output: text (key TAB value NEWLINE) or raw (key and value end to end)
     /// [default: text, raw for fixed-length records that no plugin changes]
     #[arg(long, value_name = "FORMAT", help_heading = "Data")]
     pub output_format: Option<OutputFormat>,
+    /// How output files are compressed: none, gzip, bzip2, zstd, lz4 [default: none]
+    #[arg(long, value_name = "KIND", help_heading = "Data")]
+    pub output_compression: Option<Compression>,
+    /// Names of the columns of the output, in order, where its format has them [default: as the plugin says,
+    /// else key and value]
+    #[arg(long, value_name = "NAMES", help_heading = "Data")]
+    pub output_fields: Option<Fields>,
+    /// Size at which an output file is ended and the next one begun [default: one file for each task]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Data")]
+    pub output_file_size: Option<u64>,
     /// Size that input is split by: one map task each
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, help_heading = "Data")]
     pub split_size: u64,
@@ -314,6 +359,13 @@ pub enum PartitionArg {
     Range,
     /// By the partitioner component
     Plugin,
+}
+
+fn parse_side(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        _ => Err("use NAME=PATH".to_owned()),
+    }
 }
 
 fn parse_param(text: &str) -> Result<(String, String), String> {

@@ -6,6 +6,8 @@ use mr_cluster::client::ClientError;
 use mr_cluster::protocol::Refused;
 use mr_model::Failure;
 use mr_net::IdentityError;
+use mr_pipeline::watch::WatchError;
+use mr_pipeline::{LedgerError, PipelineFault};
 use mr_policy::key::KeyFileError;
 use mr_policy::{PermissionRefusal, PolicyError};
 use mr_runtime::{JobError, PlanError};
@@ -17,6 +19,7 @@ use mr_workshop::WorkshopError;
 use crate::check::lines::Found;
 use crate::policy::Unusable;
 use crate::remote::end::{Cause, JobFailed, Left};
+use crate::run::Differs;
 use crate::words;
 use crate::workshop::test::TestsFailed;
 
@@ -139,6 +142,18 @@ fn code(error: &anyhow::Error) -> Code {
         {
             return Code::Plugin;
         }
+        if let Some(error) = cause.downcast_ref::<LedgerError>() {
+            return if matches!(error, LedgerError::Busy { .. }) { Code::Usage } else { Code::Output };
+        }
+        if cause.downcast_ref::<PipelineFault>().is_some() {
+            return Code::Usage;
+        }
+        if cause.downcast_ref::<Differs>().is_some() {
+            return Code::PluginFailed;
+        }
+        if cause.downcast_ref::<WatchError>().is_some() {
+            return Code::Output;
+        }
         if let Some(error) = cause.downcast_ref::<WorkshopError>() {
             return workshop_code(error);
         }
@@ -165,9 +180,12 @@ fn workshop_code(error: &WorkshopError) -> Code {
 
 fn plan_code(error: &PlanError) -> Code {
     match error {
-        PlanError::Input(_) | PlanError::Split(_) => Code::Input,
+        PlanError::Input(_) | PlanError::Split(_) | PlanError::Side(_) => Code::Input,
         PlanError::Memory(_) => Code::Limit,
-        PlanError::Types { .. } | PlanError::Param { .. } | PlanError::ParamCount { .. } => Code::Plugin,
+        PlanError::Types { .. }
+        | PlanError::Inputs { .. }
+        | PlanError::Param { .. }
+        | PlanError::ParamCount { .. } => Code::Plugin,
         PlanError::Options(_) => Code::Usage,
     }
 }
@@ -201,6 +219,7 @@ fn client_code(error: &ClientError) -> Code {
         ClientError::Connect(_) | ClientError::Away { .. } => Code::Cluster,
         ClientError::Refused(refused) => refused_code(refused),
         ClientError::Io { .. } => Code::Plugin,
+        ClientError::Side(_) => Code::Input,
         ClientError::Socket(_) | ClientError::Protocol { .. } => Code::Fault,
     }
 }

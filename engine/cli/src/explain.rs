@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use mr_model::{DataType, Partitioning, Role};
+use mr_model::{Compression, DataType, Partitioning, Role};
 use mr_policy::Policy;
 use mr_runtime::{OutputTarget, Plan};
 use mr_sandbox::Plugin;
@@ -58,19 +58,29 @@ fn policy_text(policy: &Policy, verdicts: &[(PathBuf, String)]) -> String {
 fn as_text(plan: &Plan) -> Result<String> {
     let mut out = String::new();
     let spec = &plan.spec;
-    writeln!(
-        out,
-        "input    {} in {} files, format {}",
-        bytes(plan.input_bytes()),
-        count(plan.files.len() as u64),
-        spec.input_format
-    )?;
-    writeln!(
-        out,
-        "map      {} tasks: {}",
-        count(plan.splits.len() as u64),
-        stage(plan, Role::Mapper, "identity (no mapper)")
-    )?;
+    for (input, files) in spec.inputs.iter().zip(&plan.files) {
+        let name = if input.name.is_empty() { String::new() } else { format!("{}: ", input.name) };
+        let held: u64 = files.iter().map(|file| file.bytes).sum();
+        let (held, number) = (bytes(held), count(files.len() as u64));
+        writeln!(out, "input    {name}{held} in {number} files, format {}", input.format)?;
+        if let Some(row) = &input.row {
+            let key = if row.key.0.is_empty() { "its place".to_owned() } else { row.key.to_string() };
+            writeln!(out, "           rows of {}, key {key}", row.value)?;
+        }
+    }
+    for (path, why) in &plan.whole {
+        writeln!(out, "           {} goes to one task: {why}", path.display())?;
+    }
+    let tasks = count(plan.splits.len() as u64);
+    for (number, input) in spec.inputs.iter().enumerate() {
+        let mapper = plan.stages.mapper(input);
+        let mapper = mapper.map_or("identity (no mapper)".to_owned(), |plugin| serving(plugin, Role::Mapper));
+        match number {
+            _ if !input.name.is_empty() => writeln!(out, "map      {}: {mapper}", input.name)?,
+            0 => writeln!(out, "map      {tasks} tasks: {mapper}")?,
+            _ => writeln!(out, "map      {}: {mapper}", input.format)?,
+        }
+    }
     for split in plan.splits.iter().take(SPLITS_SHOWN) {
         let first = split.pieces.first();
         let from = first
@@ -109,13 +119,25 @@ fn as_text(plan: &Plan) -> Result<String> {
     let name = |datatype: &Option<DataType>| {
         datatype.as_ref().map_or("bytes (not declared)".to_owned(), DataType::to_string)
     };
+    let output = &spec.output;
+    let compression = match output.compression {
+        Compression::None => String::new(),
+        compression => format!(", compressed with {compression}"),
+    };
     writeln!(
         out,
-        "output   {to}: format {:?}, key {}, value {}",
-        spec.output_format,
-        name(&spec.output_types.key),
-        name(&spec.output_types.value)
+        "output   {to}: format {:?}{compression}, key {}, value {}",
+        output.format,
+        name(&output.types.key),
+        name(&output.types.value)
     )?;
+    for port in &output.ports {
+        let (key, value) = (name(&port.types.key), name(&port.types.value));
+        writeln!(out, "         output {} in a folder of its own: key {key}, value {value}", port.name)?;
+    }
+    if let Some(size) = output.part_bytes_max {
+        writeln!(out, "         a file of {} is ended and the next one begun", bytes(size))?;
+    }
     let memory = plan.memory;
     writeln!(
         out,
@@ -132,6 +154,11 @@ fn as_text(plan: &Plan) -> Result<String> {
     for (name, value) in crate::limits::permissions(&spec.permissions) {
         writeln!(out, "permits  {name}: {value}")?;
     }
+    for planned in &plan.sides {
+        let side = planned.side();
+        let path = planned.path().display();
+        writeln!(out, "side     {} = {path}: {} (blake3 {:.12})", side.name, bytes(side.bytes), side.blake3)?;
+    }
     for (name, value) in &spec.params {
         writeln!(out, "param    {name} = {value}")?;
     }
@@ -139,29 +166,31 @@ fn as_text(plan: &Plan) -> Result<String> {
 }
 
 fn stage(plan: &Plan, role: Role, otherwise: &str) -> String {
-    let Some(plugin) = plan.stages.role(role) else { return otherwise.to_owned() };
+    plan.stages.role(role).map_or(otherwise.to_owned(), |plugin| serving(plugin, role))
+}
+
+fn serving(plugin: &Plugin, role: Role) -> String {
     let name = plugin.info().map(|info| format!("{} {}, ", info.name, info.version)).unwrap_or_default();
     format!("{role} of {} ({name}blake3 {:.12})", plugin.path().display(), plugin.hash())
 }
 
 fn as_json(plan: &Plan) -> serde_json::Value {
-    let stages: serde_json::Map<String, serde_json::Value> = Role::ALL
-        .iter()
-        .filter_map(|role| {
-            let plugin = plan.stages.role(*role)?;
-            Some((
-                role.name().to_owned(),
-                serde_json::json!({ "path": plugin.path(), "blake3": plugin.hash() }),
-            ))
+    // Where inputs have mappers of their own, the last one of them is shown; `spec.inputs` tells which has which.
+    let stages: serde_json::Map<String, serde_json::Value> = plan
+        .stages
+        .serving()
+        .map(|(role, plugin)| {
+            (role.name().to_owned(), serde_json::json!({ "path": plugin.path(), "blake3": plugin.hash() }))
         })
         .collect();
     let memory = plan.memory;
     serde_json::json!({
         "spec": plan.spec,
         "stages": stages,
-        "input_files": plan.files.len(),
+        "input_files": plan.files.iter().map(Vec::len).sum::<usize>(),
         "input_bytes": plan.input_bytes(),
         "splits": plan.splits,
+        "whole": plan.whole,
         "workers": plan.workers,
         "memory": {
             "budget": memory.budget, "guests": memory.guests, "frames": memory.frames, "pool": memory.pool,

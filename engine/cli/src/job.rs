@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{JobId, Partitioning, Permissions, Role};
+use mr_model::{JobId, Partitioning, Permissions, Role, Side};
 use mr_policy::Policy;
-use mr_runtime::{JobRequest, OutputTarget, Plan, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages, WriteOptions};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
-use crate::{compiler, machine, policy};
+use crate::{compiler, inputs, machine, policy};
 
 /// Where a job is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +46,48 @@ pub fn plan(
     policy: Option<&Policy>,
     on_load: &mut dyn FnMut(&Path, LoadProgress),
 ) -> Result<Plan> {
+    let sandbox = sandbox(&args.cache)?;
+    let mut loaded = HashMap::new();
+    plan_with(args, place, policy, &mut |path| load(&sandbox, &mut loaded, policy, path, on_load))
+}
+
+/// Plans the job with components that `load` loads.
+pub fn plan_with(
+    args: &JobArgs,
+    place: Place,
+    policy: Option<&Policy>,
+    load: &mut dyn FnMut(&Path) -> Result<Plugin>,
+) -> Result<Plan> {
     let permissions = permissions(args, policy)?;
     if let Some(policy) = policy {
         policy.check(&permissions)?;
     }
-    let sandbox = sandbox(&args.cache)?;
-    let stages = load_stages(args, &sandbox, policy, on_load)?;
-    Ok(Plan::new(request(args, place, stages, permissions)?)?)
+    let main = args.plugin.as_deref().map(&mut *load).transpose()?;
+    let (stages, inputs) = assemble(args, main, load, &mut Err)?;
+    let plan = Plan::new(request(args, place, stages, inputs, permissions)?)?;
+    if let Some(policy) = policy {
+        policy.check_sides(Side::bytes_of(&plan.spec.sides))?;
+    }
+    Ok(plan)
+}
+
+/// The component in a file: one that was loaded, or it is loaded as far as the policy takes it.
+pub fn load(
+    sandbox: &Sandbox,
+    loaded: &mut HashMap<PathBuf, Plugin>,
+    policy: Option<&Policy>,
+    path: &Path,
+    on_load: &mut dyn FnMut(&Path, LoadProgress),
+) -> Result<Plugin> {
+    if let Some(plugin) = loaded.get(path) {
+        return Ok(plugin.clone());
+    }
+    // Before any of it is compiled or run.
+    let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
+    let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
+    seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
+    loaded.insert(path.to_owned(), plugin.clone());
+    Ok(plugin)
 }
 
 /// What the plugins of the job may use: what it asks for, and where it does not ask, what the policy gives
@@ -88,38 +123,50 @@ pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permission
     Ok(permissions)
 }
 
-fn load_stages(
+/// The stages of a job and its inputs with their mappers. `load` gives the component of a path; `refuse` hears
+/// of what lacks its role, and may let it pass.
+///
+/// # Errors
+/// What was typed about inputs is malformed, and whatever `load` and `refuse` do not let pass.
+pub fn assemble(
     args: &JobArgs,
-    sandbox: &Sandbox,
-    policy: Option<&Policy>,
-    on_load: &mut dyn FnMut(&Path, LoadProgress),
-) -> Result<Stages> {
-    let mut loaded: HashMap<PathBuf, Plugin> = HashMap::new();
-    let mut load = |path: &Path| -> Result<Plugin> {
-        if let Some(plugin) = loaded.get(path) {
-            return Ok(plugin.clone());
-        }
-        // Before any of it is compiled or run.
-        let seen = policy.map(|policy| policy::look(policy, path)).transpose()?;
-        let plugin = sandbox.load(path, &mut |event| on_load(path, event))?;
-        seen.map_or(Ok(()), |seen| seen.check(&plugin))?;
-        loaded.insert(path.to_owned(), plugin.clone());
-        Ok(plugin)
-    };
-    let main = args.plugin.as_deref().map(&mut load).transpose()?;
-    let mut stage = |given: &Option<PathBuf>, role: Role| -> Result<Option<Plugin>> {
+    main: Option<Plugin>,
+    load: &mut dyn FnMut(&Path) -> Result<Plugin>,
+    refuse: &mut dyn FnMut(anyhow::Error) -> Result<()>,
+) -> Result<(Stages, Vec<InputRequest>)> {
+    let mut stage = |given: Option<&PathBuf>, role: Role| -> Result<Option<Plugin>> {
         let Some(path) = given else {
             return Ok(main.clone().filter(|plugin| plugin.roles().contains(&role)));
         };
-        Ok(Some(with_role(load(path)?, role)?))
+        match with_role(load(path)?, role) {
+            Ok(plugin) => Ok(Some(plugin)),
+            Err(error) => refuse(error).map(|()| None),
+        }
     };
-    Ok(Stages {
-        mapper: stage(&args.map, Role::Mapper)?,
-        combiner: stage(&args.combine, Role::Combiner)?,
-        reducer: stage(&args.reduce, Role::Reducer)?,
-        partitioner: stage(&args.partitioner, Role::Partitioner)?,
-        main,
-    })
+    let mut stages = Stages::default();
+    let mut requests = Vec::new();
+    for input in inputs::read(args)? {
+        let mapper = stage(input.mapper.as_ref(), Role::Mapper)?;
+        if let Some(mapper) = &mapper {
+            stages.add(Role::Mapper, mapper.clone());
+        }
+        requests.push(InputRequest {
+            name: input.name,
+            patterns: input.patterns,
+            exclude: args.exclude.clone(),
+            format: input.format,
+            compression: input.compression,
+            expansion_max: args.max_expansion,
+            fields: input.fields,
+            key_fields: input.key_fields,
+            mapper,
+        });
+    }
+    stages.combiner = stage(args.combine.as_ref(), Role::Combiner)?;
+    stages.reducer = stage(args.reduce.as_ref(), Role::Reducer)?;
+    stages.partitioner = stage(args.partitioner.as_ref(), Role::Partitioner)?;
+    stages.main = main;
+    Ok((stages, requests))
 }
 
 /// A plugin that a stage names.
@@ -135,7 +182,18 @@ pub fn with_role(plugin: Plugin, role: Role) -> Result<Plugin> {
 }
 
 /// The job as it was typed.
-pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permissions) -> Result<JobRequest> {
+pub fn request(
+    args: &JobArgs,
+    place: Place,
+    stages: Stages,
+    mut inputs: Vec<InputRequest>,
+    permissions: Permissions,
+) -> Result<JobRequest> {
+    if place == Place::Cluster {
+        for pattern in inputs.iter_mut().flat_map(|input| &mut input.patterns) {
+            *pattern = absolute_pattern(pattern)?;
+        }
+    }
     let id = match &args.job_id {
         Some(id) => JobId::new(id.as_str()).map_err(|error| UsageError(format!("--job-id: {error}")))?,
         None => fresh_job_id()?,
@@ -155,17 +213,18 @@ pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permis
     Ok(JobRequest {
         id,
         stages,
-        inputs: match place {
-            Place::Here => args.inputs.clone(),
-            Place::Cluster => {
-                args.inputs.iter().map(|pattern| absolute_pattern(pattern)).collect::<Result<_, _>>()?
-            }
-        },
+        inputs,
+        remote: None,
         output,
+        sides: args.sides.clone(),
         params: args.params.clone(),
         reducers: args.reducers,
-        input_format: args.input_format,
-        output_format: args.output_format,
+        write: WriteOptions {
+            format: args.output_format,
+            compression: args.output_compression,
+            fields: args.output_fields.clone(),
+            file_bytes: args.output_file_size,
+        },
         partitioning: args.partition.map(|partition| match partition {
             PartitionArg::Hash => Partitioning::Hash,
             PartitionArg::Range => Partitioning::Range,
@@ -192,7 +251,7 @@ pub fn request(args: &JobArgs, place: Place, stages: Stages, permissions: Permis
 /// The current folder is not known, or its name is not UTF-8.
 pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
     // What is no path at all is refused where inputs are listed.
-    if pattern.is_empty() || pattern == "-" || pattern.starts_with('/') {
+    if pattern.is_empty() || pattern == "-" || pattern.starts_with('/') || pattern.contains("://") {
         return Ok(pattern.to_owned());
     }
     let unknown =
@@ -210,7 +269,7 @@ pub fn absolute_pattern(pattern: &str) -> Result<String, UsageError> {
 }
 
 /// Puts a folder before a pattern. What would mean something in a pattern is literal in the folder.
-fn join_pattern(folder: &str, pattern: &str) -> String {
+pub fn join_pattern(folder: &str, pattern: &str) -> String {
     let mut joined = String::with_capacity(folder.len() + pattern.len() + 1);
     for letter in folder.chars() {
         match letter {
@@ -231,7 +290,7 @@ fn fresh_job_id() -> Result<JobId> {
 }
 
 /// The time of the machine.
-fn since_1970() -> Result<Duration> {
+pub fn since_1970() -> Result<Duration> {
     SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")
 }
 
@@ -272,7 +331,8 @@ mod tests {
         let odd = dir.path().join("a[1] {b}*?");
         std::fs::create_dir(&odd).unwrap();
         std::fs::write(odd.join("x.txt"), "x").unwrap();
-        let listed = mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")]).unwrap();
+        let listed =
+            mr_storage::list_inputs(&[join_pattern(odd.to_str().unwrap(), "*.txt")], &[], None).unwrap();
         assert_eq!(listed[0].path, odd.join("x.txt"));
     }
 }

@@ -1,9 +1,10 @@
 //! The `mr-engine` command: parses what was typed, runs one subcommand, and turns its outcome into an
 //! exit code and one clear sentence. One file for each subcommand; no engine logic in here.
 //!
-//! In [`cluster`] are the processes of a cluster, in [`remote`] what is asked of one, in [`workshop`] an
-//! author's projects.
+//! In [`cluster`] are the processes of a cluster, in [`remote`] what is asked of one, in [`mod@run`] pipelines,
+//! in [`workshop`] an author's projects.
 
+mod again;
 mod args;
 mod check;
 mod cluster;
@@ -14,6 +15,7 @@ mod executor;
 mod exit;
 mod explain;
 mod identity;
+mod inputs;
 mod inspect;
 mod interrupt;
 mod job;
@@ -21,6 +23,7 @@ mod limits;
 mod machine;
 mod policy;
 mod remote;
+mod run;
 mod show;
 mod sign;
 mod size;
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Submit(args) => submit::run(&args)?,
+        Command::Run(args) => run::run(&args)?,
         Command::Explain(args) => explain::run(&args)?,
         Command::Inspect(args) => inspect::run(&args)?,
         Command::New(args) => workshop::new::run(&args)?,

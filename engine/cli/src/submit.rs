@@ -1,12 +1,15 @@
 //! `mr-engine submit`: plans a job, runs it in this process, shows its progress and its summary. Where a
-//! cluster is set, the job runs there ([`crate::remote::submit`]).
+//! cluster is set, the job runs there ([`crate::remote::submit`]). Runs that come again are of [`crate::again`].
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
+use mr_pipeline::watch::{Intent, next_run};
 use mr_runtime::{OutputTarget, Progress, run_local};
 
+use crate::again::{Again, Committed};
 use crate::args::{RemoteArgs, SubmitArgs};
 use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
@@ -14,21 +17,78 @@ use crate::job::Place;
 use crate::show::{Show, Style};
 use crate::{config, job, policy, remote, summary};
 
-/// Runs the job.
+/// Runs the job, once or again and again.
 pub fn run(args: &SubmitArgs) -> Result<()> {
     let style = match (args.json, args.quiet) {
         (true, quiet) => Style::Json { to_stdout: args.job.output.is_some(), quiet },
         (false, true) => Style::Quiet,
         (false, false) => Style::People { verbose: args.verbose },
     };
+    let interrupt = Interrupt::watch()?;
+    if !args.again.is_asked() {
+        return once(args, style, &interrupt);
+    }
+    let output = check_again(args)?;
+    let again = Again::new(&args.again, &interrupt, style);
+    let Some(every) = args.again.every else {
+        return again.watch(output, Committed::Outputs, &mut |run| {
+            once(&with_files(args, output, run)?, style, &interrupt)
+        });
+    };
+    again.every(every, || {
+        if args.job.overwrite {
+            return once(args, style, &interrupt);
+        }
+        once(&with_output(args, &output.join(next_run(output)?)), style, &interrupt)
+    })
+}
+
+/// What goes with runs that come again; the answer is the folder of their outputs.
+fn check_again(args: &SubmitArgs) -> Result<&Path, UsageError> {
+    let option = if args.again.every.is_some() { "--every" } else { "--watch" };
+    let watches = !args.again.watch.is_empty();
+    let refused = [
+        ("--detach", args.remote.detach),
+        ("--job-id", args.job.job_id.is_some()),
+        ("--input", watches && !args.job.inputs.is_empty()),
+        ("--overwrite", watches && args.job.overwrite),
+    ];
+    if let Some((other, _)) = refused.iter().find(|(_, given)| *given) {
+        return Err(UsageError(format!(
+            "{other} does not go with {option}, which runs the job more than once"
+        )));
+    }
+    let output = args.job.output.as_deref();
+    output.ok_or_else(|| UsageError(format!("{option} needs --output, a folder for the output of each run")))
+}
+
+/// The job with the files of one of many runs.
+fn with_files(args: &SubmitArgs, folder: &Path, run: &Intent) -> Result<SubmitArgs> {
+    let mut args = with_output(args, &folder.join(run.name()));
+    let files = run.files.iter().map(|file| {
+        let text = file.path.to_str().map(str::to_owned);
+        text.ok_or_else(|| UsageError(format!("--watch: {} is not UTF-8", file.path.display())))
+    });
+    args.job.inputs = files.collect::<Result<_, _>>()?;
+    args.job.job_id = Some(run.job.clone());
+    Ok(args)
+}
+
+fn with_output(args: &SubmitArgs, output: &Path) -> SubmitArgs {
+    let mut args = args.clone();
+    args.job.output = Some(output.to_owned());
+    args
+}
+
+/// Runs the job.
+fn once(args: &SubmitArgs, style: Style, interrupt: &Interrupt) -> Result<()> {
     if !args.remote.local
         && let Some(target) = config::target(&args.remote.target)?
     {
-        return remote::submit::run(args, &target, style);
+        return remote::submit::run(args, &target, style, interrupt);
     }
     check_local(&args.remote)?;
     let policy = policy::read(&args.job.policy, args.remote.target.config.as_deref())?;
-    let interrupt = Interrupt::watch()?;
     let progress = Arc::new(Progress::default());
     let show = Show::start(style, progress.clone());
     let begun = Instant::now();

@@ -1,24 +1,29 @@
 //! What clients, the coordinator and workers say to each other. Plain data, versioned as a whole by the
 //! protocol version that the handshake of `mr-net` compares.
 //!
-//! Control messages are small: ids, numbers, one report. Whatever can be large (components, job and
+//! Control messages are small: ids, numbers, one report. Whatever can be large (components, side inputs, job and
 //! task descriptions, map output) is a segment that its taker asks for by key. A client and a worker
 //! dial the coordinator; a worker dials another worker for map output. Nobody dials a client.
 //!
 //! Every message is safe to repeat, and may come late: words about attempts carry their whole lease.
 
-use mr_model::{AttemptId, Failure, Incarnation, JobId, WorkerId};
+use mr_model::{AttemptId, Failure, Incarnation, JobId, Side, WorkerId};
 use mr_runtime::{Facts, JobDescription, JobReport, PlanRecord};
 use mr_scheduler::{AttemptReport, Lease, Outcome, Progress, StageStatus};
 use mr_shuffle::{Codec, IndexEntry};
-use mr_storage::{ReadyPart, Split};
+use mr_storage::{ReadyParts, Split};
 use serde::{Deserialize, Serialize};
 
+/// BLAKE3 of something that is stored by its content.
+pub type ContentHash = [u8; 32];
 /// BLAKE3 of a component.
-pub type ComponentHash = [u8; 32];
+pub type ComponentHash = ContentHash;
 
 /// Bytes of a submission that travel in one message.
 pub const CHUNK_BYTES: usize = 256 << 10;
+/// Most bytes of a side input that a worker asks for at once: a piece is asked for again as a whole when a
+/// connection breaks, and is in memory until it is written.
+pub const SIDE_PIECE_BYTES_MAX: u64 = 4 << 20;
 /// Largest submitted plan, in bytes: a million splits with their paths.
 pub const PLAN_BYTES_MAX: u64 = 1 << 30;
 /// Most jobs, workers or attempts in one answer; the next page is asked for.
@@ -198,11 +203,13 @@ pub enum Down {
 pub struct SubmitHead {
     /// Name of the job.
     pub job: JobId,
-    /// BLAKE3 over everything that makes it the same job when it is submitted again: components,
-    /// options, names of inputs and output.
+    /// BLAKE3 over everything that makes it the same job when it is submitted again: components, side
+    /// inputs, options, names of inputs and output.
     pub digest: [u8; 32],
     /// Its components with their lengths in bytes, each once.
     pub components: Vec<(ComponentHash, u64)>,
+    /// Its side inputs, in the order of their names.
+    pub sides: Vec<Side>,
     /// Length of the encoded [`SubmittedPlan`], in bytes.
     pub plan_bytes: u64,
 }
@@ -211,10 +218,12 @@ pub struct SubmitHead {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SubmitReply {
     /// Send these, one after the other, in chunks: the components with these numbers in
-    /// [`SubmitHead::components`], then the plan.
+    /// [`SubmitHead::components`], the side inputs with these in [`SubmitHead::sides`], then the plan.
     Wants {
         /// Numbers of the components that the coordinator does not have.
         components: Vec<u32>,
+        /// Numbers of the side inputs that the coordinator does not have, each content once.
+        sides: Vec<u32>,
     },
     /// The job is in the journal: it runs whatever becomes of the client.
     Accepted {
@@ -431,14 +440,14 @@ pub enum AttemptEnd {
         /// For the job's report.
         facts: Facts,
     },
-    /// Its part waits in the staging folder for the coordinator to commit it.
-    Part {
+    /// Its parts wait in the staging folder for the coordinator to commit them.
+    Parts {
         /// For the scheduler.
         report: AttemptReport,
         /// For the job's report.
         facts: Facts,
-        /// The part.
-        part: ReadyPart,
+        /// The parts.
+        parts: ReadyParts,
     },
     /// It failed.
     Failed(Failure),
@@ -508,6 +517,15 @@ pub enum Order {
 pub enum CoordinatorKey {
     /// A component's bytes.
     Component(ComponentHash),
+    /// Bytes of a side input, at most [`SIDE_PIECE_BYTES_MAX`].
+    Side {
+        /// Which.
+        hash: ContentHash,
+        /// Where they begin.
+        start: u64,
+        /// How many.
+        bytes: u64,
+    },
     /// A job's encoded [`JobDescription`].
     Job(JobId),
     /// The encoded [`TaskOrder`] of an attempt that was launched.

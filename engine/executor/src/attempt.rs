@@ -11,13 +11,13 @@ use mr_runtime::{Facts, JobDescription, MemoryPlan, Product, Progress, TaskInput
 use mr_sandbox::{LogForward, PluginFacts};
 use mr_scheduler::AttemptReport;
 use mr_shuffle::{Codec, MapOutput};
-use mr_storage::{AttemptFolder, ReadyPart};
+use mr_storage::{AttemptFolder, ReadyParts};
 
 use crate::claims;
 use crate::code::Code;
 use crate::executors::{Executor, Executors, TEXT_BYTES_MAX};
 use crate::hear::Heard;
-use crate::message::{AttemptWork, Bounds, Order, Pulse, Word, Work, level};
+use crate::message::{AttemptWork, Bounds, Order, Pulse, SideCopy, Word, Work, level};
 use crate::process::{clean, kill};
 
 /// Memory that a child has beside the attempt's budget and the code, in bytes: the engine's own tables,
@@ -56,6 +56,8 @@ pub struct AttemptOrder {
     pub unwritten_bytes_max: u64,
     /// Folder for its run files: there, and its alone.
     pub run_dir: PathBuf,
+    /// Where copies of the job's side inputs lie, in their order.
+    pub sides: Vec<PathBuf>,
     /// The components of the job, each once, with their code.
     pub plugins: Vec<(PluginFacts, Arc<Code>)>,
 }
@@ -76,8 +78,8 @@ pub struct Done {
 pub enum Made {
     /// Runs for the reducers; their files are removed when this is dropped.
     Runs(MapOutput),
-    /// A part that lies in the staging folder, whose owner removes it.
-    Part(ReadyPart),
+    /// Parts that lie in the staging folder, whose owner removes them.
+    Parts(ReadyParts),
 }
 
 /// Stops an attempt from any thread: its process is killed. Clones stop the same one.
@@ -121,7 +123,7 @@ impl From<mr_runtime::AttemptDone> for Done {
     fn from(done: mr_runtime::AttemptDone) -> Self {
         let made = match done.product {
             Product::Runs(output) => Made::Runs(output),
-            Product::Part(pending) => Made::Part(pending.hand_over()),
+            Product::Parts(pending) => Made::Parts(pending.hand_over()),
         };
         Self { made, report: done.report, facts: done.facts }
     }
@@ -181,6 +183,7 @@ impl Executors {
             room_patience,
             unwritten_bytes_max,
             run_dir,
+            sides,
             plugins,
         } = order;
         if let Some(folder) = folder {
@@ -207,6 +210,7 @@ impl Executors {
             room_patience,
             unwritten_bytes_max,
             run_dir,
+            sides: sides.into_iter().map(|path| SideCopy { path }).collect(),
             plugins,
         };
         (Order { bounds, work: Work::Attempt(Box::new(work)) }, files)

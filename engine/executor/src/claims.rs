@@ -8,7 +8,7 @@ use mr_model::{Counters, Failure, LastWords, Place, Stage};
 use mr_runtime::{Facts, StageFacts, TaskInput};
 use mr_shuffle::writer::RunFile;
 use mr_shuffle::{MapOutput, Run, RunId};
-use mr_storage::{AttemptFolder, ToldPart};
+use mr_storage::{AttemptFolder, PartNames};
 
 use crate::attempt::{Done, Made};
 use crate::executors::TEXT_BYTES_MAX;
@@ -33,15 +33,18 @@ pub(crate) fn check(
             check_runs(&output, &facts).map_err(wrong)?;
             Made::Runs(output)
         }
-        (MadeWord::Part { rows, bytes, blake3 }, Some(folder)) if !makes_runs(work) => {
+        (MadeWord::Parts(told), Some(folder)) if !makes_runs(work) => {
             let (rows_out, bytes_out) = match &facts.stage {
                 StageFacts::Map(map) => (map.records_out, map.bytes_out),
                 StageFacts::Reduce(reduce) => (reduce.records_out, reduce.bytes_out),
             };
-            if (rows, bytes) != (rows_out, bytes_out) {
-                return Err(wrong("its part has other sums than it counted".into()));
+            let sum = told.iter().fold((0_u64, 0_u64), |(rows, bytes), part| {
+                (rows.saturating_add(part.rows), bytes.saturating_add(part.bytes))
+            });
+            if sum != (rows_out, bytes_out) {
+                return Err(wrong("its parts have other sums than it counted".into()));
             }
-            Made::Part(folder.take_part(ToldPart { rows, bytes, blake3 })?)
+            Made::Parts(folder.take_parts(told, &PartNames::of(&work.description.spec.output))?)
         }
         _ => return Err(wrong("it made something else than it was to make".into())),
     };

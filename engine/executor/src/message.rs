@@ -7,6 +7,7 @@ use mr_model::{AttemptId, Failure, Role, path_serde};
 use mr_runtime::{Facts, JobDescription, MemoryPlan, Progress, TaskInput};
 use mr_sandbox::{LogLevel, PluginFacts};
 use mr_shuffle::Codec;
+use mr_storage::ToldPart;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -79,8 +80,18 @@ pub(crate) struct AttemptWork {
     /// Folder of the attempt's run files.
     #[serde(with = "path_serde")]
     pub run_dir: PathBuf,
+    /// Copies of the job's side inputs, in their order.
+    pub sides: Vec<SideCopy>,
     /// The components of the job, each once, in the order of the files.
     pub plugins: Vec<PluginFacts>,
+}
+
+/// A copy of a side input, whose content was checked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SideCopy {
+    /// Where it is.
+    #[serde(with = "path_serde")]
+    pub path: PathBuf,
 }
 
 /// What a child says.
@@ -134,6 +145,7 @@ pub(crate) struct Pulse {
     pub reduce_groups: u64,
     pub output_bytes: u64,
     pub emitted_batches: u64,
+    pub side_bytes: u64,
 }
 
 /// What an attempt says that it made.
@@ -150,15 +162,8 @@ pub(crate) struct DoneWord {
 pub(crate) enum MadeWord {
     /// So many run files.
     Runs(u32),
-    /// A part.
-    Part {
-        /// Records in it.
-        rows: u64,
-        /// Its length in bytes.
-        bytes: u64,
-        /// BLAKE3 of its bytes, in hex.
-        blake3: String,
-    },
+    /// Parts, in the order in which they were begun.
+    Parts(Vec<ToldPart>),
 }
 
 impl Pulse {
@@ -173,6 +178,7 @@ impl Pulse {
             reduce_groups: load(&progress.reduce_groups),
             output_bytes: load(&progress.output_bytes),
             emitted_batches: load(&progress.emitted_batches),
+            side_bytes: load(&progress.side_bytes),
         }
     }
 
@@ -185,6 +191,7 @@ impl Pulse {
         progress.reduce_groups.store(self.reduce_groups, Ordering::Relaxed);
         progress.output_bytes.store(self.output_bytes, Ordering::Relaxed);
         progress.emitted_batches.store(self.emitted_batches, Ordering::Relaxed);
+        progress.side_bytes.store(self.side_bytes, Ordering::Relaxed);
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mr_model::{
-    AttemptId, Failure, InputFormat, InputKey, JobId, JobSpec, OutputFormat, Partitioning, Permissions,
-    TaskId,
+    AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning,
+    Permissions, TaskId,
 };
 use mr_runtime::{
     Facts, JobDescription, MapFacts, MemoryPlan, Progress, SpreadDescription, StageFacts, TaskInput,
@@ -62,31 +62,30 @@ fn order(dir: &Path) -> AttemptOrder {
         id: JobId::new("job").unwrap(),
         params: Vec::new(),
         reducers: 2,
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
-        output_format: OutputFormat::Text,
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
+        output: OutputSpec::of(OutputFormat::Text),
         partitioning: Partitioning::Hash,
-        output_types: Default::default(),
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),
+        sides: Vec::new(),
     };
     AttemptOrder {
         description: JobDescription {
             spec,
-            chunks: false,
             roles: Vec::new(),
             spread: SpreadDescription::Hash,
             guest_memory_bytes: None,
             part_dir: dir.to_owned(),
         },
         attempt: AttemptId { task: TaskId::map(3), attempt: 0 },
-        input: TaskInput::Map(Split { index: 3, bytes: 7, pieces: Vec::new() }),
+        input: TaskInput::Map(Split { index: 3, input: 0, bytes: 7, pieces: Vec::new() }),
         memory: MemoryPlan::new(64 << 20, 1, None, false, 1 << 20).unwrap(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,
         run_dir: dir.to_owned(),
+        sides: Vec::new(),
         plugins: Vec::new(),
     }
 }

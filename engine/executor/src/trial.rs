@@ -51,6 +51,7 @@ pub fn hear(
         room_patience,
         unwritten_bytes_max,
         run_dir,
+        sides: Vec::new(),
         plugins,
     };
     let mut ear = Ear::new(parent);

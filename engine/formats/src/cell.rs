@@ -5,6 +5,8 @@ use std::fmt;
 
 use mr_model::DataType;
 
+use crate::digits::Digits;
+
 /// The value of every NaN.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
 /// The sign of a float.
@@ -48,6 +50,15 @@ pub(crate) fn push_f64(out: &mut Vec<u8>, value: f64) {
     push_u64(out, if bits & SIGN == 0 { bits ^ SIGN } else { !bits });
 }
 
+/// Whether the cell of an `f64` is an infinity.
+#[inline]
+pub(crate) fn is_infinite(cell: &[u8]) -> bool {
+    const INFINITE: u64 = f64::INFINITY.to_bits() | SIGN;
+    cell.first_chunk::<8>().is_some_and(
+        |cell| matches!(u64::from_be_bytes(*cell), bits if bits == INFINITE || bits == !INFINITE),
+    )
+}
+
 /// Appends a `bool`, which also stands ahead of a nullable value: true where there is one.
 #[inline]
 pub(crate) fn push_bool(out: &mut Vec<u8>, value: bool) {
@@ -82,63 +93,75 @@ pub(crate) struct Mismatch;
 /// plus at all, digits only for whole numbers, `true` or `false`; for an `f64` a decimal number, with or
 /// without an exponent, `inf`, `-inf` or `NaN`. On an error `out` is as it was.
 #[inline]
-pub(crate) fn parse_text(out: &mut Vec<u8>, datatype: &DataType, text: &[u8]) -> Result<(), Mismatch> {
+pub(crate) fn push_text(out: &mut Vec<u8>, datatype: &DataType, text: &[u8]) -> Result<(), Mismatch> {
     match datatype {
-        DataType::Bytes | DataType::Text => push_bytes(out, text),
-        DataType::U64 => push_u64(out, parse_u64(text).ok_or(Mismatch)?),
-        DataType::S64 => push_s64(out, parse_s64(text).ok_or(Mismatch)?),
-        DataType::F64 => push_f64(out, parse_f64(text).ok_or(Mismatch)?),
+        DataType::Bytes | DataType::Text => {
+            push_bytes(out, text);
+            Ok(())
+        }
+        _ => push_part(out, datatype, text, 0, text.len()),
+    }
+}
+
+/// As [`push_text`], of a part of some bytes, in which no byte is zero. Most values are short, and copies and words of
+/// known length are no calls: what is behind the part is read as well and left out.
+#[inline(always)]
+pub(crate) fn push_part(
+    out: &mut Vec<u8>,
+    datatype: &DataType,
+    bytes: &[u8],
+    start: usize,
+    length: usize,
+) -> Result<(), Mismatch> {
+    let digits = Digits { rest: bytes.get(start..).unwrap_or_default(), length };
+    match datatype {
+        DataType::Bytes | DataType::Text => push_short(out, digits.rest, digits.length),
+        DataType::U64 => push_u64(out, digits.unsigned().ok_or(Mismatch)?),
+        DataType::S64 => push_s64(out, digits.signed().ok_or(Mismatch)?),
+        DataType::F64 => push_f64(out, digits.float().ok_or(Mismatch)?),
         DataType::Bool => push_bool(
             out,
-            match text {
+            match digits.text() {
                 b"true" => true,
                 b"false" => false,
                 _ => return Err(Mismatch),
             },
         ),
-        DataType::Unit => text.is_empty().then_some(()).ok_or(Mismatch)?,
+        DataType::Unit => (length == 0).then_some(()).ok_or(Mismatch)?,
         DataType::Tuple(_) => return Err(Mismatch),
     }
     Ok(())
 }
 
+/// Appends the first `length` bytes of `rest`, none of which is zero, as an element.
 #[inline]
-fn parse_u64(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    let mut value = 0_u64;
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
+fn push_short(out: &mut Vec<u8>, rest: &[u8], length: usize) {
+    // A word with room for the zeros at the end.
+    const SHORT: usize = 14;
+    match rest.first_chunk::<16>() {
+        Some(chunk) if length <= SHORT => {
+            let end = out.len() + length + 2;
+            let word = u128::from_le_bytes(*chunk) & ((1 << (8 * length)) - 1);
+            out.extend_from_slice(&word.to_le_bytes());
+            out.truncate(end);
         }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        _ => push_medium(out, rest, length),
     }
-    Some(value)
 }
 
+/// As [`push_short`], of bytes that may be more.
 #[inline]
-fn parse_s64(text: &[u8]) -> Option<i64> {
-    match text.split_first() {
-        Some((b'-', digits)) => 0_i64.checked_sub_unsigned(parse_u64(digits)?),
-        _ => i64::try_from(parse_u64(text)?).ok(),
+fn push_medium(out: &mut Vec<u8>, rest: &[u8], length: usize) {
+    const MEDIUM: usize = 32;
+    match rest.first_chunk::<MEDIUM>() {
+        Some(chunk) if length <= MEDIUM => {
+            let end = out.len() + length;
+            out.extend_from_slice(chunk);
+            out.truncate(end);
+            out.extend_from_slice(&[0, 0]);
+        }
+        _ => push_zero_free(out, &rest[..length]),
     }
-}
-
-fn parse_f64(text: &[u8]) -> Option<f64> {
-    match text {
-        b"inf" => return Some(f64::INFINITY),
-        b"-inf" => return Some(f64::NEG_INFINITY),
-        b"NaN" => return Some(f64::NAN),
-        _ => {}
-    }
-    // What the standard library takes beside numbers as above: a plus ahead, names in any case.
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    if !digits.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'.') {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Shows text of a file within a sentence: in quotes, escaped, cut where it is long.
@@ -161,8 +184,14 @@ mod tests {
 
     fn cell(datatype: &str, text: &str) -> Option<Vec<u8>> {
         let mut out = b"ahead".to_vec();
-        let parsed = parse_text(&mut out, &datatype.parse().unwrap(), text.as_bytes());
+        let datatype = datatype.parse().unwrap();
+        let parsed = push_text(&mut out, &datatype, text.as_bytes());
         let cell = out.split_off(5);
+        if !text.contains('\0') {
+            let (mut out, around) = (Vec::new(), format!("8{text}9876543210987654321"));
+            let part = push_part(&mut out, &datatype, around.as_bytes(), 1, text.len());
+            assert_eq!((part, &out), (parsed, &cell), "as a part of something");
+        }
         assert!(parsed.is_ok() || cell.is_empty(), "a refused value leaves nothing");
         parsed.ok().map(|()| cell)
     }

@@ -5,21 +5,26 @@
 //! range and written. Sync and single-threaded. Must not open paths, list folders or use a network: bytes
 //! come from a [`Source`], and whoever calls puts the name of the file to a [`FormatError`].
 //!
-//! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` (one value of a row),
-//! `compress`, `text`, `whole`, `kv`, `columnar`, `write`.
+//! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` and `digits` (one value of
+//! a row), `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`, `write`.
 
 mod cell;
 mod columnar;
+mod compress;
+mod digits;
 mod error;
 mod kv;
 mod open;
 mod source;
+mod tape;
+mod text;
 #[cfg(test)]
 mod tiling;
+mod whole;
 mod write;
 
 pub use error::{BadRecord, FormatError, OnBad};
 pub use kv::KvWriter;
-pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, kv_types, open};
+pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open};
 pub use source::{FileSource, Source};
 pub use write::{EncodeError, Encoder};

@@ -4,11 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use mr_model::{BatchBuf, Compression, Fields, InputFormat, Row, StageTypes};
+use mr_model::{BatchBuf, Compression, Delimited, Fields, InputFormat, Row, StageTypes};
 
 use crate::error::{FormatError, OnBad};
 use crate::source::Source;
-use crate::{columnar, kv};
+use crate::tape::{Bounds, Tape};
+use crate::text::{self, DelimitedReader, FixedReader, JsonReader, LinesReader, Rows};
+use crate::whole::WholeReader;
+use crate::{columnar, compress, kv};
 
 /// How records are read.
 #[derive(Debug, Clone, Default)]
@@ -67,10 +70,106 @@ pub fn open(
         InputFormat::Parquet | InputFormat::Arrow | InputFormat::Avro => {
             columnar::open(source, format, range, options)
         }
-        _ => {
-            let _ = compression;
-            Err(FormatError::bad(0, format!("files of the format {format} cannot be read yet")))
+        _ => open_text(source, format, compression, range, options),
+    }
+}
+
+/// Opens a reader of a format that may be compressed as a whole.
+fn open_text(
+    source: Arc<dyn Source>,
+    format: InputFormat,
+    compression: Compression,
+    range: Range<u64>,
+    options: ReadOptions,
+) -> Result<Box<dyn RecordReader>, FormatError> {
+    let bytes = range.end.saturating_sub(range.start);
+    let whole = unsplit(format, compression).is_some();
+    let nothing = range.start >= source.bytes() || bytes == 0;
+    if (whole && range.start > 0) || (nothing && format != InputFormat::Whole) {
+        return Ok(Box::new(Nothing(bytes)));
+    }
+    if let InputFormat::Delimited(delimited) = format {
+        let reader = DelimitedReader::open(source, delimited, compression, range, &options)?;
+        return Ok(reader.map_or_else(|| Box::new(Nothing(bytes)) as _, |reader| Box::new(reader) as _));
+    }
+    let bounds = Bounds {
+        record: record_name(format),
+        record_bytes_max: options.record_bytes_max,
+        expansion_max: options.expansion_max,
+    };
+    let (start, skip) = first_place(format, compression, &range);
+    let tape = match compression {
+        Compression::None => Tape::plain(source, start, range, bounds),
+        _ => Tape::decoded(source, compression, range, bounds)?,
+    };
+    let tape = if whole { tape.read_to_end() } else { tape };
+    let prefix = options.path_key.unwrap_or_default();
+    Ok(match (format, &options.row) {
+        (InputFormat::Whole, _) => Box::new(WholeReader::new(tape, options.whole_key)),
+        (InputFormat::Fixed { bytes, key }, _) => Box::new(FixedReader::new(tape, bytes, key)),
+        (InputFormat::JsonLines, Some(row)) => Box::new(JsonReader::new(tape, row, prefix, skip)),
+        (InputFormat::LineKeys, _) => Box::new(LinesReader::new(tape, Rows::Keys, skip)),
+        (InputFormat::Lines, _) if options.chunks => {
+            Box::new(LinesReader::new(tape, Rows::Chunks(prefix), skip))
         }
+        _ => Box::new(LinesReader::new(tape, Rows::Values(prefix), skip)),
+    })
+}
+
+/// Where reading of a range begins, and whether the first line there belongs to the range ahead. The byte ahead
+/// of a plain range tells whether a line begins with its first one.
+fn first_place(format: InputFormat, compression: Compression, range: &Range<u64>) -> (u64, bool) {
+    match (format, compression) {
+        (InputFormat::Fixed { bytes, .. }, Compression::None) => {
+            (range.start.next_multiple_of(u64::from(bytes.max(1))), false)
+        }
+        (_, Compression::None) => (range.start.saturating_sub(1), range.start > 0),
+        _ => (0, range.start > 0),
+    }
+}
+
+/// Why the records of a file can be read from its beginning only, if so.
+fn unsplit(format: InputFormat, compression: Compression) -> Option<&'static str> {
+    match (format, compression) {
+        (InputFormat::Whole, _) => Some("the whole file is one record"),
+        (_, Compression::None) => None,
+        (_, Compression::Gzip) => Some("gzip data are read from their beginning"),
+        (InputFormat::Fixed { .. }, _) => {
+            Some("records of a fixed length are found in compressed data from their beginning only")
+        }
+        (InputFormat::Delimited(Delimited { quote: Some(_), .. }), _) => Some(
+            "rows with quotes are found in compressed data from their beginning only (quote=none splits them)",
+        ),
+        _ => None,
+    }
+}
+
+/// What a record is called in a sentence.
+fn record_name(format: InputFormat) -> &'static str {
+    match format {
+        InputFormat::Lines | InputFormat::LineKeys | InputFormat::JsonLines => "line",
+        InputFormat::Whole => "file",
+        InputFormat::Delimited(_) => "row",
+        _ => "record",
+    }
+}
+
+/// A range without records.
+struct Nothing(u64);
+
+impl RecordReader for Nothing {
+    fn fill(
+        &mut self,
+        _batch: &mut BatchBuf,
+        _offsets: &mut Vec<u64>,
+        _target: usize,
+        _bad: OnBad<'_>,
+    ) -> Result<bool, FormatError> {
+        Ok(false)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.0
     }
 }
 
@@ -95,13 +194,56 @@ pub fn cuts(
     compression: Compression,
     split_bytes: u64,
 ) -> Result<Cuts, FormatError> {
-    let _ = compression;
     match format {
         InputFormat::Kv => kv::cuts(source, split_bytes),
         InputFormat::Parquet | InputFormat::Arrow | InputFormat::Avro => {
             columnar::cuts(source, format, split_bytes)
         }
-        _ => Ok(Cuts::Nowhere("it cannot be split yet")),
+        _ if compression == Compression::None => {
+            Ok(unsplit(format, compression).map_or(Cuts::Anywhere, Cuts::Nowhere))
+        }
+        _ => {
+            let found = compress::cuts(source, compression, split_bytes)?;
+            Ok(unsplit(format, compression).map_or(found, Cuts::Nowhere))
+        }
+    }
+}
+
+/// Bytes that a reader of text may look at behind its last record, beyond the longest record: it reads in
+/// portions.
+const FOOTPRINT_BEHIND: u64 = 64 * 1024;
+
+/// What the reader of `range` may read of the file, ascending and apart: for those who have to copy it first.
+///
+/// # Errors
+/// The file cannot be read or does not begin or end as its format does.
+pub fn footprint(
+    source: &dyn Source,
+    format: InputFormat,
+    compression: Compression,
+    range: Range<u64>,
+    record_bytes_max: u64,
+) -> Result<Vec<Range<u64>>, FormatError> {
+    let bytes = source.bytes();
+    let whole = || Ok(vec![0..bytes]);
+    if compression != Compression::None {
+        return whole();
+    }
+    // The byte ahead tells whether a line begins with the first one; the last line may end far behind.
+    let behind = range.end.saturating_add(record_bytes_max).saturating_add(FOOTPRINT_BEHIND).min(bytes);
+    let lines = range.start.saturating_sub(1)..behind;
+    match format {
+        InputFormat::Lines | InputFormat::LineKeys | InputFormat::Fixed { .. } | InputFormat::JsonLines => {
+            Ok(vec![lines])
+        }
+        InputFormat::Delimited(delimited) => {
+            crate::text::delimited_footprint(source, delimited, range, record_bytes_max)
+        }
+        InputFormat::Kv => kv::footprint(source, &range),
+        InputFormat::Parquet | InputFormat::Arrow | InputFormat::Avro => {
+            columnar::footprint(source, format, &range)
+        }
+        InputFormat::Whole => whole(),
     }
 }
 
@@ -117,11 +259,14 @@ pub fn describe(
     asked: Option<&Fields>,
     key: Option<&Fields>,
 ) -> Result<Option<Row>, FormatError> {
-    let _ = compression;
     match format {
         InputFormat::Parquet | InputFormat::Arrow | InputFormat::Avro => {
             columnar::describe(source, format, asked, key).map(Some)
         }
+        InputFormat::Delimited(delimited) => {
+            text::describe(source, delimited, compression, asked, key).map(Some)
+        }
+        InputFormat::JsonLines => text::describe_json(asked, key),
         _ => Ok(None),
     }
 }

@@ -53,6 +53,13 @@ impl FileSource {
     }
 }
 
+impl FileSource {
+    /// The file, said to have this length: where it ends ahead of that, its readers say so.
+    pub fn with_length(file: File, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+}
+
 impl Source for FileSource {
     fn bytes(&self) -> u64 {
         self.bytes
@@ -65,6 +72,19 @@ impl Source for FileSource {
                 result => return result,
             }
         }
+    }
+}
+
+/// A source that somebody else keeps, for what is read while they wait.
+pub(crate) struct Borrowed<'a>(pub(crate) &'a dyn Source);
+
+impl Source for Borrowed<'_> {
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(offset, buffer)
     }
 }
 

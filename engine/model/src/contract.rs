@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::datatype::DataType;
-use crate::format::InputFormat;
-use crate::job::{InputKey, Partitioning};
-use crate::limit::ATTRIBUTES_MAX;
+use crate::datatype::{BadDataType, DataType};
+use crate::format::{Fields, InputFormat};
+use crate::job::{InputKey, Partitioning, is_input_name};
+use crate::limit::{ATTRIBUTES_MAX, OUTPUTS_MAX};
+use crate::output::check_output_name;
 
 /// The raw answer of `plugin.describe`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +58,12 @@ pub struct Contract {
     pub chunks: bool,
     /// `map.input-key`: what the keys of text input tell.
     pub input_key: InputKey,
-    /// `input.format`: format of the input where the job does not say.
-    pub input_format: Option<InputFormat>,
+    /// `input.format`, `input.fields`, `input.key-fields`: how inputs are read where the job does not say.
+    pub input: InputContract,
+    /// `input.NAME.format` and so on: the same for the input NAME.
+    pub inputs: BTreeMap<String, InputContract>,
+    /// `map.in.key`, `map.in.value`: what the mapper takes.
+    pub map_in: (Option<DataType>, Option<DataType>),
     /// `partition`: how keys are spread where the job does not say.
     pub partitioning: Option<Partitioning>,
     /// `map.key`, `map.value`: what the mapper emits.
@@ -69,11 +74,55 @@ pub struct Contract {
     pub reduce_in: (Option<DataType>, Option<DataType>),
     /// `reduce.key`, `reduce.value`: what the reducer emits.
     pub reduce: (Option<DataType>, Option<DataType>),
+    /// `outputs`: names of the outputs beside the main one, in the order of their ports from 1.
+    pub outputs: Vec<String>,
+    /// `output.fields`: names of the columns of the main output.
+    pub output_fields: Option<Fields>,
+    /// `output.NAME.key`, `output.NAME.value`, `output.NAME.fields`: records of the output NAME.
+    pub output: BTreeMap<String, OutputContract>,
     /// `partition.key`: keys that the partitioner takes.
     pub partition_key: Option<DataType>,
     /// `param.NAME.type|required|default|help`. None where the plugin does not describe itself,
     /// so that any parameter may be set.
     pub params: Option<BTreeMap<String, Param>>,
+}
+
+/// How a plugin wants an input to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputContract {
+    /// Its format.
+    pub format: Option<InputFormat>,
+    /// Fields of the value.
+    pub fields: Option<Fields>,
+    /// Fields of the key.
+    pub key_fields: Option<Fields>,
+}
+
+impl InputContract {
+    fn attribute(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "format" => self.format = Some(value.parse()?),
+            "fields" => self.fields = Some(value.parse()?),
+            "key-fields" => self.key_fields = Some(value.parse()?),
+            _ => {
+                return Err(
+                    "use input.format, input.fields, input.key-fields, or input.NAME.format and so on".into(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a plugin emits to a named output.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputContract {
+    /// Type of the keys.
+    pub key: Option<DataType>,
+    /// Type of the values.
+    pub value: Option<DataType>,
+    /// Names of the columns.
+    pub fields: Option<Fields>,
 }
 
 /// An attribute that cannot be understood.
@@ -95,6 +144,16 @@ pub enum ContractError {
 }
 
 impl Contract {
+    /// How it wants the input `name` to be read: as it says of that one, else of all.
+    pub fn input_of(&self, name: &str) -> InputContract {
+        let named = self.inputs.get(name).cloned().unwrap_or_default();
+        InputContract {
+            format: named.format.or(self.input.format),
+            fields: named.fields.or_else(|| self.input.fields.clone()),
+            key_fields: named.key_fields.or_else(|| self.input.key_fields.clone()),
+        }
+    }
+
     /// Parses what a plugin describes. Unknown attributes are left alone: they are for people or
     /// for later versions.
     pub fn parse(info: &PluginInfo) -> Result<Self, ContractError> {
@@ -109,6 +168,7 @@ impl Contract {
                 reason,
             })?;
         }
+        contract.check_outputs()?;
         Ok(contract)
     }
 
@@ -129,7 +189,6 @@ impl Contract {
                     _ => return Err("use offset or path-offset".into()),
                 }
             }
-            "input.format" => self.input_format = Some(value.parse()?),
             "partition" => {
                 self.partitioning = Some(match value {
                     "hash" => Partitioning::Hash,
@@ -137,6 +196,8 @@ impl Contract {
                     _ => return Err("use hash or range".into()),
                 })
             }
+            "map.in.key" => self.map_in.0 = datatype()?,
+            "map.in.value" => self.map_in.1 = datatype()?,
             "map.key" => self.map.0 = datatype()?,
             "map.value" => self.map.1 = datatype()?,
             "combine.key" => self.combine.0 = datatype()?,
@@ -146,13 +207,56 @@ impl Contract {
             "reduce.key" => self.reduce.0 = datatype()?,
             "reduce.value" => self.reduce.1 = datatype()?,
             "partition.key" => self.partition_key = datatype()?,
+            "outputs" => self.outputs = output_names(value)?,
+            "output.fields" => self.output_fields = Some(value.parse()?),
             _ => {
+                if let Some(rest) = name.strip_prefix("output.") {
+                    return self.output(rest, value);
+                }
                 if let Some(rest) = name.strip_prefix("param.") {
                     return self.param(rest, value);
+                }
+                if let Some(rest) = name.strip_prefix("input.") {
+                    return match rest.rsplit_once('.') {
+                        Some((input, _)) if !is_input_name(input) => {
+                            Err(format!("{input:?} is no name of an input"))
+                        }
+                        Some((input, field)) => {
+                            self.inputs.entry(input.to_owned()).or_default().attribute(field, value)
+                        }
+                        None => self.input.attribute(rest, value),
+                    };
                 }
             }
         }
         Ok(())
+    }
+
+    fn output(&mut self, rest: &str, value: &str) -> Result<(), String> {
+        let Some((name, field)) = rest.rsplit_once('.') else {
+            return Err("use output.fields, or output.NAME.key, .value or .fields".into());
+        };
+        check_output_name(name)?;
+        let output = self.output.entry(name.to_owned()).or_default();
+        match field {
+            "key" => output.key = Some(value.parse().map_err(|e: BadDataType| e.to_string())?),
+            "value" => output.value = Some(value.parse().map_err(|e: BadDataType| e.to_string())?),
+            "fields" => output.fields = Some(value.parse()?),
+            _ => return Err("use output.NAME.key, .value or .fields".into()),
+        }
+        Ok(())
+    }
+
+    /// Whatever is said of an output is said of one that there is.
+    fn check_outputs(&self) -> Result<(), ContractError> {
+        match self.output.keys().find(|name| !self.outputs.contains(name)) {
+            Some(name) => Err(ContractError::Bad {
+                name: "outputs".into(),
+                value: self.outputs.join(","),
+                reason: format!("there are attributes of the output {name}, which is not among them"),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn param(&mut self, rest: &str, value: &str) -> Result<(), String> {
@@ -167,7 +271,7 @@ impl Contract {
         });
         match field {
             "type" => {
-                param.datatype = value.parse().map_err(|e: crate::datatype::BadDataType| e.to_string())?;
+                param.datatype = value.parse().map_err(|e: BadDataType| e.to_string())?;
             }
             "required" => param.required = value.parse().map_err(|_| "use true or false")?,
             "default" => param.default = Some(value.to_owned()),
@@ -176,6 +280,22 @@ impl Contract {
         }
         Ok(())
     }
+}
+
+/// Names with commas between them.
+fn output_names(text: &str) -> Result<Vec<String>, String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        check_output_name(name)?;
+        if names.iter().any(|known| known == name) {
+            return Err(format!("the output {name} is there twice"));
+        }
+        names.push(name.to_owned());
+    }
+    if names.len() > OUTPUTS_MAX {
+        return Err(format!("{} outputs are too many: {OUTPUTS_MAX} are the most", names.len()));
+    }
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -197,14 +317,43 @@ mod tests {
             ("param.pattern.type", "text"),
             ("param.pattern.required", "true"),
             ("param.pattern.help", "what to look for"),
+            ("input.fields", "id:u64,name"),
+            ("input.orders.format", "csv"),
             ("colour", "green"),
         ])
         .unwrap();
+        assert_eq!(contract.input_of("orders").format, Some(InputFormat::Delimited(crate::Delimited::CSV)));
+        assert_eq!(contract.input_of("users").format, None);
+        assert_eq!(contract.input_of("users").fields, "id:u64,name".parse().ok());
         assert!(contract.chunks);
         assert_eq!(contract.map, (Some(DataType::Text), Some(DataType::U64)));
         let params = contract.params.unwrap();
         assert!(params["pattern"].required);
         assert_eq!(params["pattern"].help, "what to look for");
+    }
+
+    #[test]
+    fn outputs_have_names_and_types() {
+        let contract = parse(&[
+            ("output.errors.key", "text"),
+            ("outputs", "errors, stats"),
+            ("output.stats.fields", "name,count"),
+            ("output.fields", "a,b"),
+        ])
+        .unwrap();
+        assert_eq!(contract.outputs, ["errors", "stats"]);
+        assert_eq!(contract.output["errors"].key, Some(DataType::Text));
+        assert_eq!(contract.output["stats"].fields, "name,count".parse().ok());
+        for bad in [
+            ("outputs", ""),
+            ("outputs", "main"),
+            ("outputs", "a,a"),
+            ("output.none.key", "text"),
+            ("output.none", "text"),
+            ("output.main.key", "text"),
+        ] {
+            assert!(parse(&[bad]).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The job as every part of the engine sees it: what runs, on which format, within which limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::datatype::DataType;
-use crate::format::{InputFormat, OutputFormat};
+use crate::format::{Compression, InputFormat, Row};
 use crate::id::{AttemptId, JobId};
 use crate::limit::{self, Limit, table};
+use crate::output::OutputSpec;
+use crate::side::Side;
 
 /// What the keys of [`InputFormat::Lines`] tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ pub enum InputKey {
     Offset,
     /// Path of the file as the job named it, and byte offset: `tuple<text,u64>`.
     PathOffset,
+    /// Nothing: rows that no mapper sees and that no field is the key of.
+    Unit,
 }
 
 /// How keys are spread over the reducers.
@@ -115,6 +120,88 @@ impl Permissions {
     }
 }
 
+/// One input of a job: files of one format for one mapper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// Its name; empty where it has none. The mapper learns it as [`INPUT_FACT`].
+    pub name: String,
+    /// How its bytes become records.
+    pub format: InputFormat,
+    /// How its files are compressed; none for what their names say.
+    pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB.
+    pub expansion_max: u64,
+    /// What keys tell that tell a place.
+    pub key: InputKey,
+    /// Whether text reaches the mapper as chunks of whole lines.
+    pub chunks: bool,
+    /// Fields of its rows, all with their types; none where records are not rows.
+    pub row: Option<Row>,
+    /// Types of its records as they are read, as far as known.
+    pub types: StageTypes,
+    /// BLAKE3 of its mapper's component, in hex; none where records go on as they are.
+    pub mapper: Option<String>,
+}
+
+/// Names of facts that the engine tells plugins through `config`, beside the job's parameters: what they
+/// begin with. No job can set them.
+pub const FACT_PREFIX: &str = "mr.";
+/// The fact that tells a mapper the name of the input that its records are of.
+pub const INPUT_FACT: &str = "mr.input";
+/// The fact that tells a mapper the names of the fields of a value, as a JSON array.
+pub const FIELDS_FACT: &str = "mr.fields";
+/// The fact that tells a mapper the names of the fields of a key, as a JSON array.
+pub const KEY_FIELDS_FACT: &str = "mr.key-fields";
+
+impl InputSpec {
+    /// An input without a name of which everything is as it is by default, without a mapper.
+    pub fn of(format: InputFormat) -> Self {
+        Self {
+            name: String::new(),
+            format,
+            compression: None,
+            expansion_max: limit::EXPANSION_DEFAULT,
+            key: InputKey::Offset,
+            chunks: false,
+            row: None,
+            types: StageTypes::default(),
+            mapper: None,
+        }
+    }
+
+    /// Types of its records as far as format and fields say.
+    pub fn types_of_format(&self) -> StageTypes {
+        let place = match self.key {
+            InputKey::Offset => DataType::U64,
+            InputKey::Unit => DataType::Unit,
+            InputKey::PathOffset => DataType::Tuple(vec![DataType::Text, DataType::U64]),
+        };
+        let (key, value) = match (&self.row, self.format) {
+            (Some(row), _) => (row.key_type().unwrap_or(place), row.value_type()),
+            (None, InputFormat::Lines | InputFormat::JsonLines) => (place, DataType::Bytes),
+            (None, InputFormat::LineKeys) => (DataType::Bytes, DataType::Unit),
+            (None, InputFormat::Fixed { .. }) => (DataType::Bytes, DataType::Bytes),
+            (None, InputFormat::Whole) => (DataType::Text, DataType::Bytes),
+            _ => return StageTypes::default(),
+        };
+        StageTypes { key: Some(key), value: Some(value) }
+    }
+
+    /// How the file of a name is compressed.
+    pub fn compression_of(&self, name: &str) -> Compression {
+        if !self.format.may_be_compressed() {
+            return Compression::None;
+        }
+        self.compression.unwrap_or_else(|| Compression::of_name(name))
+    }
+}
+
+/// Whether `name` can be that of an input: a lower-case letter, then these, digits, `-` and `_`, 64 at most.
+pub fn is_input_name(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(rest)
+}
+
 /// A job as the scheduler and the attempts see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -124,22 +211,20 @@ pub struct JobSpec {
     pub params: Vec<(String, String)>,
     /// Number of reducers, thus of partitions; 0 for a map-only job.
     pub reducers: u32,
-    /// How input becomes records.
-    pub input_format: InputFormat,
-    /// What keys of text input tell.
-    pub input_key: InputKey,
-    /// How output records become bytes.
-    pub output_format: OutputFormat,
+    /// What it reads; a split is of one of them.
+    pub inputs: Vec<InputSpec>,
+    /// What it writes.
+    pub output: OutputSpec,
     /// How keys are spread over reducers.
     pub partitioning: Partitioning,
-    /// Types of what is written to the parts.
-    pub output_types: StageTypes,
     /// Size that batches aim for, in bytes.
     pub batch_bytes: u32,
     /// Attempts of a task, for failures worth another one.
     pub attempts_max: u32,
     /// What its plugins may use.
     pub permissions: Permissions,
+    /// Files that its plugins may read, in the order of their names.
+    pub sides: Vec<Side>,
 }
 
 /// What an attempt is told about itself (`types.task-context`).
@@ -155,6 +240,8 @@ pub struct TaskContext {
     pub seed: u64,
     /// Size that output batches should aim for, in bytes.
     pub batch_bytes: u32,
+    /// Names of the outputs that it can emit to, by port; the first is [`crate::output::MAIN_OUTPUT`].
+    pub outputs: Arc<[String]>,
 }
 
 #[cfg(test)]

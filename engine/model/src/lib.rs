@@ -5,7 +5,8 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`mod@format`], [`contract`],
-//! [`job`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and [`path_serde`].
+//! [`job`], [`output`], [`side`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and
+//! [`path_serde`].
 
 pub mod column;
 pub mod contract;
@@ -16,8 +17,10 @@ pub mod format;
 pub mod id;
 pub mod job;
 pub mod limit;
+pub mod output;
 pub mod path_serde;
 pub mod quantity;
+pub mod side;
 pub mod text;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
@@ -27,4 +30,6 @@ pub use datatype::{BadCell, DataType};
 pub use failure::{Failure, LastWords, Place, PluginFault, Retry};
 pub use format::{Compression, Delimited, FIELDS_MAX, Field, Fields, InputFormat, OutputFormat, Row};
 pub use id::{AttemptId, Incarnation, JobId, Role, Stage, TaskId, WorkerId};
-pub use job::{InputKey, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};
+pub use job::{InputKey, InputSpec, JobSpec, Partitioning, Permissions, StageTypes, TaskContext};
+pub use output::{OutputSpec, Port};
+pub use side::Side;

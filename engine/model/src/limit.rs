@@ -31,6 +31,10 @@ pub const RECORD_BYTES_MAX: u64 = 16 * MIB;
 /// Largest record unless the job says otherwise, in bytes: a longer line is nearly always a file
 /// that is not text.
 pub const RECORD_BYTES_DEFAULT: u64 = MIB;
+/// Most decoded bytes for each byte of a compressed file, beyond the first 64 MiB, unless the job says
+/// otherwise: text is compressed to a twentieth, logs to a hundredth; a file made to fill memory and disks, to
+/// far less. Deflate cannot go beyond 1032.
+pub const EXPANSION_DEFAULT: u64 = 1000;
 /// Size of a split unless the job says otherwise, in bytes: some seconds of work.
 pub const SPLIT_BYTES_DEFAULT: u64 = 64 * MIB;
 /// Most pieces (files or parts of files) in one split: bounds a task's description.
@@ -38,6 +42,15 @@ pub const SPLIT_PIECES_MAX: usize = 16_384;
 /// Input bytes for which one more reducer is planned when the job does not say how many. Depends
 /// on the input only, so that the output does not depend on the machine.
 pub const REDUCER_INPUT_BYTES: u64 = 64 * MIB;
+/// Most inputs of a job: each is told in every description of it.
+pub const INPUTS_MAX: usize = 64;
+/// Most named outputs of a job beside the main one: each costs a task an open file and its buffers.
+pub const OUTPUTS_MAX: usize = 16;
+/// Most files that one task may write: their names, lengths and hashes travel in one control message of the
+/// cluster, with its counters.
+pub const TASK_FILES_MAX: u32 = 4_000;
+/// Most files of an output: the coordinator holds what is told of each until the job ends.
+pub const OUTPUT_FILES_MAX: u64 = 250_000;
 /// Most reducers planned by default.
 pub const REDUCERS_DEFAULT_MAX: u32 = 256;
 /// Most reducers of a job: each costs a slot in every map task's index.
@@ -135,6 +148,18 @@ pub const REJECTS_MAX: u64 = 100_000;
 pub const PARAMS_MAX: usize = 256;
 /// Longest parameter (name and value), in bytes.
 pub const PARAM_BYTES_MAX: usize = 64 * 1024;
+/// Most side inputs of a job: an attempt holds each of them open.
+pub const SIDES_MAX: usize = 64;
+/// Longest name of a side input, in bytes.
+pub const SIDE_NAME_BYTES_MAX: usize = 64;
+/// Largest side input, in bytes: it is sent to every worker and lies on the disk of each. What is larger
+/// is an input to be joined.
+pub const SIDE_BYTES_MAX: u64 = 16 << 30;
+/// Most bytes of all side inputs of a job together: what a worker has to have room for.
+pub const SIDES_BYTES_MAX: u64 = 32 << 30;
+/// Most bytes that one read of a side input may answer: the largest batch that the host looks at has as
+/// many, and a guest that is about to be stopped is stopped between two reads.
+pub const SIDE_READ_BYTES_MAX: u64 = 32 * MIB;
 /// Most attributes that a plugin may describe itself with.
 pub const ATTRIBUTES_MAX: usize = 512;
 

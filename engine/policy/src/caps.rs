@@ -32,6 +32,8 @@ pub struct Caps {
     pub output_bytes: Option<u64>,
     /// Output of the whole job, in records.
     pub output_records: Option<u64>,
+    /// Side inputs of the whole job, in bytes.
+    pub sides_bytes: Option<u64>,
     /// Whether plugins may see when their job was submitted.
     pub wall_clock: bool,
 }
@@ -104,7 +106,8 @@ impl Caps {
     /// The caps that there are, as pairs of the option that they cap and the most that it may ask for.
     pub fn options(&self) -> Vec<(&'static str, Amount)> {
         let rows = self.rows(&Permissions::default());
-        rows.into_iter().filter_map(|row| Some((row.option, row.cap?))).collect()
+        let rows = rows.into_iter().filter_map(|row| Some((row.option, row.cap?)));
+        rows.chain(self.sides_bytes.map(|cap| ("--side", Amount::Bytes(cap)))).collect()
     }
 
     fn rows(&self, permissions: &Permissions) -> [Row; 10] {

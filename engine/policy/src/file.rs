@@ -13,6 +13,7 @@
 //! max-shuffle = "1T"
 //! max-output = "1T"
 //! max-output-records = 10_000_000_000
+//! max-sides = "4G"
 //! wall-clock = false
 //!
 //! [plugins]
@@ -82,6 +83,7 @@ struct PermissionsTable {
     max_shuffle: Option<Quantity<Size>>,
     max_output: Option<Quantity<Size>>,
     max_output_records: Option<u64>,
+    max_sides: Option<Quantity<Size>>,
     wall_clock: bool,
 }
 
@@ -157,6 +159,7 @@ fn caps(table: PermissionsTable) -> Result<Caps, Fault> {
         shuffle_bytes: size(table.max_shuffle),
         output_bytes: size(table.max_output),
         output_records: table.max_output_records,
+        sides_bytes: size(table.max_sides),
         wall_clock: table.wall_clock,
     })
 }

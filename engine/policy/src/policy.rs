@@ -10,7 +10,7 @@ use crate::caps::Caps;
 use crate::data::{self, Places};
 use crate::file::{self, PolicyError};
 use crate::key::PublicKey;
-use crate::refusal::{ComponentRefusal, PathRefusal, PermissionRefusal};
+use crate::refusal::{Amount, ComponentRefusal, PathRefusal, PermissionRefusal};
 use crate::signature::Signed;
 
 /// What an operator allows.
@@ -98,6 +98,19 @@ impl Policy {
     /// Everything that a job asks for and may not use.
     pub fn excesses(&self, permissions: &Permissions) -> Vec<PermissionRefusal> {
         self.caps.excesses(permissions, &self.name)
+    }
+
+    /// Whether the side inputs of a job may have so many bytes together.
+    ///
+    /// # Errors
+    /// They are over the cap.
+    pub fn check_sides(&self, bytes: u64) -> Result<(), PermissionRefusal> {
+        match self.caps.sides_bytes {
+            Some(cap) if bytes > cap => {
+                Err(PermissionRefusal::Sides { bytes, cap: Amount::Bytes(cap), policy: self.name.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a component of so many bytes may be looked at at all.

@@ -56,6 +56,16 @@ pub enum PermissionRefusal {
         /// The policy.
         policy: String,
     },
+    /// The job brings more side inputs than the policy allows.
+    #[error("the side inputs of the job have {bytes} bytes together, and the policy {policy} allows {cap}")]
+    Sides {
+        /// Their size in bytes.
+        bytes: u64,
+        /// How much is allowed.
+        cap: Amount,
+        /// The policy.
+        policy: String,
+    },
     /// The job sets itself no bound where the policy has one.
     #[error(
         "the job sets no limit of {permission}, and the policy {policy} allows {cap}; give {option} {cap} or less"

@@ -128,6 +128,23 @@ fn who_asks_for_nothing_gets_what_is_allowed() {
 }
 
 #[test]
+fn side_inputs_have_a_cap_together() {
+    let office = Office::new();
+    let policy = office.policy("[permissions]\nmax-sides = \"4K\"");
+    assert!(policy.check_sides(4096).is_ok());
+    assert_eq!(office.policy("").check_sides(u64::MAX), Ok(()));
+    let refused = policy.check_sides(4097).unwrap_err().to_string();
+    let sentence = format!(
+        "the side inputs of the job have 4097 bytes together, and the policy {} allows 4K",
+        policy.name()
+    );
+    assert_eq!(refused, sentence);
+    let options: Vec<String> =
+        policy.caps().options().iter().map(|(option, cap)| format!("{option} {cap}")).collect();
+    assert_eq!(options, ["--side 4K"]);
+}
+
+#[test]
 fn who_asks_for_more_is_refused_permission_by_permission() {
     let office = Office::new();
     let policy = office.policy(TIGHT);
@@ -318,7 +335,7 @@ fn the_documented_file_is_read() {
     let key: PublicKey = include_str!("data/openssl.pub.pem").parse().unwrap();
     fs::write(office.path("keys/alice.pem"), key.to_pem()).unwrap();
     let policy = office.policy(&example);
-    assert_eq!(policy.caps().options().len(), 10);
+    assert_eq!(policy.caps().options().len(), 11);
     let rules = format!("signed by keys/alice.pem or {key}, or one of 0 listed by hash; at most 64M");
     assert_eq!(policy.plugin_rules(), rules);
 }

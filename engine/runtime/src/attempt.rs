@@ -8,7 +8,7 @@ use mr_model::{AttemptId, Failure, Stage};
 use mr_sandbox::{CancelToken, LogForward};
 use mr_scheduler::AttemptReport;
 use mr_shuffle::{MapOutput, ReduceInput, SpillStats, StoredSegment};
-use mr_storage::{PendingPart, Reject, Split, write_rejects};
+use mr_storage::{PendingParts, Reject, Split, write_rejects};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::describe::TaskInput;
@@ -35,8 +35,8 @@ pub struct AttemptDone {
 pub enum Product {
     /// Runs for the reducers.
     Runs(MapOutput),
-    /// A part that waits for its commit.
-    Part(PendingPart),
+    /// Parts that wait for their commit.
+    Parts(PendingParts),
 }
 
 /// Runs an attempt to its end on this thread. Rejected records are left in a file of the attempt in

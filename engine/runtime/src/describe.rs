@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use mr_model::{InputFormat, JobSpec, Partitioning, Role, limit, path_serde};
+use mr_model::{InputFormat, InputSpec, JobSpec, Partitioning, Role, Side, limit, path_serde};
 use mr_shuffle::StoredSegment;
 use mr_storage::Split;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,7 @@ use crate::request::Stages;
 pub struct JobDescription {
     /// The job.
     pub spec: JobSpec,
-    /// Whether text reaches the mapper as chunks of lines.
-    pub chunks: bool,
-    /// BLAKE3 of the component of each role, in hex.
+    /// BLAKE3 of the components of each role, in hex: of mappers there may be several.
     pub roles: Vec<(Role, String)>,
     /// How keys are spread over the reducers.
     pub spread: SpreadDescription,
@@ -67,11 +65,18 @@ impl JobDescription {
         if params.len() > limit::PARAMS_MAX || *reducers > limit::REDUCERS_MAX {
             return Err("it has too many parameters or reducers".into());
         }
-        if let InputFormat::Fixed { bytes, .. } = self.spec.input_format
-            && u64::from(bytes) > limit::RECORD_BYTES_MAX
-        {
-            return Err(format!("its records are of {bytes} bytes"));
+        if self.spec.inputs.is_empty() || self.spec.inputs.len() > limit::INPUTS_MAX {
+            return Err(format!("it has {} inputs", self.spec.inputs.len()));
         }
+        for input in &self.spec.inputs {
+            if let InputFormat::Fixed { bytes, .. } = input.format
+                && u64::from(bytes) > limit::RECORD_BYTES_MAX
+            {
+                return Err(format!("its records are of {bytes} bytes"));
+            }
+        }
+        Side::check_all(&self.spec.sides)?;
+        self.spec.output.check()?;
         let is_spread = match (&self.spread, self.spec.partitioning) {
             (SpreadDescription::Hash, Partitioning::Hash)
             | (SpreadDescription::Plugin, Partitioning::Plugin) => true,
@@ -87,12 +92,13 @@ impl JobDescription {
     }
 
     fn check_roles(&self, stages: &Stages) -> Result<(), String> {
-        for role in Role::ALL {
-            let described =
-                self.roles.iter().find(|(known, _)| *known == role).map(|(_, hash)| hash.as_str());
-            if described != stages.role(role).map(|plugin| plugin.hash()) {
-                return Err(format!("its {role} is not the component that was loaded"));
-            }
+        let described = self.roles.iter().map(|(role, hash)| (*role, hash.as_str()));
+        if !described.eq(stages.serving().map(|(role, plugin)| (role, plugin.hash()))) {
+            return Err("its components are not those that were loaded".into());
+        }
+        let mapped = |input: &InputSpec| input.mapper.is_none() || stages.mapper(input).is_some();
+        if !self.spec.inputs.iter().all(mapped) {
+            return Err("an input has a mapper that does not come with it".into());
         }
         if self.spread == SpreadDescription::Plugin && self.spec.reducers > 0 && stages.partitioner.is_none()
         {

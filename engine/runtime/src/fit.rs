@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mr_model::limit::{PARAM_BYTES_MAX, PARAMS_MAX};
-use mr_model::{DataType, InputFormat, InputKey, Param, Role, StageTypes};
+use mr_model::{DataType, InputFormat, InputSpec, Param, Role, StageTypes};
 
 use crate::plan::PlanError;
 use crate::request::Stages;
@@ -13,33 +13,20 @@ type Types = (Option<DataType>, Option<DataType>);
 
 /// Checks each stage's input against the output of the one before, and answers the types of what is
 /// written to the parts.
-pub fn check_types(
-    stages: &Stages,
-    format: InputFormat,
-    key: InputKey,
-    map_only: bool,
-) -> Result<StageTypes, PlanError> {
-    let (types, misfits) = walk_types(stages, format, key, map_only);
+pub fn check_types(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> Result<StageTypes, PlanError> {
+    let (types, misfits) = walk_types(stages, inputs, map_only);
     misfits.into_iter().next().map_or(Ok(types), Err)
 }
 
 /// Every step of the record path whose types do not fit.
-pub fn type_misfits(stages: &Stages, format: InputFormat, key: InputKey, map_only: bool) -> Vec<PlanError> {
-    walk_types(stages, format, key, map_only).1
+pub fn type_misfits(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> Vec<PlanError> {
+    walk_types(stages, inputs, map_only).1
 }
 
 /// The types of what is written to the parts, and what does not fit on the way.
-fn walk_types(
-    stages: &Stages,
-    format: InputFormat,
-    key: InputKey,
-    map_only: bool,
-) -> (StageTypes, Vec<PlanError>) {
-    let (mut types, emitter) = match &stages.mapper {
-        Some(mapper) => (mapper.contract().map.clone(), format!("the mapper of {}", mapper.path().display())),
-        None => (identity_types(format, key), format!("the input ({format}, without a mapper)")),
-    };
+fn walk_types(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> (StageTypes, Vec<PlanError>) {
     let mut misfits = Vec::new();
+    let (mut types, emitter) = map_types(stages, inputs, &mut misfits);
     if !map_only {
         if let Some(partitioner) = &stages.partitioner {
             let taken = (partitioner.contract().partition_key.clone(), None);
@@ -58,14 +45,48 @@ fn walk_types(
     (StageTypes { key: types.0, value: types.1 }, misfits)
 }
 
-fn identity_types(format: InputFormat, key: InputKey) -> Types {
-    match (format, key) {
-        (InputFormat::Lines, InputKey::Offset) => (Some(DataType::U64), Some(DataType::Bytes)),
-        (InputFormat::Lines, InputKey::PathOffset) => {
-            (Some(DataType::Tuple(vec![DataType::Text, DataType::U64])), Some(DataType::Bytes))
+/// What the map stage emits, over all inputs, and who does: where they differ, that is a misfit.
+fn map_types(stages: &Stages, inputs: &[InputSpec], misfits: &mut Vec<PlanError>) -> (Types, String) {
+    let mut all: Option<(Types, String)> = None;
+    for input in inputs {
+        let read = (input.types.key.clone(), input.types.value.clone());
+        let (types, emitter) = match stages.mapper(input) {
+            Some(mapper) => {
+                let taken = &mapper.contract().map_in;
+                // What a plugin makes of bytes is its own business: numbers of fixed length, for one.
+                let typed = input.row.is_some() || input.format == InputFormat::Kv;
+                let read = if typed { read } else { Types::default() };
+                check_step(&read, &input_words(input), taken, Role::Mapper, mapper.path(), misfits);
+                (mapper.contract().map.clone(), format!("the mapper of {}", mapper.path().display()))
+            }
+            None => (read, format!("{}, without a mapper)", input_words(input).trim_end_matches(')'))),
+        };
+        let Some((known, first)) = &mut all else {
+            all = Some((types, emitter));
+            continue;
+        };
+        for (what, known, types) in [("keys", &mut known.0, types.0), ("values", &mut known.1, types.1)] {
+            match (known.as_ref(), types) {
+                (Some(one), Some(other)) if !same_layout(one, &other) => misfits.push(PlanError::Inputs {
+                    what,
+                    one: first.clone(),
+                    one_type: one.to_string(),
+                    other: emitter.clone(),
+                    other_type: other.to_string(),
+                }),
+                (None, types) => *known = types,
+                _ => {}
+            }
         }
-        (InputFormat::LineKeys, _) => (Some(DataType::Bytes), Some(DataType::Unit)),
-        (InputFormat::Fixed { .. }, _) => (Some(DataType::Bytes), Some(DataType::Bytes)),
+    }
+    all.unwrap_or_default()
+}
+
+/// An input, for people.
+fn input_words(input: &InputSpec) -> String {
+    match input.name.as_str() {
+        "" => format!("the input ({})", input.format),
+        name => format!("the input {name} ({})", input.format),
     }
 }
 
@@ -101,7 +122,7 @@ fn fits(given: &DataType, taken: &DataType) -> bool {
 }
 
 /// True where two types lie in memory alike, also inside of a tuple.
-fn same_layout(given: &DataType, taken: &DataType) -> bool {
+pub(crate) fn same_layout(given: &DataType, taken: &DataType) -> bool {
     match (given, taken) {
         (DataType::Text | DataType::Bytes, DataType::Text | DataType::Bytes) => true,
         (DataType::Tuple(given), DataType::Tuple(taken)) => {

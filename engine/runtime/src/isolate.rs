@@ -11,6 +11,8 @@ use mr_model::text::escaped;
 use mr_model::{Batch, BatchBuf, Failure, Place, PluginFault, Role};
 use mr_sandbox::{Deadline, GuestOutput, InstanceOptions, Mapper, RoleError, Sink};
 
+use mr_storage::Split;
+
 use crate::job::{Attempt, Job};
 use crate::sink::row_sample;
 
@@ -24,6 +26,7 @@ const IDLE_TIME_MAX: Duration = Duration::from_millis(400);
 /// The records of a batch, one of which a mapper may have failed on.
 pub(crate) struct Suspects<'a> {
     attempt: &'a Attempt,
+    split: &'a Split,
     batch: &'a BatchBuf,
     /// Rows are chunks of lines.
     chunks: bool,
@@ -39,9 +42,10 @@ struct Suspect {
 }
 
 impl<'a> Suspects<'a> {
-    /// The records of `batch`, which failed in `attempt`.
-    pub fn new(attempt: &'a Attempt, batch: &'a BatchBuf) -> Self {
-        Self { attempt, batch, chunks: attempt.job.reader().chunks }
+    /// The records of `batch`, of `split`, which failed in `attempt`.
+    pub fn new(attempt: &'a Attempt, split: &'a Split, batch: &'a BatchBuf) -> Self {
+        let chunks = attempt.job.input(split).is_ok_and(|input| input.chunks);
+        Self { attempt, split, batch, chunks }
     }
 
     /// The failure of the batch, with place and content of the record at fault as far as they can be
@@ -202,7 +206,8 @@ impl Probe<'_> {
         let attempt = self.suspects.attempt;
         let Some(tries) = self.tries.checked_sub(1) else { return false };
         self.tries = tries;
-        let Some(plugin) = attempt.job.stages.role(Role::Mapper) else { return false };
+        let mapper = attempt.job.input(self.suspects.split).ok();
+        let Some(plugin) = mapper.and_then(|input| attempt.job.stages.mapper(input)) else { return false };
         let batch = self.suspects.batch_of(suspects);
         let permissions = &attempt.job.spec.permissions;
         let options = InstanceOptions {
@@ -213,7 +218,7 @@ impl Probe<'_> {
                 permissions.task_output_records_max,
             )),
             log: None,
-            ..attempt.instance()
+            ..attempt.mapper_instance(self.suspects.split)
         };
         let sink = Box::new(Nowhere(attempt.job.clone()));
         let played =

@@ -5,17 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mr_model::counter::CounterRefused;
+use mr_model::job::{FIELDS_FACT, INPUT_FACT, KEY_FIELDS_FACT};
 use mr_model::limit::{COUNTERS_MAX, table};
-use mr_model::{AttemptId, Counters, Failure, JobSpec, Role, TaskContext};
+use mr_model::{AttemptId, Counters, Failure, Fields, InputSpec, JobSpec, Role, TaskContext};
 use mr_sandbox::{
-    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport,
+    CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport, Sides,
 };
 use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
-use mr_storage::{PartWriter, ReaderOptions, RecordEncoder};
+use mr_storage::remote::is_remote;
+use mr_storage::{Copies, PartNames, PartsWriter, ReaderOptions, RemoteInputs, Split, copy_in};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::describe::{JobDescription, SpreadDescription};
 use crate::memory::MemoryPlan;
+use crate::outputs::Ports;
 use crate::progress::Progress;
 use crate::quota::stage_role;
 use crate::request::Stages;
@@ -44,6 +47,8 @@ pub struct AttemptResources {
     pub retain: Option<Arc<MemoryPool>>,
     /// Folder for run files.
     pub run_dir: PathBuf,
+    /// The side inputs of the job.
+    pub sides: Sides,
     /// How run files of map tasks are stored. Those of merge passes never leave the machine and are
     /// stored as they are.
     pub codec: Codec,
@@ -57,9 +62,13 @@ pub struct AttemptResources {
 pub struct Job {
     pub(crate) spec: JobSpec,
     pub(crate) stages: Stages,
-    pub(crate) chunks: bool,
     pub(crate) params: Arc<[(String, String)]>,
-    pub(crate) encoder: RecordEncoder,
+    /// Parameters and facts for the mapper of each input.
+    mapper_params: Vec<Arc<[(String, String)]>>,
+    /// Outputs of the mapper of each input.
+    mapper_ports: Vec<Ports>,
+    reducer_ports: Ports,
+    main_ports: Ports,
     pub(crate) spread: Spread,
     /// Folder for parts that are not committed and for rejects.
     pub(crate) part_dir: PathBuf,
@@ -80,6 +89,8 @@ pub(crate) struct Attempt {
     /// What its guests emit together.
     pub output: Arc<GuestOutput>,
     pub counters: Arc<Mutex<Counters>>,
+    /// The side inputs of its job; what its guests read of them counts as its progress.
+    pub sides: Sides,
 }
 
 impl Job {
@@ -96,15 +107,22 @@ impl Job {
         description.check(&stages).map_err(|reason| {
             Failure::internal(format!("job {} cannot run: {reason}", description.spec.id))
         })?;
-        let JobDescription { spec, chunks, spread, part_dir, .. } = description;
+        let JobDescription { spec, spread, part_dir, .. } = description;
+        let last =
+            |plugin, is_last| if is_last { Ports::of(plugin, &spec.output) } else { Ok(Ports::main()) };
+        let mappers = spec.inputs.iter().map(|input| last(stages.mapper(input), spec.reducers == 0));
+        let mapper_ports = mappers.collect::<Result<_, _>>()?;
+        let reducer_ports = last(stages.role(Role::Reducer), spec.reducers > 0)?;
         // What the machine has to give may be more than what the job may use.
         let guests = &mut resources.memory.guests;
         *guests = spec.permissions.guest_memory_bytes_max.min(*guests);
         Ok(Arc::new(Self {
             stages,
-            chunks,
             params: spec.params.clone().into(),
-            encoder: RecordEncoder::new(spec.output_format, spec.output_types.clone()),
+            mapper_params: spec.inputs.iter().map(|input| with_facts(&spec.params, input)).collect(),
+            mapper_ports,
+            reducer_ports,
+            main_ports: Ports::main(),
             spread: match spread {
                 SpreadDescription::Hash => Spread::Hash(HashPartitioner::new(spec.reducers)),
                 SpreadDescription::Range(boundaries) => Spread::Range(RangePartitioner::new(boundaries)),
@@ -116,15 +134,33 @@ impl Job {
         }))
     }
 
-    /// How the splits of the job are read.
-    pub(crate) fn reader(&self) -> ReaderOptions {
+    /// The input that a split is of.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if the job has no such input.
+    pub(crate) fn input(&self, split: &Split) -> Result<&InputSpec, Failure> {
+        let input = self.spec.inputs.get(split.input as usize);
+        input.ok_or_else(|| Failure::internal(format!("split {} is of no input of the job", split.index)))
+    }
+
+    /// How the splits of an input are read.
+    pub(crate) fn reader(&self, input: &InputSpec) -> ReaderOptions {
         ReaderOptions {
-            format: self.spec.input_format,
-            key: self.spec.input_key,
-            chunks: self.chunks && self.stages.role(Role::Mapper).is_some(),
+            input: input.clone(),
             record_bytes_max: self.spec.permissions.record_bytes_max,
+            bad_max: self.spec.permissions.rejects_max,
             batch_bytes: self.spec.batch_bytes,
         }
+    }
+
+    /// The outputs of the mapper of a split.
+    pub(crate) fn mapper_ports(&self, split: &Split) -> &Ports {
+        self.mapper_ports.get(split.input as usize).unwrap_or(&self.main_ports)
+    }
+
+    /// The outputs of the reducer.
+    pub(crate) fn reducer_ports(&self) -> &Ports {
+        &self.reducer_ports
     }
 
     /// Refuses a record that is over the job's limit.
@@ -168,6 +204,7 @@ impl Attempt {
                 permissions.task_output_records_max,
             )),
             counters: Arc::default(),
+            sides: job.resources.sides.counted_in(progress.side_bytes.clone()),
         }
     }
 
@@ -183,6 +220,7 @@ impl Attempt {
                 partitions: spec.reducers,
                 seed: xxh3_64_with_seed(&place, SEED),
                 batch_bytes: spec.batch_bytes,
+                outputs: self.job.main_ports.names.clone(),
             },
             params: self.job.params.clone(),
             memory: self.memory.clone(),
@@ -191,9 +229,43 @@ impl Attempt {
             deadline: Some(self.deadline),
             output: self.output.clone(),
             wall_clock: spec.permissions.wall_clock,
+            sides: self.sides.clone(),
             cancel: self.cancel.clone(),
             log: self.log.clone(),
         }
+    }
+
+    /// What the mapper of a split runs with.
+    pub fn mapper_instance(&self, split: &Split) -> InstanceOptions {
+        let params = self.job.mapper_params.get(split.input as usize);
+        let mut instance = self.instance();
+        instance.context.outputs = self.job.mapper_ports(split).names.clone();
+        InstanceOptions { params: params.unwrap_or(&self.job.params).clone(), ..instance }
+    }
+
+    /// What the reducer runs with.
+    pub fn reducer_instance(&self) -> InstanceOptions {
+        let mut instance = self.instance();
+        instance.context.outputs = self.job.reducer_ports().names.clone();
+        instance
+    }
+
+    /// Copies what a split needs of remote objects to this machine; the copies are removed with the answer.
+    pub fn copy_in(&self, split: &mut Split, remote: Option<&dyn RemoteInputs>) -> Result<Copies, Failure> {
+        if !is_remote(split) {
+            return Ok(Copies::default());
+        }
+        let Some(remote) = remote else {
+            return Err(Failure::internal(format!(
+                "{} has remote input and no store to get it from",
+                self.id
+            )));
+        };
+        let input = self.job.input(split)?;
+        let record_bytes_max = self.job.spec.permissions.record_bytes_max;
+        let name = format!("{}-{}", self.id.task, self.id.attempt).replace(' ', "-");
+        let place = (self.job.resources.run_dir.as_path(), name.as_str());
+        copy_in(split, input, record_bytes_max, place, remote, &self.stop())
     }
 
     /// Name of the attempt's first run.
@@ -206,11 +278,11 @@ impl Attempt {
         FullDisk::wait(self.job.resources.room_patience, self.stop())
     }
 
-    /// The part of the attempt, empty.
-    pub fn part(&self) -> Result<PartWriter, Failure> {
-        let AttemptId { task, attempt } = self.id;
-        let part = PartWriter::create(&self.job.part_dir, task.stage, task.index, attempt)?;
-        Ok(part.with_unwritten_max(self.job.resources.unwritten_bytes_max))
+    /// The parts of the attempt, none yet.
+    pub fn parts(&self) -> PartsWriter {
+        let names = PartNames::of(&self.job.spec.output);
+        let parts = PartsWriter::new(&self.job.part_dir, self.id, names);
+        parts.with_unwritten_max(self.job.resources.unwritten_bytes_max)
     }
 
     /// Adds what a guest of `role` counted.
@@ -240,7 +312,7 @@ impl Attempt {
 
     /// What host work that only knows of cancelling is to look at: true once it has to stop, also for
     /// want of time.
-    pub fn stop(&self) -> impl Fn() -> bool + Send + 'static {
+    pub fn stop(&self) -> impl Fn() -> bool + Send + Sync + 'static {
         let (cancel, deadline) = (self.cancel.clone(), self.deadline);
         move || cancel.is_cancelled() || deadline.left().is_zero()
     }
@@ -252,6 +324,24 @@ impl Attempt {
             failure => failure,
         }
     }
+}
+
+/// Parameters of a job, with what the mapper of an input is told beside them.
+fn with_facts(params: &[(String, String)], input: &InputSpec) -> Arc<[(String, String)]> {
+    let mut all = params.to_vec();
+    let mut fact = |name: &str, value: String| all.push((name.to_owned(), value));
+    fact(INPUT_FACT, input.name.clone());
+    if let Some(row) = &input.row {
+        fact(KEY_FIELDS_FACT, names(&row.key));
+        fact(FIELDS_FACT, names(&row.value));
+    }
+    all.sort();
+    all.into()
+}
+
+/// Names of fields as a JSON array.
+fn names(fields: &Fields) -> String {
+    serde_json::Value::from_iter(fields.0.iter().map(|field| field.name.as_str())).to_string()
 }
 
 /// Adds what a guest of `role` counted to what the others of its attempt did.

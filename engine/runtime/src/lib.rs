@@ -5,10 +5,11 @@
 //! the local driver. Must not know of the command line, and must not decide what runs when or what is
 //! tried again: that is the scheduler's.
 //!
-//! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`fit`] (whether the
+//! In reading order: [`request`] (what somebody wants), [`memory`] (what fits), [`side`] (side inputs), [`fit`] (whether the
 //! stages fit together), [`plan`] (what would run), [`describe`] and [`record`] (a plan as plain data, for
 //! attempts and for reports), [`progress`], [`facts`] and [`report`] (what is told), [`job`] (what attempts
-//! share), `quota`, `emission`, `placed`, `sink` and `hook` (between sandbox and shuffle), [`attempt`] (one
+//! share), `quota`, `emission`, `placed`, `sink`, `outputs`, `part_sink` and `hook`
+//! (between sandbox and shuffle or files), [`attempt`] (one
 //! attempt), `map` and `reduce` (its two kinds), `isolate` (the record that a mapper failed on), `sample`
 //! (boundaries of range partitioning), [`workdir`] and [`tally`] (what a driver keeps), [`local`] (the driver
 //! of this process).
@@ -24,6 +25,8 @@ pub mod job;
 pub mod local;
 mod map;
 pub mod memory;
+mod outputs;
+mod part_sink;
 mod placed;
 pub mod plan;
 pub mod progress;
@@ -33,6 +36,7 @@ mod reduce;
 pub mod report;
 pub mod request;
 mod sample;
+pub mod side;
 mod sink;
 pub mod tally;
 pub mod workdir;
@@ -48,6 +52,7 @@ pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
 pub use report::{JobReport, Spilled, Times};
-pub use request::{JobRequest, OutputTarget, Stages};
+pub use request::{InputRequest, JobRequest, OutputTarget, Stages, WriteOptions};
+pub use side::{PlannedSide, SideError, open_sides};
 pub use tally::Tally;
 pub use workdir::WorkDir;

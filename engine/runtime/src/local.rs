@@ -14,7 +14,7 @@ use mr_model::{AttemptId, Failure, Incarnation, Stage, TaskId, WorkerId};
 use mr_sandbox::{CancelToken, LogForward};
 use mr_scheduler::{Action, AttemptReport, Config, Event, JobPlan, Lease, Outcome, Scheduler, Time};
 use mr_shuffle::MapOutput;
-use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingPart, Split, StdoutParts};
+use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingParts, RemoteInputs, Split, StdoutParts};
 
 use crate::attempt::{AttemptDone, Input, Product, run};
 use crate::facts::Facts;
@@ -91,7 +91,8 @@ pub fn run_local(
     };
     let resources = plan.resources(work_dir.path().to_owned());
     let job = Job::new(plan.describe(spread, part_dir), plan.stages.clone(), resources);
-    let shared = Shared { job: job.map_err(JobError::Job)?, progress: progress.clone(), log };
+    let job = job.map_err(JobError::Job)?;
+    let shared = Shared { job, progress: progress.clone(), log, remote: plan.remote.clone() };
     Driver::new(plan, shared, target, cancel.clone(), begun).run()
 }
 
@@ -111,7 +112,7 @@ impl Target {
         })
     }
 
-    fn commit(&mut self, pending: PendingPart) -> Result<(Part, Delivery), Failure> {
+    fn commit(&mut self, pending: PendingParts) -> Result<(Vec<Part>, Delivery), Failure> {
         match self {
             Target::Dir(dir) => Ok((dir.commit(pending)?, Delivery::Open)),
             Target::Stdout(stream) => stream.commit(pending),
@@ -137,13 +138,14 @@ struct Shared {
     job: Arc<Job>,
     progress: Arc<Progress>,
     log: Option<LogForward>,
+    remote: Option<Arc<dyn RemoteInputs>>,
 }
 
 type Answer = (Lease, Result<AttemptDone, Failure>);
 
 /// A finished attempt that waits for its commit, and what will be told of it.
 struct Waiting {
-    part: PendingPart,
+    parts: PendingParts,
     report: AttemptReport,
     facts: Facts,
 }
@@ -348,11 +350,11 @@ impl<'a> Driver<'a> {
         match done {
             Ok(AttemptDone { product: Product::Runs(output), report, facts }) => {
                 self.outputs.insert(lease.attempt, Arc::new(output));
-                self.keep(lease.attempt, facts, None);
+                self.keep(lease.attempt, facts, Vec::new());
                 self.handle(Event::AttemptFinished { lease, report });
             }
-            Ok(AttemptDone { product: Product::Part(part), report, facts }) => {
-                self.waiting.insert(lease.attempt, Waiting { part, report, facts });
+            Ok(AttemptDone { product: Product::Parts(parts), report, facts }) => {
+                self.waiting.insert(lease.attempt, Waiting { parts, report, facts });
                 self.handle(Event::CommitRequested { lease });
             }
             Err(Failure::Cancelled) => self.handle(Event::AttemptCancelled { lease }),
@@ -365,15 +367,15 @@ impl<'a> Driver<'a> {
 
     fn commit(&mut self, lease: Lease) {
         let Some(waiting) = self.waiting.remove(&lease.attempt) else {
-            let failure = Failure::internal(format!("{} has no part to commit", lease.attempt));
+            let failure = Failure::internal(format!("{} has no parts to commit", lease.attempt));
             return self.handle(Event::AttemptFailed { lease, failure });
         };
-        if let Err(failure) = self.tally.check_output(waiting.part.bytes(), waiting.part.rows()) {
+        if let Err(failure) = self.tally.check_output(waiting.parts.bytes(), waiting.parts.rows()) {
             return self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
-        match self.target.commit(waiting.part) {
-            Ok((part, delivery)) => {
-                self.keep(lease.attempt, waiting.facts, Some(part));
+        match self.target.commit(waiting.parts) {
+            Ok((parts, delivery)) => {
+                self.keep(lease.attempt, waiting.facts, parts);
                 self.handle(Event::Committed { lease, report: waiting.report });
                 if delivery == Delivery::Closed && !self.closed {
                     self.closed = true;
@@ -389,8 +391,8 @@ impl<'a> Driver<'a> {
     }
 
     /// Keeps what a task told, and ends the job where its tasks together are over a limit.
-    fn keep(&mut self, attempt: AttemptId, facts: Facts, part: Option<Part>) {
-        self.tally.keep(attempt, facts, part);
+    fn keep(&mut self, attempt: AttemptId, facts: Facts, parts: Vec<Part>) {
+        self.tally.keep(attempt, facts, parts);
         if let Some(failure) = self.tally.fault() {
             self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
@@ -458,16 +460,14 @@ impl<'a> Driver<'a> {
 /// A worker: runs orders until there are no more.
 fn work(shared: &Shared, orders: &Receiver<Order>, answers: &Sender<Answer>) {
     while let Ok(Order { lease, cancel, work }) = orders.recv() {
-        let Shared { job, progress, log } = shared;
+        let Shared { job, progress, log, remote } = shared;
         let attempt = Attempt::new(job, lease.attempt, progress, log.clone(), &cancel);
-        let done = run(
-            &attempt,
-            match &work {
-                Work::Map(split) => Input::Split(split),
-                Work::Reduce(outputs) => Input::Outputs(outputs),
-            },
-        );
-        drop(work);
+        let done = match work {
+            Work::Map(mut split) => attempt
+                .copy_in(&mut split, remote.as_deref())
+                .and_then(|_copies| run(&attempt, Input::Split(&split))),
+            Work::Reduce(outputs) => run(&attempt, Input::Outputs(&outputs)),
+        };
         if answers.send((lease, done)).is_err() {
             return;
         }

@@ -1,8 +1,8 @@
-//! A map attempt: a split in; sorted, partitioned runs out, or a part in a map-only job.
+//! A map attempt: a split in; sorted, partitioned runs out, or parts in a map-only job.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mr_model::{BatchBuf, Failure, Role};
+use mr_model::{BatchBuf, Failure, InputSpec, Role};
 use mr_sandbox::{Mapper, Partitioner, RoleReport, Sink};
 use mr_shuffle::{MapOutputWriter, OutputOptions, SpillStats};
 use mr_storage::{Split, SplitReader};
@@ -12,7 +12,8 @@ use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::isolate::Suspects;
 use crate::job::{Attempt, Spread};
-use crate::sink::{PartSink, Rejected, Rejects, ShuffleSink, row_sample};
+use crate::part_sink::PartSink;
+use crate::sink::{Rejected, Rejects, ShuffleSink, row_sample};
 
 /// A stage's sink, as far as the loop over batches sees it.
 trait MapSink: Sink {
@@ -35,14 +36,16 @@ impl MapSink for PartSink {
 struct MapAttempt<'a> {
     attempt: &'a Attempt,
     split: &'a Split,
+    input: &'a InputSpec,
     records_in: u64,
     guest_memory_bytes_peak: u64,
 }
 
 /// Runs a map attempt to its end.
 pub(crate) fn run_map(attempt: &Attempt, split: &Split) -> Result<Ended, Failure> {
-    let mut run = MapAttempt { attempt, split, records_in: 0, guest_memory_bytes_peak: 0 };
-    if attempt.job.spec.reducers == 0 { run.make_part() } else { run.make_runs() }
+    let input = attempt.job.input(split)?;
+    let mut run = MapAttempt { attempt, split, input, records_in: 0, guest_memory_bytes_peak: 0 };
+    if attempt.job.spec.reducers == 0 { run.make_parts() } else { run.make_runs() }
 }
 
 impl MapAttempt<'_> {
@@ -67,7 +70,8 @@ impl MapAttempt<'_> {
             }
             _ => None,
         };
-        let (sink, rejected) = self.run(ShuffleSink::new(attempt, writer, partitioner))?;
+        let (sink, rejected) =
+            self.run(ShuffleSink::new(attempt, writer, partitioner, self.input.mapper.is_some()))?;
         let (records_out, bytes_out, emitted) = (sink.records, sink.bytes, sink.emitted());
         let (output, partitioner) = sink.finish()?;
         if let Some(partitioner) = partitioner {
@@ -86,21 +90,21 @@ impl MapAttempt<'_> {
         Ok(self.ended(Product::Runs(output), facts, spilled, rejected))
     }
 
-    fn make_part(&mut self) -> Result<Ended, Failure> {
-        let part = self.attempt.part()?;
-        let (sink, rejected) = self.run(PartSink::new(self.attempt, part))?;
-        let pending = sink.finish()?.finish()?;
+    fn make_parts(&mut self) -> Result<Ended, Failure> {
+        let ports = self.attempt.job.mapper_ports(self.split);
+        let (sink, rejected) = self.run(PartSink::new(self.attempt, ports)?)?;
+        let pending = sink.finish()?;
         let facts =
             MapFacts { records_out: pending.rows(), bytes_out: pending.bytes(), ..MapFacts::default() };
-        Ok(self.ended(Product::Part(pending), facts, SpillStats::default(), rejected))
+        Ok(self.ended(Product::Parts(pending), facts, SpillStats::default(), rejected))
     }
 
     /// Feeds the split through the mapper, or straight into the sink where there is none.
     fn run<S: MapSink + 'static>(&mut self, sink: S) -> Result<(S, Vec<Rejected>), Failure> {
-        let mut reader = SplitReader::open(self.split, self.attempt.job.reader())?;
+        let mut reader = SplitReader::open(self.split, self.attempt.job.reader(self.input))?;
         let sink = Arc::new(Mutex::new(sink));
-        let options = self.attempt.instance();
-        let mut mapper = match self.attempt.job.stages.role(Role::Mapper) {
+        let options = self.attempt.mapper_instance(self.split);
+        let mut mapper = match self.attempt.job.stages.mapper(self.input) {
             Some(plugin) => {
                 Some(Mapper::open(plugin, options, Box::new(sink.clone())).map_err(|error| error.failure)?)
             }
@@ -109,7 +113,15 @@ impl MapAttempt<'_> {
         let mut batch = BatchBuf::default();
         let mut rejected = Vec::new();
         let mut bytes_read = 0;
-        while reader.next_batch(&mut batch)? {
+        loop {
+            let more = reader.next_batch(&mut batch)?;
+            for bad in reader.take_bad() {
+                lock(&sink).rejects().count_one(&bad.reason)?;
+                rejected.push(Rejected { place: Some(bad.place), reason: bad.reason, sample: bad.sample });
+            }
+            if !more {
+                break;
+            }
             self.attempt.check_stopped()?;
             match mapper.as_mut() {
                 Some(open) => {
@@ -127,7 +139,7 @@ impl MapAttempt<'_> {
                             failure @ Failure::Rejects { .. } => {
                                 failure.at(rejected.last().and_then(|last| last.place.clone()))
                             }
-                            _ => Suspects::new(self.attempt, &batch).explain(error, &place),
+                            _ => Suspects::new(self.attempt, self.split, &batch).explain(error, &place),
                         });
                     }
                 }
@@ -151,7 +163,7 @@ impl MapAttempt<'_> {
 
     /// Records of a batch of input: lines where a row is a chunk of lines.
     fn count(&self, batch: &BatchBuf) -> u64 {
-        if !self.attempt.job.reader().chunks {
+        if !self.input.chunks {
             return u64::from(batch.rows());
         }
         let values = batch.values.view();

@@ -1,20 +1,32 @@
 //! The checked plan of a job: everything that can be refused is refused here, before anything runs.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use mr_model::limit::{REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX};
-use mr_model::{Contract, Failure, InputFormat, JobSpec, OutputFormat, Partitioning, Role};
+use mr_model::contract::InputContract;
+use mr_model::limit::{
+    EXPANSION_DEFAULT, INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX,
+};
+use mr_model::{
+    Contract, DataType, Failure, Fields, InputFormat, InputKey, InputSpec, JobSpec, Partitioning,
+};
 use mr_sandbox::CancelToken;
 use mr_shuffle::{Codec, MemoryPool};
-use mr_storage::{InputError, InputFile, Split, SplitError, list_inputs, plan_splits};
+use mr_storage::{
+    InputError, InputFile, LocalInputs, OpenInput, RemoteInputs, Source, Split, SplitError, SplitPlan,
+    describe_input, list_inputs, plan_splits,
+};
 
 use crate::describe::{JobDescription, SpreadDescription};
 use crate::fit::{check_params, check_types, param_misfits, type_misfits};
 use crate::job::{AttemptResources, Job};
 use crate::memory::{MemoryError, MemoryPlan};
-use crate::request::{JobRequest, OutputTarget, Stages};
+use crate::outputs::choose_output;
+use crate::request::{InputRequest, JobRequest, OutputTarget, Stages};
 use crate::sample::sample_boundaries;
+use crate::side::{PlannedSide, SideError, plan_sides};
 
 /// A job that cannot run as asked for.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +37,9 @@ pub enum PlanError {
     /// An input that its format does not fit.
     #[error(transparent)]
     Split(#[from] SplitError),
+    /// A side input.
+    #[error(transparent)]
+    Side(#[from] SideError),
     /// The memory budget.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -41,6 +56,20 @@ pub enum PlanError {
         taker: String,
         /// What is taken.
         taken: String,
+    },
+    /// Two inputs whose records cannot be sorted together.
+    #[error("{one} emits {what} of type {one_type}, and {other} emits {what} of type {other_type}")]
+    Inputs {
+        /// Keys or values.
+        what: &'static str,
+        /// Who emits the one type.
+        one: String,
+        /// It.
+        one_type: String,
+        /// Who emits the other type.
+        other: String,
+        /// It.
+        other_type: String,
     },
     /// A parameter.
     #[error("parameter {name}: {reason}")]
@@ -68,12 +97,16 @@ pub struct Plan {
     pub spec: JobSpec,
     /// Components of the stages.
     pub stages: Stages,
-    /// Input files, in order.
-    pub files: Vec<InputFile>,
+    /// Files of each input, in order.
+    pub files: Vec<Vec<InputFile>>,
     /// One for each map task.
     pub splits: Vec<Split>,
-    /// Whether text reaches the mapper as chunks of lines.
-    pub chunks: bool,
+    /// Files that are not split though they are long, with the reason.
+    pub whole: Vec<(PathBuf, &'static str)>,
+    /// Stores that inputs may come from.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
+    /// Files that the plugins may read, in the order of their names.
+    pub sides: Vec<PlannedSide>,
     /// How memory is divided.
     pub memory: MemoryPlan,
     /// Linear memory that the guests of one slot share, in bytes, where the job asks for it.
@@ -87,15 +120,28 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Checks a request and plans it. Reads the lists of inputs, not their content.
+    /// Checks a request and plans it. Reads the lists of inputs, not their content; of side inputs that,
+    /// too.
     pub fn new(request: JobRequest) -> Result<Self, PlanError> {
-        let format = choose_format(&request)?;
+        let mut inputs = choose_inputs(&request)?;
         let mut stages = request.stages;
         let main = main_contract(&stages);
-        let mapper = stages.mapper.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
         let params = check_params(&stages, &request.params)?;
-        let files = list_inputs(&request.inputs)?;
-        let input_bytes: u64 = files.iter().map(|file| file.bytes).sum();
+        let opener = Inputs(request.remote.clone());
+        let mut files = Vec::new();
+        for (asked, input) in request.inputs.iter().zip(&mut inputs) {
+            let listed = list_inputs(&asked.patterns, &asked.exclude, request.remote.as_deref())?;
+            let contract = contract_of(asked, &main);
+            let fields = asked.fields.as_ref().or(contract.fields.as_ref());
+            let key = asked.key_fields.as_ref().or(contract.key_fields.as_ref());
+            let taken =
+                asked.mapper.as_ref().map(|plugin| plugin.contract().map_in.clone()).unwrap_or_default();
+            let fields = fields.map(|fields| typed(fields, taken.1.as_ref()));
+            let key = key.map(|fields| typed(fields, taken.0.as_ref()));
+            describe_input(input, fields.as_ref(), key.as_ref(), &listed, &opener)?;
+            files.push(listed);
+        }
+        let input_bytes: u64 = files.iter().flatten().map(|file| file.bytes).sum();
         let reducers = request.reducers.unwrap_or_else(|| default_reducers(input_bytes));
         if reducers > REDUCERS_MAX {
             return Err(PlanError::Options(format!("--reducers {reducers} is over {REDUCERS_MAX}")));
@@ -103,21 +149,20 @@ impl Plan {
         if reducers == 0 {
             (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
         }
-        let output_types = check_types(&stages, format, mapper.input_key, reducers == 0)?;
+        let output_types = check_types(&stages, &inputs, reducers == 0)?;
         let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
-        let raw = matches!(format, InputFormat::Fixed { .. })
-            && stages.mapper.is_none()
-            && stages.reducer.is_none();
-        let output_format =
-            request.output_format.unwrap_or(if raw { OutputFormat::Raw } else { OutputFormat::Text });
-        let splits = plan_splits(&files, format, request.split_bytes)?;
+        let output =
+            choose_output(&request.write, &request.output, &stages, &inputs, reducers == 0, output_types)?;
+        let listed: Vec<_> =
+            inputs.iter().zip(&files).map(|(input, files)| (input, files.as_slice())).collect();
+        let SplitPlan { splits, whole } = plan_splits(&listed, request.split_bytes, &opener)?;
         if reducers == 0 && splits.len() > REDUCERS_MAX as usize {
             return Err(PlanError::Options(format!(
                 "without reducers each of the {} splits makes a part, and {REDUCERS_MAX} are allowed; raise --split-size",
                 splits.len()
             )));
         }
-        let any_guest = Role::ALL.iter().any(|role| stages.role(*role).is_some());
+        let any_guest = stages.serving().next().is_some();
         let memory = MemoryPlan::new(
             request.memory_bytes,
             request.workers,
@@ -129,25 +174,28 @@ impl Plan {
         if let Some(bytes) = request.guest_memory_bytes {
             permissions.guest_memory_bytes_max = bytes;
         }
+        // What takes long where they are large, and so comes last.
+        let sides = plan_sides(&request.sides)?;
         let spec = JobSpec {
             id: request.id,
             params,
             reducers,
-            input_format: format,
-            input_key: mapper.input_key,
-            output_format,
+            inputs,
+            output,
             partitioning,
-            output_types,
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,
+            sides: sides.iter().map(|planned| planned.side().clone()).collect(),
         };
         Ok(Self {
-            chunks: mapper.chunks,
+            sides,
             spec,
             stages,
             files,
             splits,
+            whole,
+            remote: request.remote,
             memory,
             guest_memory_bytes: request.guest_memory_bytes,
             workers: request.workers.max(1),
@@ -158,16 +206,14 @@ impl Plan {
 
     /// Bytes of all input files.
     pub fn input_bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.bytes).sum()
+        self.files.iter().flatten().map(|file| file.bytes).sum()
     }
 
     /// The job as its attempts see it. `part_dir` is where they write parts and rejects.
     pub fn describe(&self, spread: SpreadDescription, part_dir: PathBuf) -> JobDescription {
-        let hash = |role| self.stages.role(role).map(|plugin| (role, plugin.hash().to_owned()));
         JobDescription {
             spec: self.spec.clone(),
-            chunks: self.chunks,
-            roles: Role::ALL.into_iter().filter_map(hash).collect(),
+            roles: self.stages.serving().map(|(role, plugin)| (role, plugin.hash().to_owned())).collect(),
             spread,
             guest_memory_bytes: self.guest_memory_bytes,
             part_dir,
@@ -185,7 +231,8 @@ impl Plan {
             Partitioning::Range => {
                 let sampled = self.describe(SpreadDescription::Range(Vec::new()), self.work_dir.clone());
                 let job = Job::new(sampled, self.stages.clone(), self.resources(self.work_dir.clone()))?;
-                sample_boundaries(&job, &self.splits, cancel).map(SpreadDescription::Range)
+                sample_boundaries(&job, &self.splits, self.remote.as_deref(), cancel)
+                    .map(SpreadDescription::Range)
             }
         }
     }
@@ -197,9 +244,22 @@ impl Plan {
             pool: MemoryPool::new(self.memory.pool),
             retain: Some(MemoryPool::new(self.memory.retain)),
             run_dir,
+            sides: self.sides.iter().map(PlannedSide::open).collect(),
             codec: Codec::None,
             room_patience: Duration::ZERO,
             unwritten_bytes_max: u64::MAX,
+        }
+    }
+}
+
+/// Opens listed files, wherever they lie.
+struct Inputs(Option<Arc<dyn RemoteInputs>>);
+
+impl OpenInput for Inputs {
+    fn open(&self, file: &InputFile) -> io::Result<Arc<dyn Source>> {
+        match &self.0 {
+            Some(remote) if file.tag.is_some() => remote.open(file),
+            _ => LocalInputs.open(file),
         }
     }
 }
@@ -219,11 +279,8 @@ pub fn misfits(request: &JobRequest) -> Vec<PlanError> {
         (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
     }
     let mut misfits = param_misfits(&request.stages, &request.params);
-    match choose_format(request) {
-        Ok(format) => {
-            let key = stages.mapper.as_ref().map(|plugin| plugin.contract().input_key).unwrap_or_default();
-            misfits.extend(type_misfits(&stages, format, key, request.reducers == Some(0)));
-        }
+    match choose_inputs(request) {
+        Ok(inputs) => misfits.extend(type_misfits(&stages, &inputs, request.reducers == Some(0))),
         Err(error) => misfits.push(error),
     }
     let described = main_contract(&stages).partitioning;
@@ -236,20 +293,70 @@ fn main_contract(stages: &Stages) -> Contract {
     stages.main.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default()
 }
 
-/// How input becomes records: as asked for, else as the mapper says, else as the main component says.
-fn choose_format(request: &JobRequest) -> Result<InputFormat, PlanError> {
-    let mapper = request.stages.mapper.as_ref();
-    let described = mapper.and_then(|plugin| plugin.contract().input_format);
-    let described = described.or(main_contract(&request.stages).input_format);
-    let format = request.input_format.or(described).unwrap_or(InputFormat::Lines);
-    match mapper {
-        Some(plugin) if plugin.contract().chunks && format != InputFormat::Lines => {
-            Err(PlanError::Options(format!(
-                "the mapper of {} reads lines, and the input format is {format}; use --input-format lines",
-                plugin.path().display()
-            )))
+/// The inputs as they are read: as asked for, else as the mapper says, else as the main component says.
+fn choose_inputs(request: &JobRequest) -> Result<Vec<InputSpec>, PlanError> {
+    if request.inputs.len() > INPUTS_MAX {
+        return Err(PlanError::Options(format!("a job has {INPUTS_MAX} inputs at most")));
+    }
+    request.inputs.iter().map(|input| choose_input(input, &main_contract(&request.stages))).collect()
+}
+
+fn choose_input(input: &InputRequest, main: &Contract) -> Result<InputSpec, PlanError> {
+    let contract = input.mapper.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
+    let format = input.format.or(contract_of(input, main).format).unwrap_or(InputFormat::Lines);
+    if let Some(plugin) = &input.mapper
+        && contract.chunks
+        && format != InputFormat::Lines
+    {
+        return Err(PlanError::Options(format!(
+            "the mapper of {} reads lines, and the input format is {format}; use --input-format lines",
+            plugin.path().display()
+        )));
+    }
+    let mut spec = InputSpec {
+        name: input.name.clone(),
+        compression: input.compression,
+        expansion_max: input.expansion_max.unwrap_or(EXPANSION_DEFAULT),
+        key: if format.has_fields() && input.mapper.is_none() { InputKey::Unit } else { contract.input_key },
+        chunks: contract.chunks,
+        mapper: input.mapper.as_ref().map(|plugin| plugin.hash().to_owned()),
+        ..InputSpec::of(format)
+    };
+    if !format.has_fields() {
+        spec.types = spec.types_of_format();
+    }
+    Ok(spec)
+}
+
+/// Fields with the types that a mapper takes, where they have none of their own.
+fn typed(fields: &Fields, taken: Option<&DataType>) -> Fields {
+    let mut fields = fields.clone();
+    let Some(DataType::Tuple(taken)) = taken else { return fields };
+    if taken.len() != fields.0.len() {
+        return fields;
+    }
+    for (field, taken) in fields.0.iter_mut().zip(taken).filter(|(field, _)| field.datatype.is_none()) {
+        match taken {
+            DataType::Tuple(maybe) => {
+                if let [DataType::Bool, datatype] = maybe.as_slice() {
+                    (field.datatype, field.nullable) = (Some(datatype.clone()), true);
+                }
+            }
+            datatype => field.datatype = Some(datatype.clone()),
         }
-        _ => Ok(format),
+    }
+    fields
+}
+
+/// How the plugins want an input to be read: its mapper, else the main component.
+fn contract_of(input: &InputRequest, main: &Contract) -> InputContract {
+    let mapper =
+        input.mapper.as_ref().map(|plugin| plugin.contract().input_of(&input.name)).unwrap_or_default();
+    let main = main.input_of(&input.name);
+    InputContract {
+        format: mapper.format.or(main.format),
+        fields: mapper.fields.or(main.fields),
+        key_fields: mapper.key_fields.or(main.key_fields),
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Progress {
     pub emitted_batches: AtomicU64,
     /// Groups reduced.
     pub reduce_groups: AtomicU64,
+    /// Bytes of side inputs read: a sign of life where plugins read long before they emit.
+    pub side_bytes: Arc<AtomicU64>,
     /// Records written.
     pub output_records: AtomicU64,
     /// Bytes written.

@@ -12,7 +12,7 @@ pub struct PlanRecord {
     /// The job.
     pub spec: JobSpec,
     /// Input files, in order.
-    pub inputs: Vec<ManifestInput>,
+    pub files: Vec<ManifestInput>,
     /// Components, with what they do in the job.
     pub plugins: Vec<ManifestPlugin>,
     /// Number of map tasks.
@@ -24,7 +24,15 @@ pub struct PlanRecord {
 impl Plan {
     /// What reports and manifests need to know of the plan.
     pub fn record(&self) -> PlanRecord {
-        let inputs = self.files.iter();
+        let files =
+            (0u32..).zip(&self.files).flat_map(|(input, files)| files.iter().map(move |file| (input, file)));
+        let files = files.map(|(input, file)| ManifestInput {
+            path: file.path.clone(),
+            bytes: file.bytes,
+            input,
+            modified_ns: file.modified_ns,
+            tag: file.tag.clone(),
+        });
         let plugins = self.stages.plugins().into_iter().map(|(plugin, roles)| ManifestPlugin {
             roles,
             name: plugin.info().map(|info| info.name.clone()).unwrap_or_default(),
@@ -32,7 +40,7 @@ impl Plan {
         });
         PlanRecord {
             spec: self.spec.clone(),
-            inputs: inputs.map(|file| ManifestInput { path: file.path.clone(), bytes: file.bytes }).collect(),
+            files: files.collect(),
             plugins: plugins.collect(),
             map_tasks: u32::try_from(self.splits.len()).unwrap_or(u32::MAX),
             input_bytes: self.input_bytes(),

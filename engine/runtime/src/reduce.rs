@@ -1,4 +1,4 @@
-//! A reduce attempt: the segments of one partition in, merged and grouped; a part out.
+//! A reduce attempt: the segments of one partition in, merged and grouped; parts out.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +11,9 @@ use crate::attempt::{Ended, Product};
 use crate::facts::{ReduceFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::job::Attempt;
+use crate::part_sink::PartSink;
 use crate::progress::Progress;
-use crate::sink::{PartSink, Rejected, name_group};
+use crate::sink::{Rejected, name_group};
 
 /// Records between two looks at the cancel flag and two reports of progress, where no plugin runs.
 const IDENTITY_STEP_RECORDS: u64 = 8192;
@@ -42,10 +43,9 @@ pub(crate) fn run_reduce(attempt: &Attempt, input: ReduceInput) -> Result<Ended,
         merged_bytes: attempt.progress.shuffle_bytes.clone(),
         merge_bytes: attempt.progress.shuffle_bytes_total.clone(),
     })?;
-    let part = attempt.part()?;
     let mut run = ReduceAttempt {
         attempt,
-        sink: PartSink::new(attempt, part),
+        sink: PartSink::new(attempt, job.reducer_ports())?,
         passed: (0, 0),
         groups: 0,
         rejected: Vec::new(),
@@ -56,11 +56,11 @@ pub(crate) fn run_reduce(attempt: &Attempt, input: ReduceInput) -> Result<Ended,
         None => run.as_identity(merge)?,
     }
     merged.check(run.passed)?;
-    let part = run.sink.finish()?.finish()?;
-    let (records_out, bytes_out) = (part.rows(), part.bytes());
+    let parts = run.sink.finish()?;
+    let (records_out, bytes_out) = (parts.rows(), parts.bytes());
     let facts = ReduceFacts { records_in, bytes_in, groups: run.groups, records_out, bytes_out };
     Ok(Ended {
-        product: Product::Part(part),
+        product: Product::Parts(parts),
         stage: StageFacts::Reduce(facts),
         spilled: merged.spilled,
         rejected: run.rejected,
@@ -85,9 +85,13 @@ impl ReduceAttempt<'_> {
         let groups = GroupReader::new(merge, attempt.job.spec.batch_bytes as usize);
         let groups = Arc::new(Mutex::new(Groups(groups)));
         let sink = Arc::new(Mutex::new(self.sink));
-        let mut reducer =
-            Reducer::open(plugin, attempt.instance(), Box::new(sink.clone()), Box::new(groups.clone()))
-                .map_err(|error| error.failure)?;
+        let mut reducer = Reducer::open(
+            plugin,
+            attempt.reducer_instance(),
+            Box::new(sink.clone()),
+            Box::new(groups.clone()),
+        )
+        .map_err(|error| error.failure)?;
         let mut batch = GroupedBatchBuf::default();
         let mut shown = 0;
         loop {

@@ -1,16 +1,19 @@
 //! What somebody wants: plugins for the stages, inputs, output, options, as given.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use mr_model::{InputFormat, JobId, OutputFormat, Partitioning, Permissions, Role};
+use mr_model::{
+    Compression, Fields, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Permissions, Role,
+};
 use mr_sandbox::Plugin;
-use mr_storage::Durability;
+use mr_storage::{Durability, RemoteInputs};
 
 /// The component of each role; a role without one is the identity, or the engine's own partitioner.
 #[derive(Clone, Default)]
 pub struct Stages {
-    /// The mapper.
-    pub mapper: Option<Plugin>,
+    /// The mappers, each once; which one an input has is said by [`mr_model::InputSpec::mapper`].
+    pub mappers: Vec<Plugin>,
     /// The combiner.
     pub combiner: Option<Plugin>,
     /// The reducer.
@@ -23,14 +26,37 @@ pub struct Stages {
 }
 
 impl Stages {
-    /// The component of a role.
+    /// The component that maps an input; none where its records go on as they are.
+    pub fn mapper(&self, input: &InputSpec) -> Option<&Plugin> {
+        let hash = input.mapper.as_deref()?;
+        self.mappers.iter().find(|plugin| plugin.hash() == hash)
+    }
+
+    /// Adds a component in a role. Of those that do not map there is one.
+    pub fn add(&mut self, role: Role, plugin: Plugin) {
+        match role {
+            Role::Mapper if self.mappers.iter().any(|known| known.hash() == plugin.hash()) => {}
+            Role::Mapper => self.mappers.push(plugin),
+            Role::Combiner => self.combiner = Some(plugin),
+            Role::Reducer => self.reducer = Some(plugin),
+            Role::Partitioner => self.partitioner = Some(plugin),
+        }
+    }
+
+    /// The component of a role that one component has for the whole job; mappers are told apart by input.
     pub fn role(&self, role: Role) -> Option<&Plugin> {
         match role {
-            Role::Mapper => self.mapper.as_ref(),
+            Role::Mapper => None,
             Role::Combiner => self.combiner.as_ref(),
             Role::Reducer => self.reducer.as_ref(),
             Role::Partitioner => self.partitioner.as_ref(),
         }
+    }
+
+    /// Every role with a component that serves it, mappers first.
+    pub fn serving(&self) -> impl Iterator<Item = (Role, &Plugin)> {
+        let mappers = self.mappers.iter().map(|plugin| (Role::Mapper, plugin));
+        mappers.chain(Role::ALL.into_iter().filter_map(|role| Some((role, self.role(role)?))))
     }
 
     /// Every component of the job, once, with the roles that it plays in it.
@@ -39,8 +65,7 @@ impl Stages {
         if let Some(main) = &self.main {
             plugins.push((main.clone(), Vec::new()));
         }
-        for role in Role::ALL {
-            let Some(plugin) = self.role(role) else { continue };
+        for (role, plugin) in self.serving() {
             match plugins.iter_mut().find(|(known, _)| known.hash() == plugin.hash()) {
                 Some((_, roles)) => roles.push(role),
                 None => plugins.push((plugin.clone(), vec![role])),
@@ -66,6 +91,42 @@ pub enum OutputTarget {
     Stdout,
 }
 
+/// How output is to be written; `None` leaves the choice to the plugin or the engine.
+#[derive(Debug, Clone, Default)]
+pub struct WriteOptions {
+    /// How records become output.
+    pub format: Option<OutputFormat>,
+    /// How files are compressed as a whole.
+    pub compression: Option<Compression>,
+    /// Names of the columns of the main output.
+    pub fields: Option<Fields>,
+    /// Size at which a file is ended and the next one begun, in bytes; none for one file for each task.
+    pub file_bytes: Option<u64>,
+}
+
+/// An input as asked for; `None` leaves the choice to the plugin or the engine.
+#[derive(Clone, Default)]
+pub struct InputRequest {
+    /// Its name; empty for none.
+    pub name: String,
+    /// Files, folders and globs.
+    pub patterns: Vec<String>,
+    /// Globs of what is left out of folders and globs.
+    pub exclude: Vec<String>,
+    /// How its bytes become records.
+    pub format: Option<InputFormat>,
+    /// How its files are compressed.
+    pub compression: Option<Compression>,
+    /// Most decoded bytes for each byte of a compressed file.
+    pub expansion_max: Option<u64>,
+    /// Fields of the value.
+    pub fields: Option<Fields>,
+    /// Fields of the key.
+    pub key_fields: Option<Fields>,
+    /// The component that maps it; none where its records go on as they are.
+    pub mapper: Option<Plugin>,
+}
+
 /// A job as asked for; `None` leaves the choice to the plugin or the engine.
 #[derive(Clone)]
 pub struct JobRequest {
@@ -73,18 +134,20 @@ pub struct JobRequest {
     pub id: JobId,
     /// Components of the stages.
     pub stages: Stages,
-    /// Files, folders and globs.
-    pub inputs: Vec<String>,
+    /// What it reads.
+    pub inputs: Vec<InputRequest>,
+    /// Stores that inputs may come from; none where there are files alone.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// Where the output goes.
     pub output: OutputTarget,
+    /// Files that the plugins may read, by name.
+    pub sides: Vec<(String, PathBuf)>,
     /// Parameters for the plugins.
     pub params: Vec<(String, String)>,
     /// Number of reducers; 0 for a map-only job.
     pub reducers: Option<u32>,
-    /// How input becomes records.
-    pub input_format: Option<InputFormat>,
-    /// How records become output.
-    pub output_format: Option<OutputFormat>,
+    /// How output is written.
+    pub write: WriteOptions,
     /// How keys are spread over reducers.
     pub partitioning: Option<Partitioning>,
     /// Size of splits, in bytes.

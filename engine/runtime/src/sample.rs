@@ -4,10 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_model::limit::KIB;
-use mr_model::{AttemptId, BatchBuf, Failure, InputFormat, Role, TaskId};
+use mr_model::{AttemptId, BatchBuf, Compression, Failure, InputFormat, InputSpec, TaskId};
 use mr_sandbox::{CancelToken, Mapper};
 use mr_shuffle::range_boundaries;
-use mr_storage::{Piece, Split, SplitReader};
+use mr_storage::{Piece, RemoteInputs, Split, SplitReader};
 
 use crate::job::{Attempt, Job};
 use crate::sink::SampleSink;
@@ -24,6 +24,7 @@ const SAMPLE_BYTES_MAX: usize = 16 << 20;
 pub(crate) fn sample_boundaries(
     job: &Arc<Job>,
     splits: &[Split],
+    remote: Option<&dyn RemoteInputs>,
     cancel: &CancelToken,
 ) -> Result<Vec<Vec<u8>>, Failure> {
     if job.spec.reducers <= 1 {
@@ -31,58 +32,112 @@ pub(crate) fn sample_boundaries(
     }
     let sink = SampleSink { keys: Vec::new(), bytes: 0, bytes_max: SAMPLE_BYTES_MAX };
     let sink = Arc::new(Mutex::new(sink));
-    let split = sample_split(splits, job.spec.input_format);
     let id = AttemptId { task: TaskId::map(0), attempt: 0 };
     let attempt = Attempt::new(job, id, &Arc::default(), None, cancel);
-    let mut reader = SplitReader::open(&split, job.reader())?;
-    let mut mapper = match job.stages.role(Role::Mapper) {
+    for places in sample_places(splits, &job.spec.inputs).chunk_by(|a, b| a.split.input == b.split.input) {
+        sample_input(&attempt, places, remote, &sink)?;
+    }
+    let keys = std::mem::take(&mut sink.lock().unwrap_or_else(PoisonError::into_inner).keys);
+    Ok(range_boundaries(keys, job.spec.reducers))
+}
+
+/// Feeds places of one input through its mapper.
+fn sample_input(
+    attempt: &Attempt,
+    places: &[Place],
+    remote: Option<&dyn RemoteInputs>,
+    sink: &Arc<Mutex<SampleSink>>,
+) -> Result<(), Failure> {
+    let Some(first) = places.first() else { return Ok(()) };
+    let input = attempt.job.input(&first.split)?;
+    let mut mapper = match attempt.job.stages.mapper(input) {
         Some(plugin) => Some(
-            Mapper::open(plugin, attempt.instance(), Box::new(sink.clone()))
+            Mapper::open(plugin, attempt.mapper_instance(&first.split), Box::new(sink.clone()))
                 .map_err(|error| error.failure)?,
         ),
         None => None,
     };
     let mut batch = BatchBuf::default();
-    while reader.next_batch(&mut batch)? {
-        attempt.check_stopped()?;
-        match mapper.as_mut() {
-            Some(mapper) => mapper
-                .map_batch(batch.view())
-                .map_err(|error| error.failure.at(reader.place(error.row.unwrap_or(0))))?,
-            None => {
-                let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                batch.keys.view().iter().for_each(|key| sink.push(key));
+    for place in places {
+        let mut split = place.split.clone();
+        let _copies = attempt.copy_in(&mut split, remote)?;
+        let mut reader = SplitReader::open(&split, attempt.job.reader(input))?;
+        let mut bytes = 0;
+        while bytes < place.bytes && reader.next_batch(&mut batch)? {
+            attempt.check_stopped()?;
+            bytes += batch.bytes() as u64;
+            match mapper.as_mut() {
+                Some(mapper) => mapper
+                    .map_batch(batch.view())
+                    .map_err(|error| error.failure.at(reader.place(error.row.unwrap_or(0))))?,
+                None => {
+                    let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                    batch.keys.view().iter().for_each(|key| sink.push(key));
+                }
             }
         }
     }
     if let Some(mapper) = mapper {
         mapper.close().map_err(|error| error.failure)?;
     }
-    let keys = std::mem::take(&mut sink.lock().unwrap_or_else(PoisonError::into_inner).keys);
-    Ok(range_boundaries(keys, job.spec.reducers))
+    Ok(())
 }
 
-/// A split of small pieces, evenly spaced over the whole input.
-fn sample_split(splits: &[Split], format: InputFormat) -> Split {
+/// A place of the input that is looked at.
+struct Place {
+    /// One piece, from where it is read.
+    split: Split,
+    /// Bytes of records after which it is left.
+    bytes: u64,
+}
+
+/// Places that are evenly spaced over the whole input, input by input. Of a file that can be read from
+/// anywhere they are small pieces; another is read from where one of its pieces begins, the longer the more
+/// places fall into it.
+fn sample_places(splits: &[Split], inputs: &[InputSpec]) -> Vec<Place> {
     let total: u64 = splits.iter().map(|split| split.bytes).sum();
     let step = (total / PLACES).max(PLACE_BYTES);
-    let record = match format {
-        InputFormat::Fixed { bytes, .. } => u64::from(bytes),
-        _ => 1,
-    };
-    let mut pieces = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
     let mut next = 0u64;
     let mut passed = 0u64;
-    for piece in splits.iter().flat_map(|split| &split.pieces) {
+    let pieces = splits.iter().flat_map(|split| split.pieces.iter().map(move |piece| (split.input, piece)));
+    for (input, piece) in pieces {
         let bytes = piece.end - piece.start;
+        let record = inputs.get(input as usize).and_then(|spec| record_bytes(spec, piece));
+        let mut here = 0;
         while next < passed + bytes {
-            let start = piece.start + (next - passed) / record * record;
-            let length = PLACE_BYTES.max(record).next_multiple_of(record);
-            pieces.push(Piece { start, end: piece.end.min(start + length), ..piece.clone() });
+            if let Some(record) = record {
+                let start = piece.start + (next - passed) / record * record;
+                let length = PLACE_BYTES.max(record).next_multiple_of(record);
+                let end = piece.end.min(start + length);
+                places.push(Place {
+                    split: alone(input, Piece { start, end, ..piece.clone() }),
+                    bytes: u64::MAX,
+                });
+            }
+            here += PLACE_BYTES;
             next += step;
+        }
+        if record.is_none() && here > 0 {
+            places.push(Place { split: alone(input, piece.clone()), bytes: here });
         }
         passed += bytes;
     }
-    let bytes = pieces.iter().map(|piece| piece.end - piece.start).sum();
-    Split { index: 0, pieces, bytes }
+    places
+}
+
+/// The unit at whose multiples a piece may begin anew, in bytes; none where it cannot begin anywhere.
+fn record_bytes(spec: &InputSpec, piece: &Piece) -> Option<u64> {
+    if piece.compression != Compression::None {
+        return None;
+    }
+    match spec.format {
+        InputFormat::Fixed { bytes, .. } => Some(u64::from(bytes)),
+        InputFormat::Lines | InputFormat::LineKeys => Some(1),
+        _ => None,
+    }
+}
+
+fn alone(input: u32, piece: Piece) -> Split {
+    Split { index: 0, input, bytes: piece.end - piece.start, pieces: vec![piece] }
 }

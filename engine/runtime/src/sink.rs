@@ -1,5 +1,5 @@
-//! Where the records of a map or reduce stage go: into the shuffle, or into a part. Checks each
-//! record against the job's limits on the way.
+//! Where the records of a map stage go that has reducers behind it: into the shuffle. Checks each record against
+//! the job's limits on the way. Those of the last stage go into files: see [`crate::part_sink`].
 
 use std::sync::Arc;
 
@@ -8,16 +8,12 @@ use mr_model::text::escaped;
 use mr_model::{Batch, BatchBuf, DataType, Failure, GroupedBatchBuf, Place, PluginFault, Role};
 use mr_sandbox::{Partitioner, Sink};
 use mr_shuffle::{MapOutput, MapOutputWriter};
-use mr_storage::PartWriter;
 
 use crate::emission::Emission;
 use crate::job::{Attempt, Job, Spread};
 use crate::placed::PlacedKeys;
 use crate::progress::Progress;
-use crate::quota::{check_output, check_shuffle, stage_role};
-
-/// Encoded output that is handed to a part at a time, in bytes.
-const PART_CHUNK_BYTES: usize = 64 * 1024;
+use crate::quota::check_shuffle;
 
 /// A row that a plugin gave up on.
 #[derive(Debug, Clone)]
@@ -62,10 +58,15 @@ impl Rejects {
         std::mem::take(&mut self.rows)
     }
 
-    fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
-        self.count += 1;
+    pub fn add(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
         let reason = &reason[..reason.floor_char_boundary(REJECT_REASON_BYTES_MAX)];
         self.rows.push(RejectedRow { row, reason: reason.to_owned() });
+        self.count_one(reason)
+    }
+
+    /// Counts a record that was rejected before any plugin saw it.
+    pub fn count_one(&mut self, reason: &str) -> Result<(), Failure> {
+        self.count += 1;
         if self.count > self.allowed {
             return Err(Failure::Rejects { allowed: self.allowed, reason: reason.to_owned(), place: None });
         }
@@ -89,10 +90,16 @@ pub(crate) struct ShuffleSink {
 }
 
 impl ShuffleSink {
-    pub fn new(attempt: &Attempt, writer: MapOutputWriter, partitioner: Option<Partitioner>) -> Self {
+    /// Takes what `attempt` emits; where it has a mapper, a hash of that is kept.
+    pub fn new(
+        attempt: &Attempt,
+        writer: MapOutputWriter,
+        partitioner: Option<Partitioner>,
+        maps: bool,
+    ) -> Self {
         let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        let emission = job.stages.role(Role::Mapper).map(|_| Emission::default());
+        let emission = maps.then(Emission::default);
         let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
         Self {
             job,
@@ -204,77 +211,6 @@ impl Sink for ShuffleSink {
     }
 }
 
-/// Takes output records into a part.
-pub(crate) struct PartSink {
-    job: Arc<Job>,
-    progress: Arc<Progress>,
-    role: Role,
-    part: PartWriter,
-    encoded: Vec<u8>,
-    rows: u64,
-    pub rejects: Rejects,
-    pub records: u64,
-    pub bytes: u64,
-}
-
-impl PartSink {
-    pub fn new(attempt: &Attempt, part: PartWriter) -> Self {
-        let (job, progress) = (attempt.job.clone(), attempt.progress.clone());
-        let role = stage_role(attempt.id.task.stage);
-        let rejects = Rejects::new(job.spec.permissions.rejects_max);
-        let encoded = Vec::with_capacity(PART_CHUNK_BYTES * 2);
-        Self { job, progress, role, part, encoded, rows: 0, rejects, records: 0, bytes: 0 }
-    }
-
-    /// Takes a record.
-    #[inline]
-    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        self.job.check_record(self.role, key, value)?;
-        if let Err(error) = self.job.encoder.encode(key, value, &mut self.encoded) {
-            return Err(contract(
-                self.role,
-                format!("what it emitted is not of the type it declares: {error}"),
-            ));
-        }
-        self.rows += 1;
-        if self.encoded.len() >= PART_CHUNK_BYTES { self.write() } else { Ok(()) }
-    }
-
-    /// Writes what is left and hands over the part.
-    pub fn finish(mut self) -> Result<PartWriter, Failure> {
-        self.write()?;
-        Ok(self.part)
-    }
-
-    fn write(&mut self) -> Result<(), Failure> {
-        let bytes = self.encoded.len() as u64;
-        let (all_bytes, all_records) = (self.bytes + bytes, self.records + self.rows);
-        check_output(&self.job.spec.permissions, self.role, all_bytes, all_records)?;
-        self.part.write(&self.encoded, self.rows)?;
-        self.records += self.rows;
-        self.bytes += bytes;
-        self.progress.add(&self.progress.output_records, self.rows);
-        self.progress.add(&self.progress.output_bytes, bytes);
-        self.encoded.clear();
-        self.rows = 0;
-        Ok(())
-    }
-}
-
-impl Sink for PartSink {
-    fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
-        batch.iter().try_for_each(|(key, value)| self.push(key, value))
-    }
-
-    fn emit_partitioned(&mut self, _batch: Batch<'_>, _partitions: &[u8]) -> Result<(), Failure> {
-        Err(contract(self.role, "emit-partitioned is for mappers of a job with reducers".into()))
-    }
-
-    fn reject(&mut self, row: u32, reason: &str) -> Result<(), Failure> {
-        self.rejects.add(row, reason)
-    }
-}
-
 /// Keeps a bounded sample of the keys that a map stage emits.
 pub(crate) struct SampleSink {
     pub keys: Vec<Vec<u8>>,
@@ -337,7 +273,8 @@ pub(crate) fn row_sample(batch: &BatchBuf, row: u32) -> &[u8] {
     if value.is_empty() { batch.keys.view().cell(row as usize) } else { value }
 }
 
-fn contract(role: Role, message: String) -> Failure {
+/// The failure of a `role` that broke the interface.
+pub(crate) fn contract(role: Role, message: String) -> Failure {
     Failure::Plugin {
         fault: PluginFault::Contract,
         role,

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use mr_model::limit::{OUTPUT_FILES_MAX, table};
 use mr_model::{AttemptId, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId};
 use mr_shuffle::SpillStats;
-use mr_storage::{Manifest, Part};
+use mr_storage::{Manifest, Part, PartNames};
 
 use crate::facts::{Facts, LastReject, MapFacts, ReduceFacts, StageFacts};
 use crate::quota::{check_output, check_shuffle, stage_role};
@@ -22,6 +23,8 @@ pub struct Tally {
     permissions: Permissions,
     /// The job has a combiner, so that parts may differ and be right.
     combines: bool,
+    /// Names of its parts.
+    names: Option<PartNames>,
     /// A task that ran again made other output than before.
     differs: Option<Failure>,
     attempts_failed: u64,
@@ -34,7 +37,8 @@ pub struct Tally {
 struct Won {
     attempt: AttemptId,
     facts: Facts,
-    part: Option<Part>,
+    /// In the order in which they were begun.
+    parts: Vec<Part>,
 }
 
 /// Sums that limits are compared with, kept so that a task costs the same however many there are.
@@ -44,6 +48,7 @@ struct Sums {
     shuffle_bytes: u64,
     output_bytes: u64,
     output_records: u64,
+    files: u64,
     rejects: u64,
 }
 
@@ -54,14 +59,15 @@ impl Tally {
             maps: record.map_tasks,
             reducers: record.spec.reducers,
             permissions: record.spec.permissions.clone(),
+            names: Some(PartNames::of(&record.spec.output)),
             combines: record.plugins.iter().any(|plugin| plugin.roles.contains(&Role::Combiner)),
             ..Self::default()
         }
     }
 
-    /// Keeps what the winner of a task told, and its committed part where it made one. Tasks that the
+    /// Keeps what the winner of a task told, and its committed parts where it made some. Tasks that the
     /// job does not have are left out.
-    pub fn keep(&mut self, attempt: AttemptId, facts: Facts, part: Option<Part>) {
+    pub fn keep(&mut self, attempt: AttemptId, facts: Facts, parts: Vec<Part>) {
         let task = attempt.task;
         let tasks = match task.stage {
             Stage::Map => self.maps,
@@ -70,10 +76,10 @@ impl Tally {
         if task.index >= tasks {
             return;
         }
-        if let Some(failure) = self.differs(attempt, &facts, part.as_ref()) {
+        if let Some(failure) = self.differs(attempt, &facts, &parts) {
             self.differs.get_or_insert(failure);
         }
-        let won = Won { attempt, facts, part };
+        let won = Won { attempt, facts, parts };
         self.sums.add(&won);
         match self.tasks.insert(task, won) {
             Some(former) => self.sums.subtract(&former),
@@ -86,15 +92,15 @@ impl Tally {
     /// compared by what their mapper emitted. Parts are compared only where nothing is combined: in which
     /// portions a combiner is given a group depends on memory, and one that adds up floating point
     /// numbers, say, makes other sums of them that are as right.
-    pub fn differs(&self, attempt: AttemptId, facts: &Facts, part: Option<&Part>) -> Option<Failure> {
+    pub fn differs(&self, attempt: AttemptId, facts: &Facts, parts: &[Part]) -> Option<Failure> {
         let former = self.tasks.get(&attempt.task).filter(|former| former.attempt != attempt)?;
         let emitted = match (&former.facts.stage, &facts.stage) {
             (StageFacts::Map(former), StageFacts::Map(map)) => former.emitted.zip(map.emitted),
             _ => None,
         };
-        let parts = former.part.as_ref().zip(part).filter(|_| !self.combines);
+        let compared = !self.combines && !former.parts.is_empty() && !parts.is_empty();
         let same = emitted.is_none_or(|(former, latter)| former == latter)
-            && parts.is_none_or(|(former, latter)| former.blake3 == latter.blake3);
+            && (!compared || hashes(&former.parts) == hashes(parts));
         (!same).then(|| nondeterministic(former.attempt, attempt))
     }
 
@@ -123,9 +129,19 @@ impl Tally {
         sum(self.facts().map(|facts| facts.cpu_millis))
     }
 
-    /// Parts in order.
+    /// Parts in order: those of the main output, task by task, then those of each named one.
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.tasks.values().filter_map(|won| won.part.as_ref())
+        let outputs = self.names.as_ref().map_or(1, PartNames::outputs);
+        let outputs = 0..u32::try_from(outputs).unwrap_or(u32::MAX);
+        outputs.flat_map(move |output| self.all_parts().filter(move |part| self.output_of(part) == output))
+    }
+
+    fn all_parts(&self) -> impl Iterator<Item = &Part> {
+        self.tasks.values().flat_map(|won| &won.parts)
+    }
+
+    fn output_of(&self, part: &Part) -> u32 {
+        self.names.as_ref().and_then(|names| names.port_of(&part.name)).unwrap_or(0)
     }
 
     /// Winners that rejected records, in task order, with how many: what
@@ -144,6 +160,7 @@ impl Tally {
         self.check_rejects()
             .and_then(|()| check_shuffle(&self.permissions, self.sums.shuffle_bytes))
             .and_then(|()| self.check_output(0, 0))
+            .and_then(|()| self.check_files())
             .err()
     }
 
@@ -157,6 +174,15 @@ impl Tally {
         let Sums { output_bytes, output_records, .. } = self.sums;
         let (bytes, records) = (output_bytes.saturating_add(bytes), output_records.saturating_add(records));
         check_output(&self.permissions, stage_role(stage), bytes, records)
+    }
+
+    fn check_files(&self) -> Result<(), Failure> {
+        let (files, most) = (self.sums.files, OUTPUT_FILES_MAX);
+        if files <= most {
+            return Ok(());
+        }
+        let stage = if self.reducers == 0 { Stage::Map } else { Stage::Reduce };
+        Err(table::OUTPUT_FILES.passed(stage_role(stage), files, most))
     }
 
     fn check_rejects(&self) -> Result<(), Failure> {
@@ -207,7 +233,7 @@ impl Tally {
         let (counters, counters_left_out) = self.counters();
         JobReport {
             job: record.spec.id.to_string(),
-            input_files: record.inputs.len() as u64,
+            input_files: record.files.len() as u64,
             input_bytes: record.input_bytes,
             input_records: sum(self.maps().map(|facts| facts.records_in)),
             map_tasks: u64::from(self.maps),
@@ -219,7 +245,7 @@ impl Tally {
             shuffle_bytes: self.sums.shuffle_bytes,
             spilled: spilled.into(),
             reduce_groups: sum(self.reduces().map(|facts| facts.groups)),
-            output_records: sum(self.parts().map(|part| part.rows)),
+            output_records: sum(self.all_parts().map(|part| part.rows)),
             output_bytes: self.sums.output_bytes,
             rejects: self.sums.rejects,
             counters,
@@ -243,11 +269,10 @@ impl Tally {
             job: spec.id.clone(),
             plugins: record.plugins.clone(),
             params: spec.params.iter().cloned().collect(),
-            inputs: record.inputs.clone(),
-            input_format: spec.input_format,
-            input_key: spec.input_key,
-            output_format: spec.output_format,
-            output_types: spec.output_types.clone(),
+            inputs: spec.inputs.clone(),
+            files: record.files.clone(),
+            sides: spec.sides.clone(),
+            output: spec.output.clone(),
             partitioning: spec.partitioning,
             reducers: spec.reducers,
             parts: self.parts().cloned().collect(),
@@ -270,26 +295,33 @@ impl Sums {
         }
     }
 
-    fn fields(&mut self) -> [&mut u64; 5] {
+    fn fields(&mut self) -> [&mut u64; 6] {
         [
             &mut self.shuffle_records,
             &mut self.shuffle_bytes,
             &mut self.output_bytes,
             &mut self.output_records,
+            &mut self.files,
             &mut self.rejects,
         ]
     }
 }
 
 impl Won {
-    fn amounts(&self) -> [u64; 5] {
+    fn amounts(&self) -> [u64; 6] {
         let (records, bytes) = match &self.facts.stage {
             StageFacts::Map(map) => (map.shuffle_records, map.shuffle_bytes),
             StageFacts::Reduce(_) => (0, 0),
         };
-        let (part_bytes, part_records) = self.part.as_ref().map_or((0, 0), |part| (part.bytes, part.rows));
-        [records, bytes, part_bytes, part_records, self.facts.rejects]
+        let of_parts = |count: fn(&Part) -> u64| sum(self.parts.iter().map(count));
+        let (part_bytes, part_records) = (of_parts(|part| part.bytes), of_parts(|part| part.rows));
+        [records, bytes, part_bytes, part_records, self.parts.len() as u64, self.facts.rejects]
     }
+}
+
+/// What two attempts at a task have to agree on: names and hashes, in whatever order the files were begun.
+fn hashes(parts: &[Part]) -> BTreeMap<&str, &str> {
+    parts.iter().map(|part| (part.name.as_str(), part.blake3.as_str())).collect()
 }
 
 fn nondeterministic(former: AttemptId, latter: AttemptId) -> Failure {
@@ -336,21 +368,27 @@ mod tests {
         facts(StageFacts::Map(MapFacts { emitted, ..MapFacts::default() }))
     }
 
-    fn part(blake3: &str) -> Part {
-        Part { name: "part".into(), rows: 1, bytes: 1, blake3: blake3.into() }
+    fn parts(hashes: &[&str]) -> Vec<Part> {
+        let part = |(number, hash): (usize, &&str)| Part {
+            name: format!("part-r-00000-{number:04}"),
+            rows: 1,
+            bytes: 1,
+            blake3: (*hash).into(),
+        };
+        hashes.iter().enumerate().map(part).collect()
     }
 
     #[test]
     fn maps_that_ran_again_are_compared_by_what_they_emitted() {
         let task = TaskId::map(3);
         let mut tally = Tally { maps: 9, combines: true, ..Tally::default() };
-        tally.keep(attempt(task, 0), map(Some(7)), None);
-        assert_eq!(tally.differs(attempt(task, 1), &map(Some(7)), None), None);
-        assert_eq!(tally.differs(attempt(task, 0), &map(Some(8)), None), None, "it is the same attempt");
-        assert_eq!(tally.differs(attempt(task, 1), &map(None), None), None, "there is nothing to compare");
-        tally.keep(attempt(task, 1), map(Some(7)), None);
+        tally.keep(attempt(task, 0), map(Some(7)), Vec::new());
+        assert_eq!(tally.differs(attempt(task, 1), &map(Some(7)), &[]), None);
+        assert_eq!(tally.differs(attempt(task, 0), &map(Some(8)), &[]), None, "it is the same attempt");
+        assert_eq!(tally.differs(attempt(task, 1), &map(None), &[]), None, "there is nothing to compare");
+        tally.keep(attempt(task, 1), map(Some(7)), Vec::new());
         assert_eq!(tally.fault(), None);
-        tally.keep(attempt(task, 2), map(Some(8)), None);
+        tally.keep(attempt(task, 2), map(Some(8)), Vec::new());
         let said = "the mapper is not deterministic: map task 3 made other output in attempt 2 than in attempt 1, \
                     from the same input; let what it emits depend on ";
         assert!(tally.fault().unwrap().to_string().starts_with(said), "{:?}", tally.fault());
@@ -362,10 +400,14 @@ mod tests {
         let reduced = || facts(StageFacts::Reduce(ReduceFacts::default()));
         for combines in [false, true] {
             let mut tally = Tally { reducers: 1, combines, ..Tally::default() };
-            tally.keep(attempt(task, 0), reduced(), Some(part("a")));
-            assert_eq!(tally.differs(attempt(task, 1), &reduced(), Some(&part("a"))), None);
-            let differs = tally.differs(attempt(task, 1), &reduced(), Some(&part("b")));
-            assert_eq!(differs.is_some(), !combines);
+            tally.keep(attempt(task, 0), reduced(), parts(&["a", "b"]));
+            let mut same = parts(&["a", "b"]);
+            same.reverse();
+            assert_eq!(tally.differs(attempt(task, 1), &reduced(), &same), None);
+            for other in [parts(&["a", "c"]), parts(&["a"]), parts(&["a", "b", "c"])] {
+                let differs = tally.differs(attempt(task, 1), &reduced(), &other);
+                assert_eq!(differs.is_some(), !combines);
+            }
         }
     }
 }

@@ -9,9 +9,6 @@ use wasmtime::component::{ComponentType, Lift, Lower, WasmList};
 use crate::log::LogLevel;
 use crate::state::State;
 
-/// Names of the outputs that a role can emit to, by port.
-const OUTPUTS: &[&str] = &["main"];
-
 /// `types.column` in guest memory.
 #[derive(ComponentType, Lift)]
 #[component(record)]
@@ -134,7 +131,7 @@ pub(crate) struct ContextArg<'a> {
     seed: u64,
     #[component(name = "batch-bytes")]
     batch_bytes: u32,
-    outputs: &'a [&'static str],
+    outputs: &'a [String],
 }
 
 impl<'a> From<&'a TaskContext> for ContextArg<'a> {
@@ -148,7 +145,7 @@ impl<'a> From<&'a TaskContext> for ContextArg<'a> {
             partitions: context.partitions,
             seed: context.seed,
             batch_bytes: context.batch_bytes,
-            outputs: OUTPUTS,
+            outputs: &context.outputs,
         }
     }
 }

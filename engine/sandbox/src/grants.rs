@@ -28,7 +28,7 @@ pub const GRANTS: &[Grant] = &[
     grant("mr:engine/config", "the job's parameters"),
     grant("mr:engine/counters", "adds to named sums"),
     grant("mr:engine/logging", "log lines; cut, counted, passed on at a limited rate"),
-    grant("mr:engine/side-input", "nothing yet: there are no side inputs"),
+    grant("mr:engine/side-input", "reads the files that the job names with `--side`, and no others"),
     grant("wasi:cli/environment", "nothing: no variables, no arguments, no folder"),
     grant("wasi:cli/exit", "ends the instance, which fails its task"),
     grant("wasi:cli/stdin", "nothing: it is at its end"),

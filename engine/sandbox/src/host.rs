@@ -13,6 +13,7 @@ use crate::abi::{BatchIn, LevelIn, ValuesOut};
 use crate::fault::Fault;
 use crate::limits::Passed;
 use crate::log::clean;
+use crate::side::Part;
 use crate::state::{Group, Purpose, Sink, State};
 
 /// Version of `mr:engine` that this engine speaks.
@@ -49,30 +50,34 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     link_side_input(linker)
 }
 
-/// There are no side inputs yet: a plugin that asks is told so.
 fn link_side_input(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut side_input = linker.instance(&interface("side-input"))?;
-    side_input.func_wrap("size", |cx: StoreContextMut<'_, State>, (_name,): (WasmStr,)| {
+    side_input.func_wrap("size", |cx: StoreContextMut<'_, State>, (name,): (WasmStr,)| {
         cx.data().admit("side-input.size")?;
-        Ok((None::<u64>,))
+        Ok((cx.data().sides.bytes(&name.to_str(&cx)?),))
     })?;
-    side_input.func_wrap(
-        "read",
-        |cx: StoreContextMut<'_, State>,
-         (name, _offset, _len): (WasmStr, u64, u32)|
-         -> wasmtime::Result<(Vec<u8>,)> {
-            cx.data().admit("side-input.read")?;
-            let name = clean(&name.to_str(&cx)?);
-            Err(Fault::Contract(format!("it read the side input {name:?}, which the job does not have"))
-                .into())
-        },
-    )
+    side_input.func_wrap("read", |cx, (name, offset, len)| Ok((read_side(cx, &name, offset, len)?,)))
+}
+
+/// Something to read is a sign of progress, as input is: a loop at a file's end is none.
+fn read_side(
+    mut cx: StoreContextMut<'_, State>,
+    name: &WasmStr,
+    offset: u64,
+    len: u32,
+) -> wasmtime::Result<Part> {
+    cx.data().admit("side-input.read")?;
+    let part = cx.data().sides.part(&name.to_str(&cx)?, offset, len)?;
+    if !part.is_empty() {
+        cx.data_mut().progressed();
+    }
+    Ok(part)
 }
 
 fn emit(mut cx: StoreContextMut<'_, State>, port: u32, records: &BatchIn) -> Result<(), Fault> {
     cx.data().admit("output.emit")?;
-    if port != 0 {
-        return Err(Fault::Contract(format!("it emitted to port {port}; there is only port 0")));
+    if port >= cx.data().ports {
+        return Err(bad_port(port, cx.data().ports));
     }
     check_size(records)?;
     to_sink(&mut cx, "output.emit", |cx, sink| {
@@ -80,6 +85,17 @@ fn emit(mut cx: StoreContextMut<'_, State>, port: u32, records: &BatchIn) -> Res
         cx.data().count_output(batch.bytes(), batch.rows())?;
         sink.emit(port, batch).map_err(Fault::Failure)
     })
+}
+
+#[cold]
+fn bad_port(port: u32, ports: u32) -> Fault {
+    let last = ports - 1;
+    let there =
+        if last == 0 { "there is only port 0".to_owned() } else { format!("ports go from 0 to {last}") };
+    Fault::Contract(format!(
+        "it emitted to port {port}; {there}: named outputs are those that the component declares as \"outputs\", and only \
+         the last stage of a job has them, the reducer, or the mapper of a job without reducers"
+    ))
 }
 
 fn emit_partitioned(

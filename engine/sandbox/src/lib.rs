@@ -1,7 +1,7 @@
 //! Plugins in their sandbox: checks, compiles and caches components, and runs one role of one task
 //! attempt with a source of batches on one side and a sink on the other.
 //!
-//! A plugin sees the records it is given and its parameters, and nothing else of the machine. By
+//! A plugin sees the records it is given, its parameters and the side inputs of its job, and nothing else of the machine. By
 //! default everything is denied: no files, no network, no environment, no arguments, no input
 //! stream; clocks and random numbers come from the task's seed. Time, linear memory, tables, stack,
 //! handles, batches, counters and log lines are bounded. A plugin can fail its attempt, never the
@@ -14,7 +14,7 @@
 //! In reading order: `engine` (the [`Sandbox`]), `load`, `compile`, `cache` and `inspect` (from a file to
 //! a [`Plugin`]), `revive` (from its code to one, in another process), [`mod@survey`] (all that is wrong
 //! with a file), `plugin`, `roles` (what a task calls), `role` (life of one instance), `host` and `abi`
-//! (what a plugin calls), `grants` (the list of it), `wasi`, `log`, `limits`, `ticker`, and
+//! (what a plugin calls), `side` (the files of the job), `grants` (the list of it), `wasi`, `log`, `limits`, `ticker`, and
 //! `fault` (from an error to a [`Failure`](mr_model::Failure)).
 
 mod abi;
@@ -32,6 +32,7 @@ mod plugin;
 mod revive;
 mod role;
 mod roles;
+mod side;
 mod state;
 pub mod survey;
 mod ticker;
@@ -47,4 +48,5 @@ pub use plugin::{Compile, Plugin};
 pub use revive::{LoadedCode, PluginFacts};
 pub use role::{InstanceOptions, RoleError, RoleReport};
 pub use roles::{Combiner, Mapper, Partitioner, Reducer};
+pub use side::{SideFile, Sides};
 pub use state::{MoreValues, Sink};

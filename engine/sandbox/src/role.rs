@@ -14,6 +14,7 @@ use crate::fault::Cause;
 use crate::limits::{CancelToken, Deadline, GuestMemory, GuestOutput, Limits};
 use crate::log::{Log, LogGate};
 use crate::plugin::Plugin;
+use crate::side::Sides;
 use crate::state::{IdleLimit, MoreValues, Purpose, Sink, State};
 use crate::ticker::Live;
 use crate::wasi::WasiOptions;
@@ -37,6 +38,8 @@ pub struct InstanceOptions {
     pub output: Arc<GuestOutput>,
     /// What its wall clock shows first, in seconds since 1970; none for a fixed moment.
     pub wall_clock: Option<u64>,
+    /// Files that go with the job.
+    pub sides: Sides,
     /// Stops it at the next tick, some 10 ms at most.
     pub cancel: CancelToken,
     /// Takes log lines of its attempt while it runs.
@@ -185,7 +188,9 @@ fn state(
     state.deadline = options.deadline;
     state.output = Some(Arc::clone(&options.output));
     state.params = Arc::clone(&options.params);
+    state.sides = options.sides.clone();
     state.partitions = options.context.partitions;
+    state.ports = u32::try_from(options.context.outputs.len()).unwrap_or(u32::MAX).max(1);
     state.sink = sink;
     state.more = more;
     state

@@ -11,6 +11,7 @@ use wasmtime::UpdateDeadline;
 use crate::fault::Fault;
 use crate::limits::{CancelToken, Deadline, GuestOutput, Limits, Passed, millis};
 use crate::log::Log;
+use crate::side::Sides;
 use crate::wasi::{Wasi, WasiOptions};
 
 /// Takes what a role emits. A failure that it answers with comes out of the role's call unchanged.
@@ -85,8 +86,11 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) log: Arc<Mutex<Log>>,
     pub(crate) params: Arc<[(String, String)]>,
+    pub(crate) sides: Sides,
     /// Number of partitions that output is divided into, 0 for none.
     pub(crate) partitions: u32,
+    /// Number of outputs that it can emit to.
+    pub(crate) ports: u32,
     pub(crate) counters: Counters,
     pub(crate) sink: Option<Box<dyn Sink>>,
     pub(crate) more: Option<Box<dyn MoreValues>>,
@@ -126,7 +130,9 @@ impl State {
             limits,
             log,
             params: Arc::default(),
+            sides: Sides::default(),
             partitions: 0,
+            ports: 1,
             counters: Counters::default(),
             sink: None,
             more: None,

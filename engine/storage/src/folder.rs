@@ -8,8 +8,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mr_model::{AttemptId, Failure};
+use serde::{Deserialize, Serialize};
 
-use crate::part::{Part, ReadyPart, attempt_file, part_name};
+use crate::names::{PartNames, attempt_file, attempt_file_at};
+use crate::part::Part;
+use crate::parts::{PendingParts, ReadyParts};
 use crate::rejects;
 
 /// Ends the names of these folders; they begin as the names of attempts' files.
@@ -23,9 +26,11 @@ pub struct AttemptFolder {
     path: PathBuf,
 }
 
-/// What an attempt says of the part that it made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an attempt says of a file that it made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldPart {
+    /// The output that it is of, 0 for the main one.
+    pub port: u32,
     /// Records in it.
     pub rows: u64,
     /// Length in bytes.
@@ -73,27 +78,36 @@ impl AttemptFolder {
         &self.path
     }
 
-    /// Moves the part of the attempt to the staging folder. That its bytes have the hash that it is said
-    /// to have is not checked: whoever reads the output can.
+    /// Moves the parts of the attempt to the staging folder; told in the order in which it began them. Their names
+    /// follow from the outputs that they are of. That their bytes have the hash that they are said to have is not
+    /// checked: whoever reads the output can.
     ///
     /// # Errors
-    /// [`Failure::Corrupt`] if what lies there is not a file of that length, [`Failure::Disk`] if it
-    /// cannot be moved.
-    pub fn take_part(&self, told: ToldPart) -> Result<ReadyPart, Failure> {
-        let ToldPart { rows, bytes, blake3 } = told;
-        let file = attempt_file(self.attempt);
-        let is_hash = blake3.len() == 64 && blake3.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let is_it = |metadata: &Metadata| is_hash && metadata.len() == bytes;
-        self.take(&file, &format!("it is no part of {bytes} bytes"), is_it)?;
-        let task = self.attempt.task;
-        let part = Part { name: part_name(task.stage, task.index), rows, bytes, blake3 };
-        Ok(ReadyPart { file, index: task.index, part })
+    /// [`Failure::Corrupt`] if no attempt can have made so many files of these outputs, or what lies there
+    /// are not files of these lengths, [`Failure::Disk`] if one cannot be moved. None of them is left then.
+    pub fn take_parts(&self, told: Vec<ToldPart>, names: &PartNames) -> Result<ReadyParts, Failure> {
+        let all = names.all(self.attempt.task, told.iter().map(|told| told.port));
+        let all = all.ok_or_else(|| Failure::Corrupt {
+            path: self.path.clone(),
+            reason: format!("no attempt leaves {} files of these outputs", told.len()),
+            map_task: None,
+        })?;
+        let mut taken = PendingParts::found(&self.staging, self.attempt);
+        for ((place, told), name) in told.into_iter().enumerate().zip(all) {
+            let ToldPart { rows, bytes, blake3, .. } = told;
+            let is_hash = blake3.len() == 64 && blake3.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_it = |metadata: &Metadata| is_hash && metadata.len() == bytes;
+            let file = attempt_file_at(self.attempt, place);
+            self.take(&file, &format!("it is no part of {bytes} bytes"), is_it)?;
+            taken.add(Part { name, rows, bytes, blake3 });
+        }
+        Ok(taken.hand_over())
     }
 
     /// Moves the rejects of the attempt to the staging folder; they are counted when they are put together.
     ///
     /// # Errors
-    /// As for [`AttemptFolder::take_part`].
+    /// As for [`AttemptFolder::take_parts`].
     pub fn take_rejects(&self) -> Result<(), Failure> {
         self.take(&rejects::file_name(self.attempt), "there are no rejects in it", |_| true)
     }
@@ -123,10 +137,10 @@ impl Drop for AttemptFolder {
 
 #[cfg(test)]
 mod tests {
-    use mr_model::{Stage, TaskId};
+    use mr_model::{OutputFormat, OutputSpec, Port, StageTypes, TaskId};
 
     use super::*;
-    use crate::part::PartWriter;
+    use crate::parts::PartsWriter;
     use crate::rejects::{Reject, write_rejects};
 
     #[test]
@@ -134,23 +148,45 @@ mod tests {
         let staging = tempfile::tempdir().unwrap();
         let attempt = AttemptId { task: TaskId::reduce(7), attempt: 2 };
         let folder = AttemptFolder::create(staging.path(), attempt).unwrap();
-        let mut writer = PartWriter::create(folder.path(), Stage::Reduce, 7, 2).unwrap();
-        writer.write(b"a\t1\n", 1).unwrap();
+        let port = Port { name: "errors".into(), names: None, types: StageTypes::default() };
+        let names = PartNames::of(&OutputSpec { ports: vec![port], ..OutputSpec::of(OutputFormat::Text) });
+        let mut writer = PartsWriter::new(folder.path(), attempt, names.clone());
+        for port in [0, 1] {
+            let mut part = writer.begin(port).unwrap();
+            part.write(b"a\t1\n", 1).unwrap();
+            writer.end(part).unwrap();
+        }
         let made = std::mem::ManuallyDrop::new(writer.finish().unwrap());
-        let told = ToldPart { rows: 1, bytes: 4, blake3: made.blake3().to_owned() };
-        let refused = |told: ToldPart| {
-            let refused = folder.take_part(told).unwrap_err();
+        let told: Vec<ToldPart> = (0..2)
+            .map(|port| ToldPart { port, rows: 1, bytes: 4, blake3: made.parts()[0].blake3.clone() })
+            .collect();
+        let at = |name: &str| staging.path().join(name);
+        let refused = |told: Vec<ToldPart>| {
+            let refused = folder.take_parts(told, &names).unwrap_err();
             assert!(matches!(refused, Failure::Corrupt { .. }), "{refused}");
+            assert!(!at("_attempt-r-00007-2").exists() && !at("_attempt-r-00007-2.1").exists());
         };
-        refused(ToldPart { bytes: 5, ..told.clone() });
-        refused(ToldPart { blake3: "no hash".into(), ..told.clone() });
+        let [main, error] = [&told[0], &told[1]];
+        refused(vec![]);
+        refused(vec![error.clone()]);
+        refused(vec![main.clone(), main.clone()]);
+        refused(vec![main.clone(), ToldPart { port: 2, ..error.clone() }]);
+        refused(vec![ToldPart { bytes: 5, ..main.clone() }]);
+        refused(vec![ToldPart { blake3: "no hash".into(), ..main.clone() }]);
         let place = folder.path().join("_attempt-r-00007-2");
         fs::hard_link(&place, folder.path().join("other")).unwrap();
         refused(told.clone());
         fs::remove_file(folder.path().join("other")).unwrap();
-        let ready = folder.take_part(told.clone()).unwrap();
-        assert_eq!(ready.attempt(), Some(attempt));
-        assert_eq!(fs::read(staging.path().join(&ready.file)).unwrap(), b"a\t1\n");
+        let ready = folder.take_parts(told.clone(), &names).unwrap();
+        assert!(ready.is_of(attempt, &names));
+        assert_eq!(ready.parts[1].name, "errors/part-r-00007");
+        for place in [0, 1] {
+            assert_eq!(fs::read(at(&ready.file(place))).unwrap(), b"a\t1\n");
+            fs::remove_file(at(&ready.file(place))).unwrap();
+        }
+        refused(told.clone());
+        // What was moved before something is refused goes, too.
+        fs::write(&place, b"a\t1\n").unwrap();
         refused(told);
         assert!(folder.take_rejects().is_err());
         let reject = Reject { place: None, reason: "no", sample: b"x" };

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::remote::RemoteInputs;
 use crate::{file, walk};
 
 /// One file of a job's input, as it was when listed.
@@ -21,6 +22,8 @@ pub struct InputFile {
     pub bytes: u64,
     /// Time of the last change, in nanoseconds since 1970.
     pub modified_ns: i64,
+    /// What tells a remote object from a later one under the same name; none for files.
+    pub tag: Option<String>,
 }
 
 /// Why inputs cannot be listed.
@@ -70,6 +73,22 @@ pub enum InputError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A place that is none.
+    #[error(
+        "input {pattern:?} is in no store that is known: use s3://BUCKET/KEY, http://, https://, or a path"
+    )]
+    NoStore {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A store refuses.
+    #[error("input {pattern:?} cannot be listed: {reason}")]
+    Store {
+        /// The pattern.
+        pattern: String,
+        /// The store's reason.
+        reason: String,
+    },
     /// The standard input was asked for.
     #[error("input '-' is not supported: a job reads its input more than once, so put it in a file")]
     Stdin,
@@ -83,17 +102,34 @@ pub enum InputError {
     },
 }
 
-/// Lists the files that `patterns` name. A pattern is a file, a folder (everything below it but names
+/// Lists the files that `patterns` name, without those below folders and globs that `exclude` matches: a
+/// glob over the end of the path (`*.tmp`, `old/**`).
+/// A pattern is a file, a folder (everything below it but names
 /// that begin with `.` or `_`), or, where no such file exists, a glob (`*`, `?`, `[..]`, `{a,b}`, and
 /// `**` for any depth). Symbolic links are followed; a file that is reached twice counts once.
 ///
 /// # Errors
 /// On the first pattern or file that cannot be read as told by [`InputError`].
-pub fn list_inputs(patterns: &[String]) -> Result<Vec<InputFile>, InputError> {
+pub fn list_inputs(
+    patterns: &[String],
+    exclude: &[String],
+    remote: Option<&dyn RemoteInputs>,
+) -> Result<Vec<InputFile>, InputError> {
+    let excluded = walk::Excluded::parse(exclude)?;
     let mut listing = Listing::default();
     for pattern in patterns {
+        if pattern.contains("://") && !Path::new(pattern).exists() {
+            let remote = remote.filter(|remote| remote.is_remote(pattern));
+            let remote = remote.ok_or_else(|| InputError::NoStore { pattern: pattern.clone() })?;
+            let named = |file: &InputFile| file.path == Path::new(pattern);
+            let listed = remote.list(pattern)?.into_iter();
+            listing.files.extend(listed.filter(|file| named(file) || !excluded.matches(&file.path)));
+            continue;
+        }
         for path in expand(pattern)? {
-            listing.add(path)?;
+            if path == Path::new(pattern) || !excluded.matches(&path) {
+                listing.add(path)?;
+            }
         }
     }
     Ok(listing.files)
@@ -152,7 +188,7 @@ impl Listing {
             }
         }
         let modified_ns = file::modified_ns(&metadata);
-        self.files.push(InputFile { path, bytes: metadata.len(), modified_ns });
+        self.files.push(InputFile { path, bytes: metadata.len(), modified_ns, tag: None });
         Ok(())
     }
 }

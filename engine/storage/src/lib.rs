@@ -7,19 +7,25 @@
 //! can change without its users. Must not know of plugins, threads, schedulers or the network, and
 //! must not write anywhere but in the staging folder of an output.
 //!
-//! In reading order: [`input`], [`split`], [`reader`], [`encode`], [`part`], [`rejects`], [`folder`], [`output`],
-//! [`stdout`], [`manifest`]; below them `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
+//! In reading order: [`input`], [`remote`], [`split`], [`reader`], [`names`], [`part`], [`parts`],
+//! [`rejects`], [`folder`], [`output`], [`stdout`], [`manifest`]; below them `inspect`, `plain`, `formatted`,
+//! `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
 
-pub mod encode;
 mod file;
 pub mod folder;
+mod formatted;
 pub mod input;
+mod inspect;
 pub mod manifest;
+pub mod names;
 mod origin;
 pub mod output;
 pub mod part;
+pub mod parts;
+mod plain;
 pub mod reader;
 pub mod rejects;
+pub mod remote;
 mod replace;
 pub mod split;
 mod staging;
@@ -27,13 +33,17 @@ pub mod stdout;
 pub mod step;
 mod walk;
 
-pub use encode::RecordEncoder;
 pub use folder::{AttemptFolder, ToldPart, attempt_bytes};
 pub use input::{InputError, InputFile, list_inputs};
+pub use inspect::{LocalInputs, OpenInput, describe_input};
 pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
+pub use mr_formats::{Encoder, Source};
+pub use names::PartNames;
 pub use output::{Durability, OutputDir, OutputError, Resumed};
-pub use part::{Part, PartWriter, PendingPart, ReadyPart};
-pub use reader::{ReaderOptions, SplitReader};
+pub use part::{Part, PartWriter};
+pub use parts::{PartsWriter, PendingParts, ReadyParts};
+pub use reader::{BadInput, ReaderOptions, SplitReader};
 pub use rejects::{Reject, write_rejects};
-pub use split::{Piece, Split, SplitError, plan_splits};
+pub use remote::{Copies, RemoteInputs, copy_in};
+pub use split::{Piece, Split, SplitError, SplitPlan, plan_splits};
 pub use stdout::{Delivery, StdoutParts};

@@ -6,9 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use mr_model::{
-    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, StageTypes, path_serde,
-};
+use mr_model::{Counters, Failure, InputSpec, JobId, OutputSpec, Partitioning, Role, Side, path_serde};
 use serde::{Deserialize, Serialize};
 
 use crate::file;
@@ -31,21 +29,20 @@ pub struct Manifest {
     pub plugins: Vec<ManifestPlugin>,
     /// Parameters that they saw, by name.
     pub params: BTreeMap<String, String>,
+    /// Inputs, in order: how they became records.
+    pub inputs: Vec<InputSpec>,
     /// Files that were read, in order.
-    pub inputs: Vec<ManifestInput>,
-    /// How input became records.
-    pub input_format: InputFormat,
-    /// What keys of text input told.
-    pub input_key: InputKey,
-    /// How records became output.
-    pub output_format: OutputFormat,
-    /// Types of the output records, as far as declared.
-    pub output_types: StageTypes,
+    pub files: Vec<ManifestInput>,
+    /// Side inputs that the plugins could read, in the order of their names.
+    #[serde(default)]
+    pub sides: Vec<Side>,
+    /// How records became output, and which named outputs there are.
+    pub output: OutputSpec,
     /// How keys were spread over the reducers.
     pub partitioning: Partitioning,
     /// Number of reducers, 0 for a map-only job.
     pub reducers: u32,
-    /// Parts, in order.
+    /// Parts, in order: those of the main output, then those of each named one.
     pub parts: Vec<Part>,
     /// Sums that the plugins counted.
     pub counters: Counters,
@@ -72,6 +69,12 @@ pub struct ManifestInput {
     pub path: PathBuf,
     /// Length in bytes.
     pub bytes: u64,
+    /// Number of the input that it is of.
+    pub input: u32,
+    /// Time of its last change, in nanoseconds since 1970; 0 for a remote one.
+    pub modified_ns: i64,
+    /// What tells a remote object from a later one under the same name.
+    pub tag: Option<String>,
 }
 
 impl Manifest {

@@ -25,7 +25,7 @@ pub(crate) struct Origin {
 impl Origin {
     /// Opens the file at the first record of the piece.
     pub(crate) fn open(piece: &Piece, lines: bool) -> Result<Self, Failure> {
-        let (file, metadata) = file::open(&piece.path).map_err(|error| lost(piece, &error))?;
+        let (file, metadata) = file::open(piece.file()).map_err(|error| lost(piece, &error))?;
         check_unchanged(piece, &metadata)?;
         if piece.end - piece.start >= ADVISE_BYTES_MIN {
             file::advise_sequential(&file, piece.start, piece.end - piece.start);
@@ -161,7 +161,7 @@ impl Origin {
     }
 }
 
-fn check_unchanged(piece: &Piece, metadata: &Metadata) -> Result<(), Failure> {
+pub(crate) fn check_unchanged(piece: &Piece, metadata: &Metadata) -> Result<(), Failure> {
     if !metadata.is_file() {
         return Err(changed(piece, "it is no regular file any more".to_owned()));
     }
@@ -169,7 +169,8 @@ fn check_unchanged(piece: &Piece, metadata: &Metadata) -> Result<(), Failure> {
         let (had, has) = (piece.file_bytes, metadata.len());
         return Err(changed(piece, format!("it had {had} bytes and has {has}")));
     }
-    if file::modified_ns(metadata) != piece.modified_ns {
+    // A copy is checked against its object by whoever makes it.
+    if piece.copy.is_none() && file::modified_ns(metadata) != piece.modified_ns {
         return Err(changed(piece, "it was written to".to_owned()));
     }
     Ok(())
@@ -179,7 +180,7 @@ fn changed(piece: &Piece, reason: String) -> Failure {
     Failure::InputChanged { path: piece.path.clone(), reason }
 }
 
-fn lost(piece: &Piece, error: &std::io::Error) -> Failure {
+pub(crate) fn lost(piece: &Piece, error: &std::io::Error) -> Failure {
     Failure::InputLost { path: piece.path.clone(), reason: error.to_string() }
 }
 

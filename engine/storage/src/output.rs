@@ -12,12 +12,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mr_model::{AttemptId, Failure, JobId};
+use mr_model::{AttemptId, Failure, JobId, TaskId};
 
 use crate::manifest::Manifest;
-use crate::part::{Part, PendingPart, ReadyPart, is_part_name};
+use crate::names::parse;
+use crate::part::Part;
+use crate::parts::{PendingParts, ReadyParts, make_folder};
 use crate::rejects;
-use crate::replace::{check_replaceable, exchange, remove_attempts, rename_new, sync_files, sync_folder};
+use crate::replace::{
+    check_replaceable, exchange, remove_attempts, remove_strays, rename_new, sync_files, sync_folder,
+};
 use crate::staging::{Found, Parents, Staging};
 use crate::step::step;
 
@@ -107,13 +111,16 @@ pub enum Resumed {
     Lost,
 }
 
+/// Parts of a task by name.
+type Committed = BTreeMap<String, Part>;
+
 /// An output in the making. Dropped without [`OutputDir::publish`] it leaves nothing.
 #[derive(Debug)]
 pub struct OutputDir {
     path: PathBuf,
     overwrite: bool,
-    /// The committed parts by name.
-    committed: Mutex<BTreeMap<String, Part>>,
+    /// The committed parts of each task, by name.
+    committed: Mutex<BTreeMap<TaskId, Committed>>,
     // In this order, so that parents are empty when they are dropped.
     staging: Staging,
     parents: Parents,
@@ -177,48 +184,55 @@ impl OutputDir {
         self.staging.folder()
     }
 
-    /// Makes the part of an attempt the part of its task.
+    /// Makes the parts of an attempt the parts of its task.
     ///
     /// # Errors
-    /// [`Failure::Internal`] if the task's part is committed already or was written elsewhere,
-    /// [`Failure::Disk`] if it cannot be renamed.
-    pub fn commit(&self, pending: PendingPart) -> Result<Part, Failure> {
-        if pending.path().parent() != Some(self.staging()) {
-            return Err(Failure::internal(format!("{} is no part of this output", pending.path().display())));
+    /// [`Failure::Internal`] if the task's parts are committed already or were written elsewhere,
+    /// [`Failure::Disk`] if one cannot be renamed.
+    pub fn commit(&self, pending: PendingParts) -> Result<Vec<Part>, Failure> {
+        if pending.dir() != self.staging() {
+            return Err(Failure::internal(format!("{} is not of this output", pending.path(0).display())));
         }
-        let name = pending.part().name.clone();
+        let task = pending.attempt().task;
         let mut committed = self.committed();
-        if committed.contains_key(&name) {
-            return Err(Failure::internal(format!("{name} was committed twice")));
+        if committed.contains_key(&task) {
+            return Err(Failure::internal(format!("the output of {task} was committed twice")));
         }
-        let part = pending.rename()?;
-        committed.insert(name, part.clone());
-        Ok(part)
+        let parts = pending.rename()?;
+        committed.insert(task, by_name(&parts));
+        Ok(parts)
     }
 
-    /// Makes the part that another process made ready the part of its task. May be asked again for the
-    /// same part, also after a crash: a file that has its final name already is recognised by its length
-    /// and hash. A part in place that was never committed is replaced.
+    /// Makes the parts that another process made ready the parts of their task. May be asked again for the
+    /// same parts, also after a crash at any moment: files that have their final names already are recognised by
+    /// their lengths and hashes. Parts in place that were never committed are replaced.
     ///
     /// # Errors
-    /// [`Failure::Internal`] if its names are not those of an attempt, or the task's part is committed
-    /// already and another; [`Failure::Corrupt`] if the file is gone or not as long as told;
-    /// [`Failure::Disk`] if it cannot be renamed.
-    pub fn commit_ready(&self, ready: &ReadyPart) -> Result<Part, Failure> {
-        if ready.attempt().is_none() {
-            let (file, name) = (&ready.file, &ready.part.name);
-            return Err(Failure::internal(format!("{file:?} is no file of an attempt for part {name:?}")));
+    /// [`Failure::Internal`] if their names are not those of parts of the attempt's task, or the task's parts
+    /// are committed already and others; [`Failure::Corrupt`] if a file is gone or not as long as told;
+    /// [`Failure::Disk`] if one cannot be renamed.
+    pub fn commit_ready(&self, ready: &ReadyParts) -> Result<Vec<Part>, Failure> {
+        let parts = by_name(&ready.parts);
+        if !ready.is_harmless() || parts.len() != ready.parts.len() {
+            return Err(Failure::internal(format!(
+                "these are no parts of {}: {:?}",
+                ready.attempt,
+                parts.keys()
+            )));
         }
-        let part = &ready.part;
+        let task = ready.attempt.task;
         let mut committed = self.committed();
-        match committed.get(&part.name) {
-            Some(known) if known == part => return Ok(part.clone()),
-            Some(_) => return Err(Failure::internal(format!("{} was committed twice", part.name))),
+        match committed.get(&task) {
+            Some(known) if *known == parts => return Ok(ready.parts.clone()),
+            Some(_) => return Err(Failure::internal(format!("the output of {task} was committed twice"))),
             None => {}
         }
-        put_in_place(&self.staging().join(&ready.file), &self.staging().join(&part.name), part)?;
-        committed.insert(part.name.clone(), part.clone());
-        Ok(part.clone())
+        for (place, part) in ready.parts.iter().enumerate() {
+            make_folder(self.staging(), &part.name)?;
+            put_in_place(&self.staging().join(ready.file(place)), &self.staging().join(&part.name), part)?;
+        }
+        committed.insert(task, parts);
+        Ok(ready.parts.clone())
     }
 
     /// Counts a part as committed that was committed before [`OutputDir::resume`].
@@ -227,13 +241,13 @@ impl OutputDir {
     /// [`Failure::Corrupt`] if it is not there with its length, [`Failure::Internal`] if it has the name
     /// of no part.
     pub fn adopt(&self, part: &Part) -> Result<(), Failure> {
-        if !is_part_name(&part.name) {
+        let Some((_, task)) = parse(&part.name) else {
             return Err(Failure::internal(format!("{:?} is not the name of a part", part.name)));
-        }
+        };
         let path = self.staging().join(&part.name);
         let metadata = fs::symlink_metadata(&path).map_err(|error| lost(&path, &error))?;
         check_length(&path, &metadata, part)?;
-        self.committed().insert(part.name.clone(), part.clone());
+        self.committed().entry(task).or_default().insert(part.name.clone(), part.clone());
         Ok(())
     }
 
@@ -257,6 +271,8 @@ impl OutputDir {
         let folder = self.staging.folder().to_owned();
         let disk = |error: io::Error| Failure::disk(&folder, &error);
         remove_attempts(&folder).map_err(disk)?;
+        let names = manifest.parts.iter().map(|part| part.name.as_str()).collect();
+        remove_strays(&folder, &names).map_err(disk)?;
         manifest.write(&folder)?;
         step!("create _SUCCESS", File::create(folder.join(SUCCESS_NAME))).map_err(disk)?;
         self.staging.open_to_all().map_err(disk)?;
@@ -282,7 +298,7 @@ impl OutputDir {
         staging.leave();
     }
 
-    fn committed(&self) -> MutexGuard<'_, BTreeMap<String, Part>> {
+    fn committed(&self) -> MutexGuard<'_, BTreeMap<TaskId, Committed>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -290,8 +306,9 @@ impl OutputDir {
         let committed = self.committed();
         let listed: BTreeMap<&str, &Part> =
             manifest.parts.iter().map(|part| (part.name.as_str(), part)).collect();
-        let known = committed.iter().map(|(name, part)| (name.as_str(), part));
-        if listed.len() != manifest.parts.len() || !known.eq(listed) {
+        let known: BTreeMap<&str, &Part> =
+            committed.values().flatten().map(|(name, part)| (name.as_str(), part)).collect();
+        if listed.len() != manifest.parts.len() || known != listed {
             return Err(Failure::internal("the manifest does not list the parts that were committed"));
         }
         Ok(())
@@ -326,6 +343,10 @@ impl OutputDir {
             Err(error) => unwritable(&kept, &error),
         }
     }
+}
+
+fn by_name(parts: &[Part]) -> Committed {
+    parts.iter().map(|part| (part.name.clone(), part.clone())).collect()
 }
 
 /// The folder that holds the output, and the output's name in it.

@@ -10,7 +10,7 @@ use mr_model::{AttemptId, Failure, Place, limit};
 use serde::Serialize;
 
 use crate::file;
-use crate::part::attempt_file;
+use crate::names::attempt_file;
 use crate::step::step;
 
 /// File name of the rejects in an output.

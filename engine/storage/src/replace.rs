@@ -1,16 +1,18 @@
 //! Putting a finished folder in its place: what may be there already, renames that never replace
 //! anything else, and forcing a folder to disk. Knows nothing of jobs.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use mr_model::output::check_output_name;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use crate::manifest::MANIFEST_NAME;
+use crate::names::{ATTEMPT_PREFIX, parse};
 use crate::output::{OutputError, SUCCESS_NAME, unwritable};
-use crate::part::ATTEMPT_PREFIX;
 use crate::step::step;
 
 /// Refuses what is at `path` unless it is nothing or may be replaced.
@@ -95,11 +97,48 @@ pub(crate) fn remove_attempts(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Forces all files of a folder to disk but those of attempts, which come and go.
+/// Removes parts that were put in place and never committed, because another attempt at their task won in the end,
+/// with other files. `committed` are names in the output.
+pub(crate) fn remove_strays(folder: &Path, committed: &BTreeSet<&str>) -> io::Result<()> {
+    remove_strays_in(folder, "", committed)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| check_output_name(name).is_ok()) else { continue };
+        if entry.file_type()?.is_dir()
+            && remove_strays_in(&entry.path(), &format!("{name}/"), committed)? == 0
+        {
+            step!("remove an output's folder", fs::remove_dir(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the strays among the parts of one output; answers how many files it keeps.
+fn remove_strays_in(folder: &Path, output: &str, committed: &BTreeSet<&str>) -> io::Result<usize> {
+    let mut kept = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = format!("{output}{}", entry.file_name().to_string_lossy());
+        if parse(&name).is_some() && !committed.contains(name.as_str()) {
+            step!("remove a stray part", fs::remove_file(entry.path()))?;
+        } else {
+            kept += 1;
+        }
+    }
+    Ok(kept)
+}
+
+/// Forces all files of a folder, and of those in it, to disk but those of attempts, which come and go.
 pub(crate) fn sync_files(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if !is_of_attempt(&entry) {
+        if is_of_attempt(&entry) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            sync_files(&entry.path())?;
+        } else {
             step!("sync a file", File::open(entry.path())?.sync_data()?);
         }
     }
@@ -140,6 +179,22 @@ mod tests {
             rename_new_unchecked(&at("next"), &at("old")).unwrap_err().kind(),
             io::ErrorKind::AlreadyExists
         );
+    }
+
+    #[test]
+    fn parts_that_lost_go_and_all_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["errors", "stats", "_rejects"] {
+            fs::create_dir(at(folder)).unwrap();
+        }
+        let names = ["part-r-00000", "part-r-00001", "errors/part-r-00000", "errors/part-r-00001.gz"];
+        let others = ["stats/part-r-00000-0000", "_rejects/part-r-00000", "note"];
+        names.iter().chain(&others).for_each(|name| fs::write(at(name), "").unwrap());
+        remove_strays(dir.path(), &["part-r-00000", "errors/part-r-00001.gz"].into()).unwrap();
+        assert_eq!(names.map(|name| at(name).exists()), [true, false, false, true]);
+        assert_eq!(others.map(|name| at(name).exists()), [false, true, true]);
+        assert!(at("errors").exists() && !at("stats").exists());
     }
 
     #[test]

@@ -5,10 +5,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use mr_model::Failure;
 
-use crate::part::{Part, PendingPart};
+use crate::part::Part;
+use crate::parts::PendingParts;
 
 /// Bytes copied at a time.
 const COPY_BYTES: usize = 256 * 1024;
@@ -29,10 +31,10 @@ pub enum Delivery {
 #[derive(Debug)]
 pub struct StdoutParts<W> {
     stream: W,
-    /// Number of the part that goes out next.
+    /// Number of the task whose parts go out next.
     next: u32,
-    /// Committed parts that wait for one before them.
-    waiting: BTreeMap<u32, PendingPart>,
+    /// Committed parts that wait for those of a task before theirs.
+    waiting: BTreeMap<u32, PendingParts>,
     delivery: Delivery,
     buffer: Vec<u8>,
 }
@@ -49,22 +51,23 @@ impl<W: Write> StdoutParts<W> {
         }
     }
 
-    /// Takes a part, and sends it and those that waited for it if it is the next one.
+    /// Takes the parts of a task, and sends them and those that waited for them if it is the next one.
     ///
     /// # Errors
-    /// [`Failure::Internal`] for a part committed twice, [`Failure::Disk`] if it cannot be read or the
+    /// [`Failure::Internal`] for parts committed twice, [`Failure::Disk`] if it cannot be read or the
     /// stream fails otherwise than by being closed.
-    pub fn commit(&mut self, pending: PendingPart) -> Result<(Part, Delivery), Failure> {
-        let (index, part) = (pending.index(), pending.part().clone());
+    pub fn commit(&mut self, pending: PendingParts) -> Result<(Vec<Part>, Delivery), Failure> {
+        let (task, parts) = (pending.attempt().task, pending.parts().to_vec());
+        let index = task.index;
         if index < self.next || self.waiting.contains_key(&index) {
-            return Err(Failure::internal(format!("{} was committed twice", part.name)));
+            return Err(Failure::internal(format!("the output of {task} was committed twice")));
         }
         self.waiting.insert(index, pending);
         while let Some(pending) = self.waiting.remove(&self.next) {
             self.next += 1;
             self.send(&pending)?;
         }
-        Ok((part, self.delivery))
+        Ok((parts, self.delivery))
     }
 
     /// Ends the stream.
@@ -83,12 +86,16 @@ impl<W: Write> StdoutParts<W> {
         Ok(self.delivery)
     }
 
-    fn send(&mut self, pending: &PendingPart) -> Result<(), Failure> {
+    fn send(&mut self, pending: &PendingParts) -> Result<(), Failure> {
+        (0..pending.parts().len()).try_for_each(|place| self.send_file(&pending.path(place)))
+    }
+
+    fn send_file(&mut self, path: &Path) -> Result<(), Failure> {
         if self.delivery == Delivery::Closed {
             return Ok(());
         }
-        let unreadable = |error: io::Error| Failure::disk(pending.path(), &error);
-        let mut file = File::open(pending.path()).map_err(unreadable)?;
+        let unreadable = |error: io::Error| Failure::disk(path, &error);
+        let mut file = File::open(path).map_err(unreadable)?;
         loop {
             let bytes = match file.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -117,17 +124,20 @@ impl<W: Write> StdoutParts<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use mr_model::Stage;
+    use mr_model::{AttemptId, OutputFormat, OutputSpec, TaskId};
 
     use super::*;
-    use crate::part::PartWriter;
+    use crate::names::PartNames;
+    use crate::parts::PartsWriter;
 
-    fn pending(dir: &Path, index: u32) -> PendingPart {
-        let mut writer = PartWriter::create(dir, Stage::Reduce, index, 0).unwrap();
-        writer.write(format!("part {index}\n").as_bytes(), 1).unwrap();
-        writer.finish().unwrap()
+    fn pending(dir: &Path, index: u32) -> PendingParts {
+        let attempt = AttemptId { task: TaskId::reduce(index), attempt: 0 };
+        let names = PartNames::of(&OutputSpec::of(OutputFormat::Text));
+        let mut parts = PartsWriter::new(dir, attempt, names);
+        let mut part = parts.begin(0).unwrap();
+        part.write(format!("part {index}\n").as_bytes(), 1).unwrap();
+        parts.end(part).unwrap();
+        parts.finish().unwrap()
     }
 
     #[test]
@@ -137,8 +147,8 @@ mod tests {
         let mut parts = StdoutParts::new(&mut sent);
         for (index, expected) in [(1, ""), (3, ""), (0, "part 0\npart 1\n"), (2, "part 2\npart 3\n")] {
             let before = parts.stream.len();
-            let (part, delivery) = parts.commit(pending(dir.path(), index)).unwrap();
-            assert_eq!((part.name, delivery), (format!("part-r-0000{index}"), Delivery::Open));
+            let (made, delivery) = parts.commit(pending(dir.path(), index)).unwrap();
+            assert_eq!((&made[0].name, delivery), (&format!("part-r-0000{index}"), Delivery::Open));
             assert_eq!(String::from_utf8_lossy(&parts.stream[before..]), expected);
         }
         assert!(matches!(parts.commit(pending(dir.path(), 1)), Err(Failure::Internal { .. })));

@@ -1,15 +1,18 @@
 //! Walks folders for input files, as whole trees and by glob. Decides which names count: those that
 //! begin with `.` or `_` do not (as in Hadoop, so that an output can be the next input), unless a
-//! pattern names them. Must not open files.
+//! pattern names them. Of a folder that is an output of ours only the main output counts: its folders are
+//! those of named outputs, read where somebody names them. Must not open files.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::input::{InputError, kind, unreadable};
+use crate::manifest::MANIFEST_NAME;
+use crate::output::SUCCESS_NAME;
 
 /// Most files and folders that one pattern walks: symbolic links can make a small tree endless
 /// without a cycle.
@@ -47,6 +50,33 @@ pub(crate) fn glob(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
         return Ok(files);
     }
     Ok(files.iter().map(|path| path.strip_prefix(".").unwrap_or(path).to_owned()).collect())
+}
+
+/// What is left out of folders and globs.
+pub(crate) struct Excluded(GlobSet);
+
+impl Excluded {
+    /// Each pattern matches the end of a path, at the boundary of a name.
+    pub fn parse(patterns: &[String]) -> Result<Self, InputError> {
+        let mut globs = GlobSetBuilder::new();
+        for pattern in patterns {
+            let bad = |error: globset::Error| InputError::BadPattern {
+                pattern: pattern.clone(),
+                reason: error.kind().to_string(),
+            };
+            let anywhere = format!("**/{}", pattern.trim_start_matches('/'));
+            globs.add(GlobBuilder::new(&anywhere).literal_separator(true).build().map_err(bad)?);
+        }
+        let bad = |error: globset::Error| InputError::BadPattern {
+            pattern: patterns.join(" "),
+            reason: error.kind().to_string(),
+        };
+        globs.build().map(Self).map_err(bad)
+    }
+
+    pub fn matches(&self, path: &Path) -> bool {
+        self.0.is_match(path)
+    }
 }
 
 /// A glob below its longest literal folder.
@@ -109,6 +139,11 @@ impl Component {
     }
 }
 
+/// Whether a folder is a whole output of this engine: others leave the one file, too, but not both.
+fn is_own_output(folder: &Path) -> bool {
+    [SUCCESS_NAME, MANIFEST_NAME].iter().all(|name| folder.join(name).is_file())
+}
+
 fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
     Ok(GlobBuilder::new(pattern).literal_separator(true).build()?.compile_matcher())
 }
@@ -161,8 +196,11 @@ impl Walk {
             Verdict::Descend => return Ok(true),
             Verdict::Take => {}
         }
-        self.matched = true;
         let file_type = entry.file_type();
+        if file_type.is_dir() && self.inside.is_some() && entry.path().parent().is_some_and(is_own_output) {
+            return Ok(false);
+        }
+        self.matched = true;
         if file_type.is_dir() {
             self.inside.get_or_insert(entry.depth());
         } else if file_type.is_file() {

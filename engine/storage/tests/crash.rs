@@ -13,19 +13,20 @@ use std::process::{Command, exit};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mr_model::{
-    AttemptId, Counters, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Stage, StageTypes, TaskId,
+    AttemptId, Counters, InputFormat, InputSpec, JobId, OutputFormat, OutputSpec, Partitioning, Port,
+    StageTypes, TaskId,
 };
 use mr_storage::{
-    Durability, Manifest, OutputDir, OutputError, Part, PartWriter, ReadyPart, Reject, Resumed, step,
-    write_rejects,
+    Durability, Manifest, OutputDir, OutputError, Part, PartNames, PartsWriter, ReadyParts, Reject, Resumed,
+    step, write_rejects,
 };
 
 /// Tells the process that is to crash where to work, in which scene, and before which step.
 const CRASH: &str = "MR_STORAGE_CRASH";
 /// Status of a process that ended at its step: one that ended otherwise was not killed.
 const KILLED: i32 = 86;
-/// Parts of the output.
-const TEXTS: [&str; 2] = ["a\n", "b\n"];
+/// Reducers of the job.
+const REDUCERS: u32 = 2;
 const REJECTS: &str = "{\"path\":null,\"offset\":null,\"reason\":\"no\",\"sample\":\"x\"}\n";
 
 static STEPS_LEFT: AtomicU32 = AtomicU32::new(0);
@@ -56,24 +57,49 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
         job: job.clone(),
         plugins: Vec::new(),
         params: [].into(),
-        inputs: Vec::new(),
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
-        output_format: OutputFormat::Text,
-        output_types: StageTypes::default(),
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
+        files: Vec::new(),
+        sides: Vec::new(),
+        output: output_spec(),
         partitioning: Partitioning::Hash,
-        reducers: 2,
+        reducers: REDUCERS,
         parts,
         counters: Counters::default(),
         rejects: 1,
     }
 }
 
-/// The part of one attempt, written as by a worker.
-fn ready(staging: &Path, index: u32, attempt: u32, text: &str) -> ReadyPart {
-    let mut writer = PartWriter::create(staging, Stage::Reduce, index, attempt).unwrap();
-    writer.write(text.as_bytes(), 1).unwrap();
-    writer.finish().unwrap().hand_over()
+/// Files of some size, and a named output.
+fn output_spec() -> OutputSpec {
+    let port = Port { name: "errors".into(), names: None, types: StageTypes::default() };
+    OutputSpec { part_bytes_max: Some(2), ports: vec![port], ..OutputSpec::of(OutputFormat::Text) }
+}
+
+/// Ports and texts of the files that an attempt writes. The first attempt at a task writes more of them than those
+/// after it, so that one that loses half way leaves traces.
+fn files(index: u32, attempt: u32) -> Vec<(u32, String)> {
+    let mut files = vec![(0, format!("a{index}\n"))];
+    if attempt == 0 {
+        files.extend([(1, format!("error {index}\n")), (0, format!("b{index}\n"))]);
+    }
+    files
+}
+
+/// The parts of one attempt, written as by a worker.
+fn ready(staging: &Path, index: u32, attempt: u32, files: &[(u32, String)]) -> ReadyParts {
+    let attempt = AttemptId { task: TaskId::reduce(index), attempt };
+    let mut parts = PartsWriter::new(staging, attempt, PartNames::of(&output_spec()));
+    for (port, text) in files {
+        let mut part = parts.begin(*port).unwrap();
+        part.write(text.as_bytes(), 1).unwrap();
+        parts.end(part).unwrap();
+    }
+    parts.finish().unwrap().hand_over()
+}
+
+/// One part of one attempt.
+fn ready_text(staging: &Path, text: &str) -> ReadyParts {
+    ready(staging, 0, 0, &[(0, text.to_owned())])
 }
 
 /// What the coordinator keeps beside the output: survives it.
@@ -88,36 +114,43 @@ impl Journal {
     fn says(&self, word: &str) -> bool {
         self.0.join(word).exists()
     }
+
+    /// Number of this life: attempts of each have numbers of their own.
+    fn begin(&self) -> u32 {
+        let life = (0..).find(|life| !self.says(&format!("life-{life}"))).unwrap();
+        self.write(&format!("life-{life}"));
+        life
+    }
 }
 
 /// Makes the whole output from wherever it stands, as a coordinator does; `attempt` numbers the life.
 fn go_on(output: OutputDir, journal: &Journal, attempt: u32) -> Result<(), OutputError> {
     let mut parts = Vec::new();
-    for (index, text) in (0u32..).zip(TEXTS) {
+    for index in 0..REDUCERS {
         let word = format!("part-{index}");
         let stored = journal.0.join(format!("{word}.json"));
         if journal.says(&word) {
-            let part: Part = serde_json::from_slice(&fs::read(stored).unwrap()).unwrap();
-            output.adopt(&part).unwrap();
-            parts.push(part);
+            let known: Vec<Part> = serde_json::from_slice(&fs::read(stored).unwrap()).unwrap();
+            known.iter().for_each(|part| output.adopt(part).unwrap());
+            parts.extend(known);
             continue;
         }
         // The granted attempt is in the journal, its commit is not: it is committed again. Before the
-        // grant another attempt wins.
+        // grant another attempt wins, and also where the worker of the granted one is lost.
         let granted = journal.0.join(format!("{word}.granted.json"));
         let ready = match fs::read(&granted) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
-            Err(_) => {
-                let ready = ready(output.staging(), index, attempt, text);
+            Ok(bytes) if index == 0 => serde_json::from_slice(&bytes).unwrap(),
+            _ => {
+                let ready = ready(output.staging(), index, attempt, &files(index, attempt));
                 fs::write(granted, serde_json::to_vec(&ready).unwrap()).unwrap();
                 ready
             }
         };
-        let part = output.commit_ready(&ready).unwrap();
-        assert_eq!(output.commit_ready(&ready).as_ref(), Ok(&part), "asked again");
-        fs::write(stored, serde_json::to_vec(&part).unwrap()).unwrap();
+        let committed = output.commit_ready(&ready).unwrap();
+        assert_eq!(output.commit_ready(&ready).as_ref(), Ok(&committed), "asked again");
+        fs::write(stored, serde_json::to_vec(&committed).unwrap()).unwrap();
         journal.write(&word);
-        parts.push(part);
+        parts.extend(committed);
     }
     if !journal.says("rejected") {
         let _ = fs::remove_file(output.staging().join("_attempt-m-00000-0.rejects"));
@@ -137,33 +170,48 @@ fn prepare(root: &Path, scene: Scene) {
     };
     let out = root.join("deep/out");
     let output = OutputDir::create(&out, false, &former).unwrap();
-    let part = output.commit_ready(&ready(output.staging(), 0, 0, "old")).unwrap();
-    output.publish(&Manifest { rejects: 0, ..manifest(&former, vec![part]) }, Durability::Written).unwrap();
+    let parts = output.commit_ready(&ready_text(output.staging(), "old")).unwrap();
+    output.publish(&Manifest { rejects: 0, ..manifest(&former, parts) }, Durability::Written).unwrap();
 }
 
 fn tree(path: &Path) -> Vec<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).unwrap() {
         let entry = entry.unwrap();
-        names.push(entry.path().display().to_string());
+        let name = entry.file_name().into_string().unwrap();
         if entry.file_type().unwrap().is_dir() {
-            names.extend(tree(&entry.path()));
+            names.extend(tree(&entry.path()).iter().map(|below| format!("{name}/{below}")));
         }
+        names.push(name);
     }
     names.sort();
-    names.iter().map(|name| name.replace(&format!("{}/", path.display()), "")).collect()
+    names
 }
 
 fn check_published(root: &Path, case: &str) {
     let deep = root.join("deep");
-    let names = ["_SUCCESS", "_manifest.json", "_rejects.jsonl", "part-r-00000", "part-r-00001"];
     assert_eq!(tree(&deep)[0], "out", "{case}");
-    assert_eq!(tree(&deep.join("out")), names, "{case}");
     assert_eq!(fs::read_dir(&deep).unwrap().count(), 1, "{case}: {:?}", tree(&deep));
-    for (index, text) in TEXTS.iter().enumerate() {
-        let part = fs::read_to_string(deep.join(format!("out/part-r-0000{index}"))).unwrap();
-        assert_eq!(&part, text, "{case}");
+    let manifest: Manifest =
+        serde_json::from_slice(&fs::read(deep.join("out/_manifest.json")).unwrap()).unwrap();
+    let mut names: Vec<String> = manifest.parts.iter().map(|part| part.name.clone()).collect();
+    for index in 0..REDUCERS {
+        // Either the first attempt won, with all of its files, or a later one with all of its own.
+        let won = u32::from(!names.contains(&format!("errors/part-r-0000{index}-0000")));
+        let mut numbers = [0, 0];
+        for (port, text) in files(index, won) {
+            let number = &mut numbers[port as usize];
+            let name = format!("{}part-r-0000{index}-000{number}", ["", "errors/"][port as usize]);
+            *number += 1;
+            assert_eq!(fs::read_to_string(deep.join("out").join(name)).unwrap(), text, "{case}");
+        }
     }
+    names.extend(["_SUCCESS", "_manifest.json", "_rejects.jsonl"].map(str::to_owned));
+    if names.iter().any(|name| name.starts_with("errors/")) {
+        names.push("errors".to_owned());
+    }
+    names.sort();
+    assert_eq!(tree(&deep.join("out")), names, "{case}");
     assert_eq!(fs::read_to_string(deep.join("out/_rejects.jsonl")).unwrap(), REJECTS, "{case}");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&deep.join("out")), mode(root), "{case}");
@@ -204,8 +252,9 @@ fn arm(steps: u32) {
 }
 
 /// A coordinator's life: creates or takes up the output, then goes on.
-fn live(root: &Path, life: u32) {
+fn live(root: &Path) {
     let (out, journal) = (root.join("deep/out"), Journal(root.join("journal")));
+    let life = journal.begin();
     let output = match OutputDir::resume(&out, true, &job()).unwrap() {
         Resumed::Open(output) => output,
         Resumed::Published if journal.says("created") => return journal.write("published"),
@@ -223,7 +272,7 @@ fn live(root: &Path, life: u32) {
 fn an_output_survives_a_crash_at_any_step() {
     if let Some((root, _, steps)) = told() {
         arm(steps);
-        return live(&root, 0);
+        return live(&root);
     }
     for (number, scene) in SCENES.into_iter().enumerate() {
         let mut steps = 0;
@@ -241,11 +290,11 @@ fn an_output_survives_a_crash_at_any_step() {
                 is_killed("an_output_survives_a_crash_at_any_step", &root, number, 1 + steps % 7);
             }
             if !Journal(root.join("journal")).says("published") {
-                live(&root, 2);
+                live(&root);
             }
             check_published(&root, &case);
             if !killed {
-                assert!(steps > 30, "there are steps to be killed at: {steps}");
+                assert!(steps > 50, "there are steps to be killed at: {steps}");
                 break;
             }
         }
@@ -267,7 +316,7 @@ fn an_output_that_is_given_up_leaves_nothing_after_a_crash() {
         let (root, out) = (dir.path(), dir.path().join("deep/out"));
         // A process that ends without dropping its output.
         let output = OutputDir::create(&out, true, &job()).unwrap();
-        ready(output.staging(), 0, 0, "a");
+        ready(output.staging(), 0, 0, &files(0, 0));
         forget_lease(output);
         let killed = is_killed("an_output_that_is_given_up_leaves_nothing_after_a_crash", root, 0, steps);
         match OutputDir::resume(&out, true, &job()).unwrap() {
@@ -304,17 +353,17 @@ fn an_old_output_put_aside_comes_back_and_a_new_one_in_place_is_published() {
     prepare(root, Scene::Former);
     let staged = || {
         let output = OutputDir::create(&out, true, &job()).unwrap();
-        let part = output.commit_ready(&ready(output.staging(), 0, 0, "new")).unwrap();
+        let mut parts = output.commit_ready(&ready_text(output.staging(), "new")).unwrap();
         let staging = output.staging().to_owned();
         forget_lease(output);
-        (staging, part)
+        (staging, parts.remove(0))
     };
     // Where the file system cannot exchange, the old output is aside for a moment.
     let (staging, part) = staged();
     let aside = staging.with_extension("aside");
     fs::rename(&out, &aside).unwrap();
     let Resumed::Open(output) = OutputDir::resume(&out, true, &job()).unwrap() else { panic!() };
-    assert_eq!(fs::read_to_string(out.join("part-r-00000")).unwrap(), "old");
+    assert_eq!(fs::read_to_string(out.join("part-r-00000-0000")).unwrap(), "old");
     output.adopt(&part).unwrap();
     assert!(output.adopt(&Part { bytes: 9, ..part.clone() }).is_err());
     assert!(output.adopt(&Part { name: "../part-r-00000".into(), ..part.clone() }).is_err());
@@ -327,7 +376,7 @@ fn an_old_output_put_aside_comes_back_and_a_new_one_in_place_is_published() {
     fs::rename(&staging, &out).unwrap();
     fs::write(out.join("_attempt-r-00000-7"), "late").unwrap();
     assert!(matches!(OutputDir::resume(&out, true, &job()), Ok(Resumed::Published)));
-    assert_eq!(fs::read_to_string(out.join("part-r-00000")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(out.join("part-r-00000-0000")).unwrap(), "new");
     assert_eq!(fs::read_dir(root.join("deep")).unwrap().count(), 1);
     assert!(!out.join("_attempt-r-00000-7").exists());
     assert!(matches!(OutputDir::resume(&out, true, &job()), Ok(Resumed::Published)), "asked again");

@@ -32,7 +32,7 @@ fn list(dir: &Path, patterns: &[&str]) -> Result<Vec<String>, String> {
     let root = format!("{}/", dir.display());
     let patterns: Vec<String> = patterns.iter().map(|pattern| format!("{root}{pattern}")).collect();
     let shown = |text: String| text.replace(&root, "");
-    match list_inputs(&patterns) {
+    match list_inputs(&patterns, &[], None) {
         Ok(files) => Ok(files.into_iter().map(|file| shown(file.path.display().to_string())).collect()),
         Err(error) => Err(shown(error.to_string())),
     }
@@ -65,8 +65,23 @@ fn folders_are_listed_in_path_order_without_hidden_names() {
     check(dir.path(), &["in/_logs", "in/.git/x"], &["in/_logs/y", "in/.git/x"]);
     fs::create_dir(dir.path().join("empty")).unwrap();
     check(dir.path(), &["empty"], &[]);
-    let file = &list_inputs(&[dir.path().join("in/a.txt").display().to_string()]).unwrap()[0];
+    let file = &list_inputs(&[dir.path().join("in/a.txt").display().to_string()], &[], None).unwrap()[0];
     assert_eq!(file.bytes, "in/a.txt".len() as u64);
+}
+
+#[test]
+fn named_outputs_are_no_part_of_the_main_one() {
+    let own = ["_SUCCESS", "_manifest.json", "errors/part-r-00000", "part-r-00000"];
+    let names: Vec<_> = own.iter().map(|name| format!("d/out/{name}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.extend(["d/other/_SUCCESS", "d/other/year=2020/part-0"]);
+    let dir = tree(&names);
+    check(dir.path(), &["d/out"], &["d/out/part-r-00000"]);
+    check(dir.path(), &["d/out/errors"], &["d/out/errors/part-r-00000"]);
+    let all = ["d/other/year=2020/part-0", "d/out/part-r-00000"];
+    check(dir.path(), &["d"], &all);
+    check(dir.path(), &["d/*"], &all);
+    check(dir.path(), &["d/out/*/part*"], &["d/out/errors/part-r-00000"]);
 }
 
 #[test]
@@ -161,9 +176,12 @@ fn what_cannot_be_read_is_refused_with_its_name() {
     check(dir.path(), &["dangling/f*"], &["dangling/file"]);
     check(dir.path(), &["hidden"], &["hidden/f"]);
     assert!(
-        list_inputs(&["-".to_owned()]).unwrap_err().to_string().starts_with("input '-' is not supported")
+        list_inputs(&["-".to_owned()], &[], None)
+            .unwrap_err()
+            .to_string()
+            .starts_with("input '-' is not supported")
     );
-    let device = list_inputs(&["/dev/null".to_owned()]).unwrap_err().to_string();
+    let device = list_inputs(&["/dev/null".to_owned()], &[], None).unwrap_err().to_string();
     assert_eq!(device, "input /dev/null is a device; only regular files and folders of them can be read");
 }
 

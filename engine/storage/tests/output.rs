@@ -11,11 +11,12 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use mr_model::{
-    Counters, Failure, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Stage, StageTypes,
+    AttemptId, Counters, Failure, InputFormat, InputSpec, JobId, OutputFormat, OutputSpec, Partitioning,
+    TaskId,
 };
 use mr_storage::{
-    Durability, Manifest, ManifestInput, ManifestPlugin, OutputDir, OutputError, Part, PartWriter, ReadyPart,
-    list_inputs,
+    Durability, Manifest, ManifestInput, ManifestPlugin, OutputDir, OutputError, Part, PartNames,
+    PartsWriter, PendingParts, ReadyParts, list_inputs,
 };
 
 fn job(name: &str) -> JobId {
@@ -32,11 +33,10 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
             blake3: "00".into(),
         }],
         params: [("k".to_owned(), "v".to_owned())].into(),
-        inputs: vec![ManifestInput { path: "in".into(), bytes: 3 }],
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
-        output_format: OutputFormat::Text,
-        output_types: StageTypes::default(),
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
+        files: vec![ManifestInput { path: "in".into(), bytes: 3, input: 0, modified_ns: 1, tag: None }],
+        sides: Vec::new(),
+        output: OutputSpec::of(OutputFormat::Text),
         partitioning: Partitioning::Hash,
         reducers: 2,
         parts,
@@ -45,14 +45,22 @@ fn manifest(job: &JobId, parts: Vec<Part>) -> Manifest {
     }
 }
 
+/// The part of an attempt.
+fn pending(staging: &Path, index: u32, attempt: u32, text: &str) -> PendingParts {
+    let attempt = AttemptId { task: TaskId::reduce(index), attempt };
+    let names = PartNames::of(&OutputSpec::of(OutputFormat::Text));
+    let mut parts = PartsWriter::new(staging, attempt, names);
+    let mut part = parts.begin(0).unwrap();
+    part.write(text.as_bytes(), 1).unwrap();
+    parts.end(part).unwrap();
+    parts.finish().unwrap()
+}
+
 /// Writes and commits one part of each partition.
 fn fill(output: &OutputDir, texts: &[&str]) -> Vec<Part> {
-    let commit = |(index, text): (u32, &&str)| {
-        let mut writer = PartWriter::create(output.staging(), Stage::Reduce, index, 0).unwrap();
-        writer.write(text.as_bytes(), 1).unwrap();
-        output.commit(writer.finish().unwrap()).unwrap()
-    };
-    (0u32..).zip(texts).map(commit).collect()
+    let commit =
+        |(index, text): (u32, &&str)| output.commit(pending(output.staging(), index, 0, text)).unwrap();
+    (0u32..).zip(texts).flat_map(commit).collect()
 }
 
 /// Makes an output with one part of each text.
@@ -70,7 +78,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 fn content(path: &Path) -> String {
-    let files = list_inputs(&[path.to_str().unwrap().to_owned()]).unwrap();
+    let files = list_inputs(&[path.to_str().unwrap().to_owned()], &[], None).unwrap();
     files.iter().map(|file| fs::read_to_string(&file.path).unwrap()).collect()
 }
 
@@ -91,7 +99,7 @@ fn an_output_is_published_whole() {
     let Scratch { root, out, _dir } = scratch();
     let output = OutputDir::create(&out, false, &job("job")).unwrap();
     let parts = fill(&output, &["a\n", "b\n"]);
-    let loser = PartWriter::create(output.staging(), Stage::Reduce, 1, 1).unwrap();
+    let loser = pending(output.staging(), 1, 1, "");
     assert_eq!(fs::metadata(output.staging()).unwrap().permissions().mode() & 0o777, 0o700);
     assert!(!out.exists());
     let manifest = manifest(&job("job"), parts);
@@ -174,8 +182,7 @@ fn a_part_is_committed_once() {
     let Scratch { root, out, _dir } = scratch();
     let output = OutputDir::create(&out, false, &job("job")).unwrap();
     let parts = fill(&output, &["first"]);
-    let pending = |dir: &Path| PartWriter::create(dir, Stage::Reduce, 0, 1).unwrap().finish().unwrap();
-    for second in [pending(output.staging()), pending(&root)] {
+    for second in [pending(output.staging(), 0, 1, ""), pending(&root, 0, 1, "")] {
         assert!(matches!(output.commit(second), Err(Failure::Internal { .. })));
     }
     assert_eq!(names(output.staging()), ["part-r-00000"]);
@@ -260,58 +267,56 @@ fn paths_that_cannot_be_are_refused_in_a_sentence() {
 fn a_part_made_elsewhere_is_committed_by_name_length_and_hash() {
     let Scratch { root, out, _dir } = scratch();
     let output = OutputDir::create(&out, false, &job("job")).unwrap();
-    let ready = |attempt, text: &str| {
-        let mut writer = PartWriter::create(output.staging(), Stage::Reduce, 0, attempt).unwrap();
-        writer.write(text.as_bytes(), 1).unwrap();
-        writer.finish().unwrap().hand_over()
-    };
+    let ready = |attempt, text: &str| pending(output.staging(), 0, attempt, text).hand_over();
     let at = |name: &str| output.staging().join(name);
     let first = ready(0, "first");
     assert_eq!(names(output.staging()), ["_attempt-r-00000-0"]);
     fs::write(at("precious"), "").unwrap();
     fs::write(root.join("_attempt-r-00000-0"), "first").unwrap();
-    let refused = |change: fn(&mut ReadyPart)| {
+    let refused = |change: fn(&mut ReadyParts)| {
         let mut ready = first.clone();
         change(&mut ready);
         assert!(matches!(output.commit_ready(&ready), Err(Failure::Internal { .. })), "{ready:?}");
     };
-    refused(|ready| ready.file = "precious".into());
-    refused(|ready| ready.file = "../_attempt-r-00000-0".into());
-    refused(|ready| ready.file = "_attempt-r-00000-0/".into());
-    refused(|ready| ready.file = "_attempt-r-00000-00".into());
-    refused(|ready| ready.file = "_attempt-r-0-0".into());
-    refused(|ready| ready.file = "_attempt-m-00000-0".into());
-    refused(|ready| ready.file = "_attempt-r-00000-0.rejects".into());
-    refused(|ready| ready.index = 1);
-    refused(|ready| ready.part.name = "part-r-00001".into());
-    refused(|ready| ready.part.name = "_manifest.json".into());
-    let damaged = |ready: &ReadyPart| {
+    refused(|ready| ready.parts.clear());
+    refused(|ready| ready.attempt.task.index = 1);
+    refused(|ready| ready.attempt.task = TaskId::map(0));
+    refused(|ready| ready.parts.push(ready.parts[0].clone()));
+    refused(|ready| ready.parts = vec![ready.parts[0].clone(); 4001]);
+    refused(|ready| ready.parts[0].name = "part-r-00001".into());
+    refused(|ready| ready.parts[0].name = "_manifest.json".into());
+    refused(|ready| ready.parts[0].name = "precious".into());
+    refused(|ready| ready.parts[0].name = "../part-r-00000".into());
+    refused(|ready| ready.parts[0].name = "/part-r-00000".into());
+    refused(|ready| ready.parts[0].name = "a/b/part-r-00000".into());
+    refused(|ready| ready.parts[0].name = "_x/part-r-00000".into());
+    let damaged = |ready: &ReadyParts| {
         let outcome = output.commit_ready(ready);
         assert!(matches!(outcome, Err(Failure::Corrupt { map_task: None, .. })), "{outcome:?}");
     };
     let mut longer = first.clone();
-    longer.part.bytes += 1;
+    longer.parts[0].bytes += 1;
     damaged(&longer);
     assert!(at("_attempt-r-00000-0").exists(), "what is refused is left alone");
 
     // A coordinator that died behind the rename: its successor is told the same, or of another attempt.
     fs::rename(at("_attempt-r-00000-0"), at("part-r-00000")).unwrap();
     let mut other = first.clone();
-    other.part.blake3 = blake3::hash(b"other").to_hex().to_string();
+    other.parts[0].blake3 = blake3::hash(b"other").to_hex().to_string();
     damaged(&other);
     let second = ready(1, "second");
-    let part = output.commit_ready(&second).unwrap();
+    let parts = output.commit_ready(&second).unwrap();
     assert_eq!(fs::read_to_string(at("part-r-00000")).unwrap(), "second");
-    assert_eq!(output.commit_ready(&second), Ok(part.clone()));
+    assert_eq!(output.commit_ready(&second), Ok(parts.clone()));
     assert!(matches!(output.commit_ready(&ready(2, "third")), Err(Failure::Internal { .. })));
-    let mut lied = part.clone();
-    lied.rows += 1;
+    let mut lied = parts;
+    lied[0].rows += 1;
     fs::remove_file(at("precious")).unwrap();
     assert_eq!(
-        postcard::from_bytes::<ReadyPart>(&postcard::to_stdvec(&second).unwrap()),
+        postcard::from_bytes::<ReadyParts>(&postcard::to_stdvec(&second).unwrap()),
         Ok(second),
         "travels between machines"
     );
-    let wrong = output.publish(&manifest(&job("job"), vec![lied]), Durability::Written);
+    let wrong = output.publish(&manifest(&job("job"), lied), Durability::Written);
     assert!(matches!(wrong, Err(OutputError::Failed(Failure::Internal { .. }))));
 }

@@ -9,20 +9,27 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mr_model::{BatchBuf, Failure, InputFormat, InputKey, Place};
-use mr_storage::{ReaderOptions, Split, SplitReader, list_inputs, plan_splits};
+use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
+use mr_storage::{LocalInputs, ReaderOptions, Split, SplitReader, list_inputs, plan_splits};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 type Record = (Vec<u8>, Vec<u8>);
 
-const LINES: ReaderOptions = ReaderOptions {
-    format: InputFormat::Lines,
-    key: InputKey::Offset,
-    chunks: false,
-    record_bytes_max: 1 << 20,
-    batch_bytes: 64,
-};
+/// An input of a format.
+fn of(format: InputFormat, key: InputKey, chunks: bool) -> InputSpec {
+    InputSpec { key, chunks, ..InputSpec::of(format) }
+}
+
+/// A format in small batches.
+fn options(format: InputFormat) -> ReaderOptions {
+    ReaderOptions { input: InputSpec::of(format), record_bytes_max: 1 << 20, bad_max: 0, batch_bytes: 64 }
+}
+
+/// Lines in small batches.
+fn lines(chunks: bool) -> ReaderOptions {
+    ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), ..options(InputFormat::Lines) }
+}
 
 /// Files on disk and what is in them.
 struct Input {
@@ -44,8 +51,8 @@ impl Input {
     }
 
     fn splits(&self, format: InputFormat, split_bytes: u64) -> Vec<Split> {
-        let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()]).unwrap();
-        plan_splits(&files, format, split_bytes).unwrap()
+        let files = list_inputs(&[self.dir.path().to_str().unwrap().to_owned()], &[], None).unwrap();
+        plan_splits(&[(&InputSpec::of(format), &files)], split_bytes, &LocalInputs).unwrap().splits
     }
 
     /// Every line with its newline, where it has one, and its place.
@@ -63,10 +70,10 @@ impl Input {
 }
 
 /// Reads all splits; checks batches, places and progress on the way.
-fn read(splits: &[Split], options: ReaderOptions) -> Result<Vec<(Place, Record)>, Failure> {
+fn read(splits: &[Split], options: &ReaderOptions) -> Result<Vec<(Place, Record)>, Failure> {
     let mut records = Vec::new();
     for split in splits {
-        let mut reader = SplitReader::open(split, options)?;
+        let mut reader = SplitReader::open(split, options.clone())?;
         let mut batch = BatchBuf::default();
         while reader.next_batch(&mut batch)? {
             assert!(batch.rows() > 0);
@@ -104,9 +111,10 @@ proptest! {
         let input = Input::new(&contents);
         let splits = input.splits(InputFormat::Lines, split_bytes);
         for key in [InputKey::Offset, InputKey::PathOffset] {
-            let records = read(&splits, ReaderOptions { key, batch_bytes, ..LINES }).unwrap();
+            let records = read(&splits, &ReaderOptions { input: of(InputFormat::Lines, key, false), batch_bytes, ..lines(false) }).unwrap();
             let expected: Vec<_> = input.lines().into_iter().map(|(place, line)| {
                 let key = match key {
+                    InputKey::Unit => Vec::new(),
                     InputKey::Offset => place.offset.to_be_bytes().to_vec(),
                     InputKey::PathOffset => path_offset_key(&place),
                 };
@@ -120,17 +128,17 @@ proptest! {
     fn line_keys_are_the_lines(contents in contents(), split_bytes in 1u64..150, batch_bytes in 0u32..200) {
         let input = Input::new(&contents);
         let splits = input.splits(InputFormat::LineKeys, split_bytes);
-        let options = ReaderOptions { format: InputFormat::LineKeys, batch_bytes, ..LINES };
+        let options = ReaderOptions { input: of(InputFormat::LineKeys, InputKey::Offset, false), batch_bytes, ..lines(false) };
         let expected: Vec<_> =
             input.lines().into_iter().map(|(place, line)| (place, (trimmed(line), Vec::new()))).collect();
-        prop_assert_eq!(read(&splits, options).unwrap(), expected);
+        prop_assert_eq!(read(&splits, &options).unwrap(), expected);
     }
 
     #[test]
     fn chunks_are_runs_of_whole_lines(contents in contents(), split_bytes in 1u64..150, batch_bytes in 0u32..200) {
         let input = Input::new(&contents);
         let splits = input.splits(InputFormat::Lines, split_bytes);
-        let chunks = read(&splits, ReaderOptions { chunks: true, batch_bytes, ..LINES }).unwrap();
+        let chunks = read(&splits, &ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, true), batch_bytes, ..lines(false) }).unwrap();
         let mut lines = Vec::new();
         for (place, (key, chunk)) in &chunks {
             prop_assert_eq!(&place.offset.to_be_bytes()[..], &key[..]);
@@ -152,7 +160,7 @@ proptest! {
         let mut fill = |count: usize| (0..count * record).map(|_| { byte = byte.wrapping_add(1); byte }).collect();
         let input = Input::new(&counts.iter().map(|count| fill(*count)).collect::<Vec<_>>());
         let format = InputFormat::Fixed { bytes, key };
-        let records = read(&input.splits(format, split_bytes), ReaderOptions { format, batch_bytes, ..LINES }).unwrap();
+        let records = read(&input.splits(format, split_bytes), &ReaderOptions { input: of(format, InputKey::Offset, false), batch_bytes, ..lines(false) }).unwrap();
         let mut expected = Vec::new();
         for (i, content) in input.contents.iter().enumerate() {
             for (n, bytes) in content.chunks(record).enumerate() {
@@ -169,8 +177,8 @@ proptest! {
         contents in contents(), split_bytes in 1u64..150, batch_bytes in 0u32..200, max in 0u64..60, chunks: bool,
     ) {
         let input = Input::new(&contents);
-        let options = ReaderOptions { record_bytes_max: max, batch_bytes, chunks, ..LINES };
-        let result = read(&input.splits(InputFormat::Lines, split_bytes), options);
+        let options = ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), record_bytes_max: max, bad_max: 0, batch_bytes };
+        let result = read(&input.splits(InputFormat::Lines, split_bytes), &options);
         let over = input.lines().into_iter().find(|(_, line)| trimmed(line).len() as u64 > max);
         match over {
             None => prop_assert!(result.is_ok()),
@@ -188,7 +196,7 @@ proptest! {
         let input = Input::new(&contents);
         let mut total = 0;
         for split in input.splits(InputFormat::Lines, split_bytes) {
-            let mut reader = SplitReader::open(&split, ReaderOptions { chunks, ..LINES }).unwrap();
+            let mut reader = SplitReader::open(&split, ReaderOptions { input: of(InputFormat::Lines, InputKey::Offset, chunks), ..lines(false) }).unwrap();
             while reader.next_batch(&mut BatchBuf::default()).unwrap() {}
             total += reader.bytes_read();
         }
@@ -202,9 +210,13 @@ fn batches_keep_to_their_size() {
     for (format, chunks) in
         [(InputFormat::Lines, true), (InputFormat::Lines, false), (InputFormat::LineKeys, false)]
     {
-        let options = ReaderOptions { format, chunks, batch_bytes: 16 * 1024, ..LINES };
+        let options = ReaderOptions {
+            input: of(format, InputKey::Offset, chunks),
+            batch_bytes: 16 * 1024,
+            ..lines(false)
+        };
         for split in input.splits(format, 1 << 20) {
-            let mut reader = SplitReader::open(&split, options).unwrap();
+            let mut reader = SplitReader::open(&split, options.clone()).unwrap();
             let mut batch = BatchBuf::default();
             while reader.next_batch(&mut batch).unwrap() {
                 assert!(batch.bytes() <= 17 * 1024 && batch.rows() <= 2 * 1024, "{}", batch.bytes());
@@ -218,7 +230,7 @@ fn read_after(change: impl FnOnce(&Path)) -> Failure {
     let input = Input::new(&[b"one\ntwo\n".to_vec()]);
     let splits = input.splits(InputFormat::Lines, 100);
     change(&input.path(0));
-    read(&splits, LINES).unwrap_err()
+    read(&splits, &lines(false)).unwrap_err()
 }
 
 #[test]
@@ -251,7 +263,7 @@ fn a_file_that_changed_is_named() {
 fn a_file_that_shrinks_under_the_reader_is_noticed() {
     let input = Input::new(&[b"line\n".repeat(1000)]);
     let splits = input.splits(InputFormat::Lines, 1 << 20);
-    let mut reader = SplitReader::open(&splits[0], LINES).unwrap();
+    let mut reader = SplitReader::open(&splits[0], lines(false)).unwrap();
     let mut batch = BatchBuf::default();
     assert!(reader.next_batch(&mut batch).unwrap());
     fs::File::options().write(true).open(input.path(0)).unwrap().set_len(100).unwrap();
@@ -276,9 +288,12 @@ fn a_malformed_split_is_refused() {
     let input = Input::new(&[b"12345678".to_vec()]);
     let mut split = input.splits(InputFormat::Lines, 100).remove(0);
     split.pieces[0].end = 9;
-    assert!(matches!(SplitReader::open(&split, LINES), Err(Failure::Internal { .. })));
+    assert!(matches!(SplitReader::open(&split, lines(false)), Err(Failure::Internal { .. })));
     split.pieces[0].end = 7;
-    let options = ReaderOptions { format: InputFormat::Fixed { bytes: 4, key: 1 }, ..LINES };
+    let options = ReaderOptions {
+        input: of(InputFormat::Fixed { bytes: 4, key: 1 }, InputKey::Offset, false),
+        ..lines(false)
+    };
     assert!(matches!(SplitReader::open(&split, options), Err(Failure::Internal { .. })));
 }
 
@@ -286,8 +301,9 @@ fn a_malformed_split_is_refused() {
 fn fixed_records_over_the_limit_are_refused() {
     let input = Input::new(&[vec![0; 40]]);
     let format = InputFormat::Fixed { bytes: 20, key: 10 };
-    let options = ReaderOptions { format, record_bytes_max: 19, ..LINES };
-    let failure = read(&input.splits(format, 100), options).unwrap_err();
+    let options =
+        ReaderOptions { input: of(format, InputKey::Offset, false), record_bytes_max: 19, ..lines(false) };
+    let failure = read(&input.splits(format, 100), &options).unwrap_err();
     assert!(matches!(&failure, Failure::InputRecord { place, .. } if place.offset == 0), "{failure}");
     assert!(
         failure.to_string().ends_with("records have 20 bytes and 19 are allowed; raise it with --max-record")

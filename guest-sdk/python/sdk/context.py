@@ -8,6 +8,7 @@ from .errors import Fatal
 
 # Bytes that are asked for at once, at least, of a side input.
 READ_BYTES = 64 * 1024
+READ_BYTES_MAX = 1024 * 1024
 TRUTH = {"true": True, "false": False}
 
 
@@ -120,7 +121,7 @@ class SideInput(io.RawIOBase):
         return self.at
 
     def readinto(self, buffer):
-        data = host.current.side_read(self.name, self.at, min(len(buffer), 0x7FFF_FFFF))
+        data = host.current.side_read(self.name, self.at, min(len(buffer), READ_BYTES_MAX))
         buffer[:len(data)] = data
         self.at += len(data)
         return len(data)

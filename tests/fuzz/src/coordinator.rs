@@ -12,7 +12,7 @@ use mr_cluster::protocol::{AttemptEnd, Order, Registration, SubmitHead, Submitte
 use mr_model::{AttemptId, Failure, Incarnation, JobId, Stage, TaskId, WorkerId};
 use mr_runtime::{MapFacts, ReduceFacts, StageFacts};
 use mr_scheduler::{AttemptReport, Config, Lease, Time};
-use mr_storage::{Part, ReadyPart};
+use mr_storage::{Part, ReadyParts};
 use redb::backends::InMemoryBackend;
 
 use crate::journal::facts;
@@ -88,9 +88,9 @@ impl Scene {
             }
             Effect::Order { .. } | Effect::Submitted { .. } => {}
             Effect::Output { job, work } => {
-                if let OutputWork::Commit { lease, part } = &work {
+                if let OutputWork::Commit { lease, parts } = &work {
                     assert!(self.launched.contains(lease), "{lease:?} was never launched and commits");
-                    assert_eq!(part.attempt(), Some(lease.attempt));
+                    assert!(parts.attempt == lease.attempt && parts.is_harmless());
                 }
                 self.work.push_back((job, work));
             }
@@ -152,7 +152,7 @@ impl Scene {
         plan.share.weight = u32::from(supply.byte());
         plan.share.slots_max = Some(u32::from(supply.byte())).filter(|slots| *slots < 8);
         let digest = [supply.below(2); 32];
-        let head = SubmitHead { job, digest, components: Vec::new(), plan_bytes: 0 };
+        let head = SubmitHead { job, digest, components: Vec::new(), sides: Vec::new(), plan_bytes: 0 };
         Input::Submit { ticket: self.tickets, head, plan: Box::new(plan) }
     }
 
@@ -166,9 +166,9 @@ impl Scene {
             OutputWork::Create { .. } => OutputDone::Created(Ok("/nowhere/out/_staging".into())),
             OutputWork::Resume { .. } => OutputDone::Resumed(Err(failure())),
             OutputWork::Commit { lease, .. } if fails => {
-                OutputDone::Committed { lease, part: Err(failure()) }
+                OutputDone::Committed { lease, parts: Err(failure()) }
             }
-            OutputWork::Commit { lease, part } => OutputDone::Committed { lease, part: Ok(part.part) },
+            OutputWork::Commit { lease, parts } => OutputDone::Committed { lease, parts: Ok(parts.parts) },
             OutputWork::Publish { .. } if fails => OutputDone::Published(Err(OutputFault::Failed(failure()))),
             OutputWork::Publish { .. } => OutputDone::Published(Ok(())),
             OutputWork::Discard => OutputDone::Discarded,
@@ -220,10 +220,10 @@ fn output(lease: &Lease, report: AttemptReport, supply: &mut Supply<'_>) -> Atte
         return AttemptEnd::Output { report, facts };
     }
     let letter = if told == Stage::Map { 'm' } else { 'r' };
-    let (name, attempt) = (format!("part-{letter}-{index:05}"), lease.attempt.attempt);
+    let name = format!("part-{letter}-{index:05}");
     let part = Part { name, rows: supply.number(), bytes: counted, blake3: "ff".into() };
-    let file = format!("_attempt-{letter}-{index:05}-{attempt}");
-    AttemptEnd::Part { report, facts, part: ReadyPart { file, index, part } }
+    let attempt = AttemptId { task: TaskId { stage: told, index }, attempt: lease.attempt.attempt };
+    AttemptEnd::Parts { report, facts, parts: ReadyParts { attempt, parts: vec![part] } }
 }
 
 /// A worker joins, a job of two maps and one reducer is run to its end; another one is cancelled.

@@ -79,7 +79,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         attempt: 1,
         report: AttemptReport { partition_bytes: vec![1, 2], ..AttemptReport::default() },
         facts: facts(StageFacts::Map(MapFacts::default())),
-        part: Some(part),
+        parts: vec![part],
     };
     seeds.push(with(1, postcard::to_stdvec(&task).unwrap()));
     let (name, address) = ("w".to_owned(), "127.0.0.1:1".to_owned());

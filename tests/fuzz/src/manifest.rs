@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use mr_model::{Counters, InputFormat, InputKey, JobId, OutputFormat, Partitioning, Role, StageTypes};
+use mr_model::{
+    Counters, InputFormat, InputKey, InputSpec, JobId, OutputFormat, OutputSpec, Partitioning, Role,
+    StageTypes,
+};
 use mr_storage::{Manifest, ManifestInput, ManifestPlugin, Part};
 
 /// Target: the JSON of a manifest.
@@ -24,11 +27,16 @@ pub fn seeds() -> Vec<Vec<u8>> {
         job: JobId::new("job-1").unwrap(),
         plugins: vec![ManifestPlugin { roles: vec![Role::Mapper], name: "n".into(), blake3: "00".into() }],
         params: BTreeMap::from([("a".into(), "b".into())]),
-        inputs: vec![ManifestInput { path: "in".into(), bytes: 7 }],
-        input_format: InputFormat::Fixed { bytes: 100, key: 10 },
-        input_key: InputKey::PathOffset,
-        output_format: OutputFormat::Raw,
-        output_types: StageTypes { key: "tuple<text,u64>".parse().ok(), value: None },
+        inputs: vec![InputSpec {
+            key: InputKey::PathOffset,
+            ..InputSpec::of(InputFormat::Fixed { bytes: 100, key: 10 })
+        }],
+        files: vec![ManifestInput { path: "in".into(), bytes: 7, input: 0, modified_ns: -1, tag: None }],
+        sides: Vec::new(),
+        output: OutputSpec {
+            types: StageTypes { key: "tuple<text,u64>".parse().ok(), value: None },
+            ..OutputSpec::of(OutputFormat::Raw)
+        },
         partitioning: Partitioning::Range,
         reducers: 2,
         parts: vec![Part { name: "part-r-00000".into(), rows: 1, bytes: 2, blake3: "ff".into() }],

@@ -7,7 +7,7 @@ use mr_cluster::protocol::{
     WorkerView, WorkerWord,
 };
 use mr_model::{
-    AttemptId, Failure, Incarnation, JobId, LastWords, Place, PluginFault, Role, TaskId, WorkerId,
+    AttemptId, Failure, Incarnation, JobId, LastWords, Place, PluginFault, Role, Side, TaskId, WorkerId,
 };
 use mr_runtime::JobDescription;
 use mr_scheduler::{AttemptReport, Lease, Progress};
@@ -48,11 +48,12 @@ fn answered(answer: Option<Answer>) {
 fn said(word: Option<Up>) {
     if let Some(Up::Worker(WorkerWord::Ended { end, .. })) = word {
         match *end {
-            AttemptEnd::Part { part, .. } => {
-                // A name that the attempt's part would not have is no part of it: no path gets through.
-                assert!(
-                    part.attempt().is_none() || !part.file.contains('/') && !part.part.name.contains('/')
-                );
+            AttemptEnd::Parts { parts, .. } => {
+                // A name that no part of the attempt's task would have is refused: no path gets through.
+                let leads_out = |name: &str| {
+                    name.starts_with('/') || name.contains("..") || name.matches('/').count() > 1
+                };
+                assert!(!parts.is_harmless() || !parts.parts.iter().any(|part| leads_out(&part.name)));
             }
             AttemptEnd::Failed(failure) => failed(Some(failure)),
             AttemptEnd::Output { .. } | AttemptEnd::Cancelled => {}
@@ -119,8 +120,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
     add(1, encoded(&Answer::Workers(vec![worker_view()])));
     add(1, encoded(&Answer::Attempts(vec![attempt_record()])));
     add(1, encoded(&Answer::Refused(Refused::NoWorker { worker: "w".into() })));
-    let head =
-        SubmitHead { job: job.clone(), digest: [7; 32], components: vec![([1; 32], 99)], plan_bytes: 12 };
+    let side = Side { name: "v".into(), bytes: 7, blake3: "0a".repeat(32) };
+    let head = SubmitHead {
+        job: job.clone(),
+        digest: [7; 32],
+        components: vec![([1; 32], 99)],
+        sides: vec![side],
+        plan_bytes: 12,
+    };
     add(2, encoded(&Opening::Submit(head)));
     add(2, encoded(&Opening::Register(registration())));
     let running = vec![Progress { job: job.clone(), attempt, parts_per_million: 10 }];
@@ -131,7 +138,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         add(3, encoded(&Up::Worker(WorkerWord::Ended { lease: lease(), end, log: vec!["l".into()] })));
     }
     add(4, encoded(&Down::Worker(Order::Welcome { worker, lease_millis: 30_000, jobs: vec![job.clone()] })));
-    add(4, encoded(&Down::Submit(SubmitReply::Wants { components: vec![0, 2] })));
+    add(4, encoded(&Down::Submit(SubmitReply::Wants { components: vec![0, 2], sides: vec![0] })));
+    add(5, encoded(&CoordinatorKey::Side { hash: [3; 32], start: 1 << 22, bytes: 7 }));
     add(5, encoded(&CoordinatorKey::Task { job: job.clone(), attempt }));
     add(6, encoded(&TaskOrder::Map(split(1, 10))));
     let source = Source { worker, name: "w".into(), incarnation, address: "127.0.0.1:1".into() };

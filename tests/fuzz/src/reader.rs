@@ -3,8 +3,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use mr_model::{BatchBuf, Failure, InputFormat, InputKey, Place};
-use mr_storage::{InputFile, ReaderOptions, SplitReader, list_inputs, plan_splits};
+use mr_model::{BatchBuf, Failure, InputFormat, InputKey, InputSpec, Place};
+use mr_storage::{InputFile, LocalInputs, ReaderOptions, SplitReader, list_inputs, plan_splits};
 
 use crate::file::MemoryFile;
 use crate::take::Supply;
@@ -42,7 +42,8 @@ fn run(data: &[u8], format: impl Fn(&mut Supply<'_>) -> InputFormat) {
     let chunks = flags & 2 != 0 && format == InputFormat::Lines;
     let (split_bytes, batch_bytes) = (1 + u64::from(supply.short()), u32::from(supply.short()));
     let record_bytes_max = u64::from(supply.byte()) * if flags & 4 == 0 { 1 } else { 64 };
-    let options = ReaderOptions { format, key, chunks, record_bytes_max, batch_bytes };
+    let input = InputSpec { key, chunks, ..InputSpec::of(format) };
+    let options = ReaderOptions { input, record_bytes_max, bad_max: 0, batch_bytes };
     let mut contents = Vec::new();
     for _ in 0..supply.below(FILES_MAX) {
         let length = usize::from(supply.byte());
@@ -56,21 +57,21 @@ fn run(data: &[u8], format: impl Fn(&mut Supply<'_>) -> InputFormat) {
     }
     let files: Vec<MemoryFile> = contents.iter().map(|content| MemoryFile::new(content)).collect();
     let paths: Vec<String> = files.iter().map(|file| file.path().to_str().unwrap().to_owned()).collect();
-    let listed = list_inputs(&paths).unwrap();
-    let read = read(&listed, split_bytes, options);
-    match naive(&listed, &contents, options) {
+    let listed = list_inputs(&paths, &[], None).unwrap();
+    let read = read(&listed, split_bytes, &options);
+    match naive(&listed, &contents, &options) {
         Some(expected) => assert_eq!(records(read.unwrap(), chunks), expected),
         None => assert!(matches!(read, Err(Failure::InputRecord { .. })), "{read:?}"),
     }
 }
 
-fn read(files: &[InputFile], split_bytes: u64, options: ReaderOptions) -> Result<Vec<Record>, Failure> {
+fn read(files: &[InputFile], split_bytes: u64, options: &ReaderOptions) -> Result<Vec<Record>, Failure> {
     let mut records = Vec::new();
     let mut bytes = 0;
     let target = usize::try_from(options.batch_bytes.max(1)).unwrap();
     let record = usize::try_from(options.record_bytes_max).unwrap();
-    for split in plan_splits(files, options.format, split_bytes).unwrap() {
-        let mut reader = SplitReader::open(&split, options)?;
+    for split in plan_splits(&[(&options.input, files)], split_bytes, &LocalInputs).unwrap().splits {
+        let mut reader = SplitReader::open(&split, options.clone())?;
         let mut batch = BatchBuf::default();
         while reader.next_batch(&mut batch)? {
             assert!(batch.values.bytes() <= target + record + BATCH_SLACK, "a batch is too large");
@@ -106,7 +107,7 @@ fn records(read: Vec<Record>, chunks: bool) -> Vec<Record> {
 }
 
 /// What the files hold; none where a record is too long.
-fn naive(files: &[InputFile], contents: &[Vec<u8>], options: ReaderOptions) -> Option<Vec<Record>> {
+fn naive(files: &[InputFile], contents: &[Vec<u8>], options: &ReaderOptions) -> Option<Vec<Record>> {
     let mut records = Vec::new();
     for (file, content) in files.iter().zip(contents) {
         let mut offset = 0u64;
@@ -114,22 +115,22 @@ fn naive(files: &[InputFile], contents: &[Vec<u8>], options: ReaderOptions) -> O
         let mut add = |record: &[u8]| {
             let at = place(offset);
             offset += record.len() as u64;
-            let (key, value) = match options.format {
+            let (key, value) = match options.input.format {
                 InputFormat::Fixed { key, .. } => {
                     let (key, value) = record.split_at(key as usize);
                     (key.to_vec(), value.to_vec())
                 }
                 InputFormat::LineKeys => (trimmed(record).to_vec(), Vec::new()),
-                InputFormat::Lines => (line_key(&at, options.key), trimmed(record).to_vec()),
+                _ => (line_key(&at, options.input.key), trimmed(record).to_vec()),
             };
             records.push((at, key, value));
         };
-        match options.format {
+        match options.input.format {
             InputFormat::Fixed { bytes, .. } => content.chunks(bytes as usize).for_each(&mut add),
             _ => content.split_inclusive(|byte| *byte == b'\n').for_each(&mut add),
         }
     }
-    let length = |(_, key, value): &Record| match options.format {
+    let length = |(_, key, value): &Record| match options.input.format {
         InputFormat::Lines => value.len(),
         _ => key.len() + value.len(),
     };
@@ -140,6 +141,7 @@ fn naive(files: &[InputFile], contents: &[Vec<u8>], options: ReaderOptions) -> O
 fn line_key(place: &Place, key: InputKey) -> Vec<u8> {
     let offset = place.offset.to_be_bytes();
     match key {
+        InputKey::Unit => Vec::new(),
         InputKey::Offset => offset.to_vec(),
         InputKey::PathOffset => [place.path.as_os_str().as_bytes(), b"\0\0", &offset].concat(),
     }

@@ -4,19 +4,21 @@
 use mr_cluster::coordinator::submission::decode;
 use mr_cluster::protocol::{OutputRequest, Share, SubmitHead, SubmittedPlan};
 use mr_model::{
-    InputFormat, InputKey, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes, limit,
+    Compression, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning, Permissions,
+    StageTypes, limit,
 };
 use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, PlanRecord, SpreadDescription, Stages};
 use mr_shuffle::{Codec, MemoryPool};
 use mr_storage::split::Piece;
-use mr_storage::{ManifestInput, ReaderOptions, Split, SplitReader};
+use mr_storage::{InputFile, ManifestInput, ReaderOptions, Split, SplitReader};
 
 /// Memory of the worker that would run the job, in bytes.
 const MEMORY_BYTES: u64 = 1 << 30;
 
 /// Target: a plan without plugins.
 pub fn submission(data: &[u8]) {
-    let head = SubmitHead { job: job(), digest: [0; 32], components: Vec::new(), plan_bytes: 0 };
+    let head =
+        SubmitHead { job: job(), digest: [0; 32], components: Vec::new(), sides: Vec::new(), plan_bytes: 0 };
     let Ok(plan) = decode(&head, data) else { return };
     let encoded = postcard::to_stdvec(&plan).unwrap();
     assert_eq!(postcard::to_stdvec(&decode(&head, &encoded).unwrap()).unwrap(), encoded);
@@ -41,6 +43,7 @@ fn prepare(description: JobDescription) {
         pool: MemoryPool::new(memory.pool),
         retain: None,
         run_dir: "/nowhere".into(),
+        sides: Default::default(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,
@@ -54,9 +57,8 @@ fn prepare(description: JobDescription) {
 
 fn reader(spec: &JobSpec) -> ReaderOptions {
     ReaderOptions {
-        format: spec.input_format,
-        key: spec.input_key,
-        chunks: false,
+        input: InputSpec { chunks: false, ..spec.inputs[0].clone() },
+        bad_max: 0,
         record_bytes_max: spec.permissions.record_bytes_max,
         batch_bytes: spec.batch_bytes.min(u32::try_from(limit::BATCH_BYTES_MAX).unwrap()),
     }
@@ -71,14 +73,16 @@ fn spec(reducers: u32) -> JobSpec {
         id: job(),
         params: vec![("pattern".into(), "x".into())],
         reducers,
-        input_format: InputFormat::Lines,
-        input_key: InputKey::Offset,
-        output_format: OutputFormat::Text,
+        inputs: vec![InputSpec::of(InputFormat::Lines)],
+        output: OutputSpec {
+            types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
+            ..OutputSpec::of(OutputFormat::Text)
+        },
         partitioning: Partitioning::Hash,
-        output_types: StageTypes { key: "text".parse().ok(), value: "u64".parse().ok() },
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,
         permissions: Permissions::default(),
+        sides: Vec::new(),
     }
 }
 
@@ -86,7 +90,6 @@ fn spec(reducers: u32) -> JobSpec {
 pub fn description() -> JobDescription {
     JobDescription {
         spec: spec(2),
-        chunks: false,
         roles: Vec::new(),
         spread: SpreadDescription::Hash,
         guest_memory_bytes: None,
@@ -96,8 +99,9 @@ pub fn description() -> JobDescription {
 
 /// A split of one piece.
 pub fn split(index: u32, bytes: u64) -> Split {
-    let piece = Piece { path: "/nowhere/in".into(), start: 0, end: bytes, file_bytes: bytes, modified_ns: 1 };
-    Split { index, pieces: vec![piece], bytes }
+    let file = InputFile { path: "/nowhere/in".into(), bytes, modified_ns: 1, tag: None };
+    let piece = Piece::of(&file, Compression::None, 0, bytes);
+    Split { index, input: 0, pieces: vec![piece], bytes }
 }
 
 /// The plan of a small job with so many tasks.
@@ -105,7 +109,13 @@ pub fn plan(job: JobId, maps: u32, reducers: u32) -> SubmittedPlan {
     let spec = JobSpec { id: job, ..spec(reducers) };
     let record = PlanRecord {
         spec: spec.clone(),
-        inputs: vec![ManifestInput { path: "/nowhere/in".into(), bytes: 10 }],
+        files: vec![ManifestInput {
+            path: "/nowhere/in".into(),
+            bytes: 10,
+            input: 0,
+            modified_ns: 1,
+            tag: None,
+        }],
         plugins: Vec::new(),
         map_tasks: maps,
         input_bytes: 10 * u64::from(maps),
@@ -124,7 +134,7 @@ pub fn plan(job: JobId, maps: u32, reducers: u32) -> SubmittedPlan {
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut range = plan(job(), 1, 3);
     range.record.spec.partitioning = Partitioning::Range;
-    range.record.spec.input_format = InputFormat::Fixed { bytes: 10, key: 4 };
+    range.record.spec.inputs = vec![InputSpec::of(InputFormat::Fixed { bytes: 10, key: 4 })];
     range.description.spec = range.record.spec.clone();
     range.description.spread = SpreadDescription::Range(vec![b"g".to_vec(), b"n".to_vec()]);
     let plans = [plan(job(), 2, 2), plan(job(), 1, 0), plan(job(), 0, 1), range];

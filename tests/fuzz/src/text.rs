@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use mr_model::limit::{COUNTER_NAME_BYTES_MAX, COUNTERS_MAX};
 use mr_model::text::is_unprintable;
-use mr_model::{Contract, Counters, DataType, InputFormat, JobId, OutputFormat, PluginInfo, StageTypes};
-use mr_storage::RecordEncoder;
+use mr_model::{
+    Compression, Contract, Counters, DataType, InputFormat, JobId, OutputFormat, PluginInfo, StageTypes,
+};
+use mr_storage::Encoder;
 
 use crate::take::Supply;
 
@@ -30,7 +32,7 @@ pub fn contract(data: &[u8]) {
         // Answers; whether it fits is not known here.
         let _ = param.check(param.default.as_deref().unwrap_or(&param.help));
     }
-    if let Some(format) = contract.input_format {
+    if let Some(format) = contract.input.format {
         assert_eq!(format.to_string().parse(), Ok(format));
     }
     assert_eq!(crate::settles::<Contract>(&postcard::to_stdvec(&contract).unwrap()), Some(contract));
@@ -63,7 +65,7 @@ pub fn typed(data: &[u8]) {
 
 fn check_written(datatype: &DataType, key: &[u8], value: &[u8]) {
     let types = StageTypes { key: Some(datatype.clone()), value: Some(datatype.clone()) };
-    let encoder = RecordEncoder::new(OutputFormat::Text, types);
+    let mut encoder = Encoder::new(OutputFormat::Text, Compression::None, &types, None).unwrap();
     let mut written = b"before".to_vec();
     let accepted = encoder.encode(key, value, &mut written).is_ok();
     let mut rendered = Vec::new();

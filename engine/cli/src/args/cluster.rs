@@ -394,7 +394,7 @@ mod tests {
         let parse = |line: &str| -> Result<WorkerArgs, clap::error::ErrorKind> {
             let cli = Cli::try_parse_from(line.split(' ')).map_err(|error| error.kind())?;
             let Command::Worker(args) = cli.command else { panic!("{line}") };
-            Ok(args)
+            Ok(*args)
         };
         let run = parse("mr-engine worker --identity i --coordinator h:1 --data-dir d").unwrap();
         assert!(run.command.is_none() && run.run.coordinator.as_deref() == Some("h:1"));

@@ -17,6 +17,7 @@ pub struct PolicyArgs {
 /// What is checked: plugins alone, or a job with some of the options of `submit`.
 #[derive(Debug, Args)]
 #[command(mut_arg("inputs", |input| input.required(false)))]
+#[command(mut_arg("plugin", |plugin| plugin.required_unless_present_any(["map", "combine", "reduce"])))]
 pub struct CheckArgs {
     #[command(flatten)]
     pub job: JobArgs,

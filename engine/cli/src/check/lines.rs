@@ -60,8 +60,9 @@ impl Line {
     pub fn of_plan(error: &PlanError) -> Self {
         let about = match error {
             PlanError::Input(_) | PlanError::Split(_) => "input",
+            PlanError::Side(_) => "side",
             PlanError::Memory(_) => "memory",
-            PlanError::Types { .. } => "types",
+            PlanError::Types { .. } | PlanError::Inputs { .. } => "types",
             PlanError::Param { .. } | PlanError::ParamCount { .. } => "param",
             PlanError::Options(_) => "options",
         };

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use mr_model::{Permissions, Role};
+use mr_model::{Permissions, Side};
 use mr_policy::{Approval, Policy};
-use mr_runtime::{Plan, PlanError, Stages, misfits};
+use mr_runtime::{InputRequest, JobRequest, Plan, PlanError, Stages, misfits};
 use mr_sandbox::survey::{Aspect, Finding, Gravity, survey};
 use mr_sandbox::{LoadError, Plugin, Sandbox, read_component};
 
@@ -22,13 +22,15 @@ use crate::args::JobArgs;
 use crate::args::policy::CheckArgs;
 use crate::exit::UsageError;
 use crate::job::{self, Place};
-use crate::{policy, show};
+use crate::{inputs, policy, show};
 
 /// Checks the plugins, and the job that they would make.
 pub fn run(args: &CheckArgs) -> Result<()> {
     let job = &args.job;
-    let stages = [&job.map, &job.combine, &job.reduce, &job.partitioner];
-    if !args.more.is_empty() && stages.iter().any(|stage| stage.is_some()) {
+    let typed = inputs::read(job)?;
+    let stages = [&job.combine, &job.reduce, &job.partitioner];
+    let stages: Vec<_> = inputs::mappers(&typed).chain(stages.into_iter().flatten()).collect();
+    if !args.more.is_empty() && !stages.is_empty() {
         let sentence = "several plugins are checked one by one; give one at most beside --map, --combine, --reduce and \
                         --partitioner";
         return Err(UsageError(sentence.to_owned()).into());
@@ -43,7 +45,7 @@ pub fn run(args: &CheckArgs) -> Result<()> {
         report: Report::default(),
     };
     let mains = job.plugin.iter().chain(&args.more);
-    for path in mains.clone().chain(stages.into_iter().flatten()) {
+    for path in mains.clone().chain(stages.iter().copied()) {
         check.plugin(path);
     }
     check.permissions();
@@ -114,12 +116,12 @@ impl Check<'_> {
     /// Checks whether stages, parameters and options fit together; and with inputs the whole plan. Says
     /// nothing where a plugin cannot be loaded: that was said.
     fn job(&mut self, main: Option<&PathBuf>) {
-        let stages = match self.stages(main) {
-            Ok(Some(stages)) => stages,
+        let (stages, inputs) = match self.stages(main) {
+            Ok(Some(assembled)) => assembled,
             Ok(None) => return,
             Err(errors) => return self.report.job.extend(errors),
         };
-        let request = match job::request(self.args, Place::Here, stages, self.permissions.clone()) {
+        let request = match job::request(self.args, Place::Here, stages, inputs, self.permissions.clone()) {
             Ok(request) => request,
             Err(error) => return self.report.job.push(Line::refused("options", format!("{error:#}"))),
         };
@@ -129,12 +131,10 @@ impl Check<'_> {
         errors.retain(|error| !(alone && matches!(error, PlanError::Param { .. })));
         let mut lines: Vec<Line> = errors.iter().map(Line::of_plan).collect();
         if !self.args.inputs.is_empty()
-            && let Err(error) = Plan::new(request)
+            && let Some(line) = self.plan(request)
+            && !lines.contains(&line)
         {
-            let line = Line::of_plan(&error);
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            lines.push(line);
         }
         if lines.is_empty() {
             let what =
@@ -144,43 +144,39 @@ impl Check<'_> {
         self.report.job.extend(lines);
     }
 
+    /// What keeps the job from being planned, or the policy from taking its side inputs.
+    fn plan(&self, request: JobRequest) -> Option<Line> {
+        let plan = match Plan::new(request) {
+            Ok(plan) => plan,
+            Err(error) => return Some(Line::of_plan(&error)),
+        };
+        let refusal = self.policy?.check_sides(Side::bytes_of(&plan.spec.sides)).err()?;
+        Some(Line::refused("policy", refusal.to_string()))
+    }
+
     /// The stages as the job would have them: nothing where a plugin is not there, the reasons where one
     /// lacks a role.
-    fn stages(&self, main: Option<&PathBuf>) -> Result<Option<Stages>, Vec<Line>> {
-        let find = |path: &PathBuf| self.loaded.get(path).cloned().flatten();
-        let args = self.args;
-        let given = [
-            (Role::Mapper, &args.map),
-            (Role::Combiner, &args.combine),
-            (Role::Reducer, &args.reduce),
-            (Role::Partitioner, &args.partitioner),
-        ];
-        let wanted = main.into_iter().chain(given.iter().filter_map(|(_, path)| path.as_ref()));
-        if wanted.into_iter().any(|path| find(path).is_none()) {
-            return Ok(None);
-        }
-        let main = main.and_then(find);
-        let mut stages = Stages { main: main.clone(), ..Stages::default() };
+    fn stages(&self, main: Option<&PathBuf>) -> Result<Option<(Stages, Vec<InputRequest>)>, Vec<Line>> {
+        let find = |path: &Path| self.loaded.get(path).cloned().flatten();
+        let mut absent = main.is_some_and(|path| find(path).is_none());
         let mut missing = Vec::new();
-        for (role, path) in given {
-            let plugin = match path.as_ref().and_then(find) {
-                Some(plugin) => match job::with_role(plugin, role) {
-                    Ok(plugin) => Some(plugin),
-                    Err(error) => {
-                        missing.push(Line::refused("stages", error.to_string()));
-                        None
-                    }
-                },
-                None => main.clone().filter(|plugin| plugin.roles().contains(&role)),
-            };
-            match role {
-                Role::Mapper => stages.mapper = plugin,
-                Role::Combiner => stages.combiner = plugin,
-                Role::Reducer => stages.reducer = plugin,
-                Role::Partitioner => stages.partitioner = plugin,
-            }
+        let mut load = |path: &Path| {
+            let plugin = find(path);
+            absent |= plugin.is_none();
+            plugin.ok_or_else(|| anyhow::anyhow!("{} cannot be loaded", path.display()))
+        };
+        let mut refuse = |error: anyhow::Error| {
+            missing.push(Line::refused("stages", error.to_string()));
+            Ok(())
+        };
+        let main = main.and_then(|path| find(path));
+        let assembled = job::assemble(self.args, main, &mut load, &mut refuse);
+        match assembled {
+            _ if absent => Ok(None),
+            _ if !missing.is_empty() => Err(missing),
+            Ok(assembled) => Ok(Some(assembled)),
+            Err(error) => Err(vec![Line::refused("options", format!("{error:#}"))]),
         }
-        if missing.is_empty() { Ok(Some(stages)) } else { Err(missing) }
     }
 }
 

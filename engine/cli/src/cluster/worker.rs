@@ -24,6 +24,7 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
     let identity = identity::load(identity, NodeRole::Worker, args.name.as_deref())?;
     let name = identity.node().name().to_owned();
     let options = WorkerOptions {
+        remote: None,
         identity,
         coordinator: coordinator.clone(),
         listen: args.listen,

@@ -7,11 +7,11 @@
 pub mod end;
 pub mod job;
 pub mod jobs;
-mod show;
+pub mod show;
 pub mod submit;
 mod table;
 mod view;
-mod wait;
+pub mod wait;
 pub mod workers;
 
 use std::time::Duration;
@@ -28,13 +28,13 @@ use crate::exit::UsageError;
 use crate::identity;
 
 /// A runtime for a client: one thread keeps the connection alive while this one plans.
-fn runtime() -> Result<Runtime> {
+pub fn runtime() -> Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().build().context("the system gives no threads")
 }
 
 /// What a client of the cluster needs.
-fn options(target: &Target, away_max: Duration) -> Result<ClientOptions> {
+pub fn options(target: &Target, away_max: Duration) -> Result<ClientOptions> {
     Ok(ClientOptions {
         identity: identity::load(&target.identity, NodeRole::Client, None)?,
         coordinator: target.coordinator.clone(),

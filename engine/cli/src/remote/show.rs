@@ -24,6 +24,8 @@ pub struct RemoteShow {
     away_max: Duration,
     bars: Option<Bars>,
     reported: Cell<Instant>,
+    /// Ahead of every line.
+    title: String,
 }
 
 struct Bars {
@@ -36,7 +38,19 @@ impl RemoteShow {
     /// A display that shows nothing yet.
     pub fn new(style: Style, away_max: Duration) -> Self {
         let terminal = matches!(style, Style::People { .. }) && std::io::stderr().is_terminal();
-        Self { style, away_max, bars: terminal.then(Bars::new), reported: Cell::new(Instant::now()) }
+        Self {
+            style,
+            away_max,
+            bars: terminal.then(Bars::new),
+            reported: Cell::new(Instant::now()),
+            title: String::new(),
+        }
+    }
+
+    /// A display of lines only, for one job of several: `title` is ahead of each.
+    pub fn lines(style: Style, away_max: Duration, title: &str) -> Self {
+        let title = format!("{title}: ");
+        Self { style, away_max, bars: None, reported: Cell::new(Instant::now()), title }
     }
 
     /// A line for people.
@@ -44,7 +58,7 @@ impl RemoteShow {
         match (&self.bars, self.style) {
             // A terminal that went away takes no lines; the job goes on.
             (Some(bars), _) => drop(bars.all.println(text)),
-            (None, Style::People { .. }) => eprintln!("{text}"),
+            (None, Style::People { .. }) => eprintln!("{}{text}", self.title),
             _ => {}
         }
     }
@@ -87,7 +101,7 @@ impl RemoteShow {
                 progress["event"] = "progress".into();
                 print_json(to_stdout, &progress);
             }
-            Style::People { .. } => eprintln!("{}", line(view)),
+            Style::People { .. } => eprintln!("{}{}", self.title, line(view)),
             _ => {}
         }
     }

@@ -15,20 +15,19 @@ use mr_storage::Durability;
 use super::end::{Left, report};
 use super::show::RemoteShow;
 use super::wait::until_end;
-use crate::args::{RemoteArgs, SubmitArgs};
+use crate::args::{JobArgs, RemoteArgs, SubmitArgs};
 use crate::config::Target;
 use crate::exit::UsageError;
 use crate::interrupt::Interrupt;
 use crate::job::{self, Place};
 use crate::policy::Unusable;
 use crate::show::{Show, Style, print_json};
-use crate::{policy, summary};
+use crate::{inputs, policy, summary};
 
 /// Plans the job, hands it in, and waits for it unless told otherwise.
-pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
+pub fn run(args: &SubmitArgs, target: &Target, style: Style, interrupt: &Interrupt) -> Result<()> {
     check(args)?;
     let policy = policy::read(&args.job.policy, args.remote.target.config.as_deref())?;
-    let interrupt = Interrupt::watch()?;
     let options = super::options(target, args.remote.target.away_max)?;
     let runtime = super::runtime()?;
     // Reaching the coordinator and planning take their time at once.
@@ -40,7 +39,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let loaded = begun.elapsed();
     let submission = planned.and_then(|plan| {
         show.planned(&plan);
-        let submission = submission(args, &plan, &interrupt)?;
+        let submission = submission(&args.job, &args.remote, &plan, interrupt)?;
         Ok((plan, submission))
     });
     show.finish();
@@ -48,7 +47,7 @@ pub fn run(args: &SubmitArgs, target: &Target, style: Style) -> Result<()> {
     let id = plan.spec.id.clone();
     let view = runtime.block_on(async {
         let client = connecting.await.context("the connection ended")??;
-        let ended = hand_in(&client, args, target, &submission, &id, style, &interrupt).await;
+        let ended = hand_in(&client, args, target, &submission, &id, style, interrupt).await;
         client.close().await;
         ended.map_err(|error| name_plugin(error, &plan))
     })?;
@@ -111,7 +110,7 @@ fn say_accepted(
 }
 
 /// The cluster knows a plugin that it refuses by its hash; people know it by its file.
-fn name_plugin(error: anyhow::Error, plan: &Plan) -> anyhow::Error {
+pub fn name_plugin(error: anyhow::Error, plan: &Plan) -> anyhow::Error {
     let Some(ClientError::Refused(Refused::Component { hash, reason })) = error.downcast_ref() else {
         return error;
     };
@@ -139,7 +138,12 @@ fn check(args: &SubmitArgs) -> Result<(), UsageError> {
 }
 
 /// Samples the input where the job needs that, and encodes the plan.
-fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<Submission> {
+pub fn submission(
+    args: &JobArgs,
+    remote: &RemoteArgs,
+    plan: &Plan,
+    interrupt: &Interrupt,
+) -> Result<Submission> {
     let spread = plan.boundaries(interrupt.arm()).map_err(|failure| match failure {
         Failure::Cancelled => JobError::Cancelled,
         failure => JobError::Sample(failure),
@@ -157,10 +161,15 @@ fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<S
             overwrite: *overwrite,
             sync: *durability == Durability::Synced,
         },
-        share: share(&args.remote),
+        share: share(remote),
     };
-    let inputs = args.job.inputs.iter().map(|pattern| job::absolute_pattern(pattern));
-    let inputs: Vec<String> = inputs.collect::<Result<_, _>>()?;
+    let mut inputs = Vec::new();
+    for input in inputs::read(args)? {
+        for pattern in &input.patterns {
+            inputs.push(format!("{}={}", input.name, job::absolute_pattern(pattern)?));
+        }
+    }
+    inputs.extend(args.exclude.iter().map(|glob| format!("!{glob}")));
     let components = plan.stages.plugins().into_iter().filter(|(_, roles)| !roles.is_empty());
     let components: Vec<Component> = components
         .map(|(plugin, _)| Component {
@@ -169,7 +178,8 @@ fn submission(args: &SubmitArgs, plan: &Plan, interrupt: &Interrupt) -> Result<S
             bytes: plugin.bytes(),
         })
         .collect();
-    Ok(Submission::new(&submitted, &inputs, args.job.split_size, &components)?)
+    let submission = Submission::new(&submitted, &inputs, args.split_size, &components)?;
+    Ok(submission.with_sides(plan.sides.clone()))
 }
 
 fn share(args: &RemoteArgs) -> Share {

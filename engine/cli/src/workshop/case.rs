@@ -1,5 +1,6 @@
 //! One case of a project's tests: a job over its input, and where its output is not the one expected.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,13 +98,19 @@ impl Case {
 
     /// The job as somebody would type it.
     fn typed(&self, component: &Path, out: &Path, work: &Path, args: &TestArgs) -> Result<SubmitArgs> {
-        let mut words: Vec<std::ffi::OsString> = vec!["mr-engine".into(), "submit".into(), component.into()];
+        let mut words: Vec<OsString> = vec!["mr-engine".into(), "submit".into(), component.into()];
         let mut option = |name: &str, value: &std::ffi::OsStr| words.extend([name.into(), value.to_owned()]);
         option("--input", self.input()?.as_os_str());
         option("--output", out.as_os_str());
         option("--work-dir", work.as_os_str());
         for param in self.params()? {
             option("--param", param.as_ref());
+        }
+        for (name, path) in self.sides()? {
+            let mut side = name;
+            side.push("=");
+            side.push(path);
+            option("--side", &side);
         }
         match Cli::try_parse_from(words)?.command {
             Command::Submit(mut submit) => {
@@ -119,6 +126,20 @@ impl Case {
         candidates.into_iter().find(|path| path.exists()).ok_or_else(|| {
             UsageError(format!("{}: neither input.txt nor a folder input is here", self.dir.display()))
         })
+    }
+
+    /// The files in the folder `sides`, with their names.
+    fn sides(&self) -> Result<Vec<(OsString, PathBuf)>> {
+        let dir = self.dir.join("sides");
+        if !dir.exists() {
+            return Ok(Vec::new());
+        }
+        let named =
+            |entry: std::io::Result<fs::DirEntry>| entry.map(|entry| (entry.file_name(), entry.path()));
+        let listed = fs::read_dir(&dir).and_then(|entries| entries.map(named).collect());
+        let mut sides: Vec<_> = listed.with_context(|| dir.display().to_string())?;
+        sides.sort();
+        Ok(sides)
     }
 
     /// What `params.toml` sets, as NAME=VALUE.
@@ -197,6 +218,20 @@ mod tests {
         assert_eq!(said, "line 2\n  expected \"b\\t3\\n\"\n  got      \"b\\t2\\n\"");
         assert!(found("a\n", "a\nb\n").unwrap().ends_with("expected \"b\\n\"\n  got      (the end)"));
         assert!(found("a\n", "a").unwrap().starts_with("line 1\n"), "a newline too many");
+    }
+
+    #[test]
+    fn files_in_the_folder_sides_go_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let case = Case::new(dir.path(), "c".to_owned());
+        assert!(case.sides().unwrap().is_empty());
+        let folder = dir.path().join("c/sides");
+        fs::create_dir_all(&folder).unwrap();
+        for name in ["v", "table.tsv"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let expected = ["table.tsv", "v"].map(|name| (name.into(), folder.join(name)));
+        assert_eq!(case.sides().unwrap(), expected);
     }
 
     #[test]

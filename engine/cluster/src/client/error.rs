@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mr_net::{BindError, ConnectError};
+use mr_runtime::SideError;
 
 use crate::protocol::Refused;
 
@@ -40,6 +41,9 @@ pub enum ClientError {
         /// What makes no sense.
         reason: String,
     },
+    /// A side input is not what it was when the job was planned.
+    #[error(transparent)]
+    Side(#[from] SideError),
     /// What is to be submitted cannot be read, or not be sent.
     #[error("{} cannot be submitted: {reason}", path.display())]
     Io {

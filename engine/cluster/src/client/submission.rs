@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use mr_model::JobSpec;
+use mr_runtime::PlannedSide;
 
 use super::error::ClientError;
 use crate::protocol::{ComponentHash, PLAN_BYTES_MAX, SubmitHead, SubmittedPlan};
@@ -28,6 +29,8 @@ pub struct Submission {
     pub(super) head: SubmitHead,
     /// Files of the components in [`SubmitHead::components`].
     pub(super) files: Vec<PathBuf>,
+    /// The side inputs in [`SubmitHead::sides`].
+    sides: Vec<PlannedSide>,
     /// The encoded [`SubmittedPlan`].
     pub(super) plan: Vec<u8>,
 }
@@ -59,9 +62,11 @@ impl Submission {
                 job: plan.description.spec.id.clone(),
                 digest,
                 components: Vec::new(),
+                sides: plan.description.spec.sides.clone(),
                 plan_bytes,
             },
             files: Vec::new(),
+            sides: Vec::new(),
             plan: encoded,
         };
         for component in components {
@@ -72,6 +77,14 @@ impl Submission {
             }
         }
         Ok(submission)
+    }
+
+    /// With the files of the plan's side inputs, in their order. A job that has any cannot be handed in
+    /// without.
+    #[must_use]
+    pub fn with_sides(mut self, sides: Vec<PlannedSide>) -> Self {
+        self.sides = sides;
+        self
     }
 
     /// What is said first.
@@ -92,6 +105,19 @@ impl Submission {
                 return Err(unfit(&path, reason));
             }
             Ok(bytes)
+        });
+        read.await.map_err(|error| unfit(Path::new("the job"), error.to_string()))?
+    }
+
+    /// Reads a piece of a side input, which has to be what it was when the job was planned.
+    pub(super) async fn side(&self, number: usize, start: u64, bytes: usize) -> Result<Vec<u8>, ClientError> {
+        let Some(side) = self.sides.get(number).cloned() else {
+            return Err(unfit(Path::new("the job"), format!("it has no file for side input {number}")));
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; bytes];
+            side.read_exact_at(&mut piece, start)?;
+            Ok(piece)
         });
         read.await.map_err(|error| unfit(Path::new("the job"), error.to_string()))?
     }

@@ -19,6 +19,9 @@ use crate::protocol::{CHUNK_BYTES, Down, Opening, SubmitReply, Up};
 /// and writes the job to its journal, on a disk that may be busy.
 const ACCEPT_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Bytes of a side input that are read at once.
+const SIDE_READ_BYTES: usize = 4 * CHUNK_BYTES;
+
 /// A job is in the coordinator's journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
@@ -71,6 +74,12 @@ impl Client {
     }
 }
 
+/// Numbers of what the coordinator does not have.
+struct Wanted {
+    components: Vec<usize>,
+    sides: Vec<usize>,
+}
+
 /// One try at handing a job in.
 struct Handover<'a> {
     link: &'a Link,
@@ -88,7 +97,11 @@ impl Handover<'_> {
         let wanted = match self.reply(&mut channel.1).await? {
             SubmitReply::Accepted { known } => return Ok(known),
             SubmitReply::Refused(refused) => return Err(Trouble::of_refusal(refused)),
-            SubmitReply::Wants { components } => self.check_wants(&components)?,
+            SubmitReply::Wants { components, sides } => {
+                let head = &self.submission.head;
+                let components = self.check_wants(&components, head.components.len())?;
+                Wanted { components, sides: self.check_wants(&sides, head.sides.len())? }
+            }
         };
         let reply = match self.upload(&wanted, &mut channel, on_upload).await? {
             Some(early) => early,
@@ -104,13 +117,13 @@ impl Handover<'_> {
         }
     }
 
-    fn check_wants(&self, wanted: &[u32]) -> Result<Vec<usize>, Trouble> {
-        let components = self.submission.head.components.len();
+    /// Numbers of things of which the job has `most`.
+    fn check_wants(&self, wanted: &[u32], most: usize) -> Result<Vec<usize>, Trouble> {
         let wanted: Vec<usize> =
             wanted.iter().map(|number| usize::try_from(*number).unwrap_or(usize::MAX)).collect();
         // Each at most once bounds what is sent.
-        if wanted.iter().any(|number| *number >= components) || wanted.len() > components {
-            return Err(self.nonsense("it wants components that the job does not have"));
+        if wanted.iter().any(|number| *number >= most) || wanted.len() > most {
+            return Err(self.nonsense("it wants components or side inputs that the job does not have"));
         }
         Ok(wanted)
     }
@@ -118,21 +131,47 @@ impl Handover<'_> {
     /// Sends what is wanted. The reply, if one comes before everything is sent.
     async fn upload(
         &self,
-        wanted: &[usize],
+        wanted: &Wanted,
         channel: &mut Submitting,
         on_upload: &mut impl FnMut(Upload),
     ) -> Result<Option<SubmitReply>, Trouble> {
-        let lengths =
-            wanted.iter().filter_map(|number| Some(self.submission.head.components.get(*number)?.1));
-        let bytes_total = lengths.sum::<u64>() + self.submission.head.plan_bytes;
+        let head = &self.submission.head;
+        let components = wanted.components.iter().filter_map(|number| Some(head.components.get(*number)?.1));
+        let sides = wanted.sides.iter().filter_map(|number| Some(head.sides.get(*number)?.bytes));
+        let bytes_total = components.chain(sides).fold(head.plan_bytes, u64::saturating_add);
         let mut upload = Upload { bytes: 0, bytes_total };
-        for number in wanted {
+        for number in &wanted.components {
             let bytes = self.submission.component(*number).await.map_err(Trouble::Final)?;
             if let Some(early) = self.send(&bytes, channel, &mut upload, on_upload).await? {
                 return Ok(Some(early));
             }
         }
+        for number in &wanted.sides {
+            if let Some(early) = self.send_side(*number, channel, &mut upload, on_upload).await? {
+                return Ok(Some(early));
+            }
+        }
         self.send(&self.submission.plan, channel, &mut upload, on_upload).await
+    }
+
+    async fn send_side(
+        &self,
+        number: usize,
+        channel: &mut Submitting,
+        upload: &mut Upload,
+        on_upload: &mut impl FnMut(Upload),
+    ) -> Result<Option<SubmitReply>, Trouble> {
+        let bytes = self.submission.head.sides.get(number).map_or(0, |side| side.bytes);
+        let mut start = 0;
+        while start < bytes {
+            let piece = usize::try_from(bytes - start).unwrap_or(usize::MAX).min(SIDE_READ_BYTES);
+            let piece = self.submission.side(number, start, piece).await.map_err(Trouble::Final)?;
+            if let Some(early) = self.send(&piece, channel, upload, on_upload).await? {
+                return Ok(Some(early));
+            }
+            start += piece.len() as u64;
+        }
+        Ok(None)
     }
 
     /// Sends bytes in chunks, and listens meanwhile: a coordinator that has seen enough reads no further.

@@ -19,14 +19,14 @@ impl Core {
                 self.order(worker, Order::Launch { lease });
             }
             Action::Cancel { lease } => {
-                // One whose part is being committed goes on to that end.
+                // One whose parts are being committed goes on to that end.
                 if let Some(live) = self.jobs.get_mut(&lease.job) {
                     live.waiting.remove(&lease.attempt);
                 }
                 let worker = lease.worker;
                 self.order(worker, Order::Cancel { lease });
             }
-            Action::GrantCommit { lease } => self.commit_part(lease),
+            Action::GrantCommit { lease } => self.commit_parts(lease),
             Action::Renew { worker, .. } => {
                 let sequence = self.heartbeat;
                 self.order(worker, Order::Heard { sequence });
@@ -57,8 +57,8 @@ impl Core {
         self.order(worker, Order::Fenced { incarnation, replaced: false });
     }
 
-    /// Lets the part of an attempt that was granted it be committed, unless that is under way.
-    fn commit_part(&mut self, lease: Lease) {
+    /// Lets the parts of an attempt that was granted it be committed, unless that is under way.
+    fn commit_parts(&mut self, lease: Lease) {
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         let Some(waiting) = live.waiting.get(&lease.attempt) else {
             // It is being committed, or the worker will say again what it has.
@@ -67,17 +67,17 @@ impl Core {
         if !live.committing.insert(lease.attempt) {
             return;
         }
-        let part = waiting.part.clone();
+        let parts = waiting.parts.clone();
         let job = lease.job.clone();
-        self.effects.push(Effect::Output { job, work: OutputWork::Commit { lease, part } });
+        self.effects.push(Effect::Output { job, work: OutputWork::Commit { lease, parts } });
     }
 
     /// Notes what the winner of a task told.
     fn task_finished(&mut self, lease: &Lease) {
         let Some(telling) = self.telling.take_if(|telling| telling.lease == *lease) else { return };
-        let Telling { report, facts, part, log, .. } = telling;
+        let Telling { report, facts, parts, log, .. } = telling;
         self.remember(lease, None, Some(report.clone()), log);
-        let won = TaskRecord { attempt: lease.attempt.attempt, report, facts, part };
+        let won = TaskRecord { attempt: lease.attempt.attempt, report, facts, parts };
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         live.keep(lease.attempt.task, &won, self.now);
         self.batch.tasks.push((task_key(live.record.number, lease.attempt.task), won));

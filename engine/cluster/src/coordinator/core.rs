@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use mr_model::{AttemptId, Failure, Incarnation, JobId, WorkerId};
 use mr_scheduler::{Action, Config, Event, Lease, Scheduler, Time};
-use mr_storage::{Manifest, Part, ReadyPart};
+use mr_storage::{Manifest, Part, ReadyParts};
 
 use super::job::{LiveJob, schedule};
 use super::journal::{Batch, Journal, JournalError};
 use super::record::{JobRecord, JobStage, WorkerRecord};
 use super::words::Telling;
 use crate::protocol::{
-    ComponentHash, Order, OutputRequest, Refused, Registration, SubmitHead, SubmitReply, SubmittedPlan,
-    WorkerWord,
+    ComponentHash, ContentHash, Order, OutputRequest, Refused, Registration, SubmitHead, SubmitReply,
+    SubmittedPlan, WorkerWord,
 };
 
 /// Settings of a core.
@@ -130,12 +130,12 @@ pub enum OutputWork {
         /// Parts that are committed.
         parts: Vec<Part>,
     },
-    /// Commit a part.
+    /// Commit the parts of a task.
     Commit {
-        /// The attempt that made it.
+        /// The attempt that made them.
         lease: Lease,
-        /// The part.
-        part: ReadyPart,
+        /// The parts.
+        parts: ReadyParts,
     },
     /// Publish the output.
     Publish {
@@ -157,12 +157,12 @@ pub enum OutputDone {
     Created(Result<PathBuf, String>),
     /// The staging folder is there again, or the output was published already, or the reason why not.
     Resumed(Result<Resumption, Failure>),
-    /// The part has its name, or why not.
+    /// The parts have their names, or why not.
     Committed {
         /// The attempt.
         lease: Lease,
         /// What came of it.
-        part: Result<Part, Failure>,
+        parts: Result<Vec<Part>, Failure>,
     },
     /// The output is published, or the reason why not.
     Published(Result<(), OutputFault>),
@@ -229,8 +229,8 @@ pub struct Core {
     pub(super) telling: Option<Telling>,
     /// Jobs in the journal that name a component.
     pub(super) named: BTreeMap<ComponentHash, u64>,
-    /// Components that a job named until now; another one may name them, too.
-    pub(super) unneeded: Vec<ComponentHash>,
+    /// A job is no more, or does not run any more, that named components or side inputs.
+    pub(super) released: bool,
     /// Number of the heartbeat that is being handled.
     pub(super) heartbeat: u64,
 }
@@ -405,7 +405,7 @@ impl Core {
     /// The staging folder of a new job is there: the job is taken into the journal and scheduled.
     pub(super) fn admit(&mut self, job: JobId, staging: PathBuf) {
         let Some(Preparing { tickets, head, mut plan }) = self.preparing.remove(&job) else { return };
-        self.unneeded.extend(head.components.iter().map(|(hash, _)| *hash));
+        self.released = true;
         plan.description.part_dir.clone_from(&staging);
         let (Ok(description), Ok(encoded)) =
             (postcard::to_stdvec(&plan.description), postcard::to_stdvec(&*plan))
@@ -453,10 +453,18 @@ impl Core {
         self.named.contains_key(component) || preparing.any(|(hash, _)| hash == component)
     }
 
-    /// Components that a job named until now, since the last time; [`Core::needs`] tells whether one
-    /// still does.
-    pub fn take_unneeded(&mut self) -> Vec<ComponentHash> {
-        std::mem::take(&mut self.unneeded)
+    /// Whether a job that runs, or is about to, names a side input.
+    pub fn needs_side(&self, side: &ContentHash) -> bool {
+        let running = self.jobs.values().flat_map(|live| &live.plan.record.spec.sides);
+        let preparing = self.preparing.values().flat_map(|preparing| &preparing.head.sides);
+        let hex = blake3::Hash::from_bytes(*side).to_hex();
+        running.chain(preparing).any(|named| named.blake3 == hex.as_str())
+    }
+
+    /// Whether something may not be needed any more that was at the last time; [`Core::needs`] and
+    /// [`Core::needs_side`] tell whether it still is.
+    pub fn take_released(&mut self) -> bool {
+        std::mem::take(&mut self.released)
     }
 
     /// Puts a job's record as it is now into the round's batch.

@@ -11,7 +11,7 @@ use mr_scheduler::Time;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::components::Components;
+use super::Stores;
 use super::core::{Core, Effect, Input, OutputDone};
 use super::journal::JournalError;
 use super::output::{Outputs, Task};
@@ -149,7 +149,7 @@ struct Session {
 /// Owner of the core.
 pub struct Driver {
     core: Core,
-    components: Components,
+    stores: Stores,
     clock: Clock,
     messages: mpsc::Receiver<Message>,
     /// For those who do work on outputs.
@@ -167,7 +167,7 @@ impl Driver {
     /// Puts a core to work; `effects` is what it wants done first.
     pub fn new(
         core: Core,
-        components: Components,
+        stores: Stores,
         clock: Clock,
         effects: Vec<Effect>,
         messages: mpsc::Receiver<Message>,
@@ -175,7 +175,7 @@ impl Driver {
     ) -> Self {
         let mut driver = Self {
             core,
-            components,
+            stores,
             clock,
             messages,
             back,
@@ -221,8 +221,13 @@ impl Driver {
         let effects = self.core.handle(self.clock.now(), inputs)?;
         self.heard.clear();
         self.carry_out(effects);
-        self.components.release(self.core.take_unneeded());
-        self.components.collect(|hash| self.core.needs(hash));
+        let Stores { components, sides } = &self.stores;
+        if self.core.take_released() {
+            components.release();
+            sides.release();
+        }
+        components.collect(|hash| self.core.needs(hash));
+        sides.collect(|hash| self.core.needs_side(hash));
         for question in questions {
             self.reply(question)?;
         }

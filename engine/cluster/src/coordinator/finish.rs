@@ -61,6 +61,7 @@ impl Core {
         live.record.stage = JobStage::Ended { unix_millis: self.now.0, end };
         self.save(job);
         self.jobs.remove(job);
+        self.released = true;
         self.revision += 1;
         self.ended_jobs += 1;
         let connected = self.workers.iter().filter(|(_, entry)| entry.connected).map(|(id, _)| *id);
@@ -96,8 +97,8 @@ impl Core {
             if left > 0 {
                 self.named.insert(*component, left);
             }
-            self.unneeded.push(*component);
         }
+        self.released = true;
     }
 
     pub(super) fn output_done(&mut self, job: JobId, done: OutputDone) -> Result<(), JournalError> {
@@ -105,7 +106,7 @@ impl Core {
             OutputDone::Created(Ok(staging)) => self.admit(job, staging),
             OutputDone::Created(Err(sentence)) => {
                 if let Some(preparing) = self.preparing.remove(&job) {
-                    self.unneeded.extend(preparing.head.components.iter().map(|(hash, _)| *hash));
+                    self.released = true;
                     let refused = SubmitReply::Refused(Refused::Output { sentence });
                     self.answer(&preparing.tickets, &refused);
                 }
@@ -114,7 +115,7 @@ impl Core {
             OutputDone::Discarded => self.discarded(&job)?,
             OutputDone::Resumed(Ok(Resumption::Published)) => self.published(&job)?,
             OutputDone::Resumed(Err(failure)) => self.event(Event::JobAborted { job, failure }),
-            OutputDone::Committed { lease, part } => self.part_done(lease, part),
+            OutputDone::Committed { lease, parts } => self.parts_done(lease, parts),
             OutputDone::Published(Ok(())) => self.published(&job)?,
             OutputDone::Published(Err(OutputFault::Refused(sentence))) => {
                 self.end(&job, JobEnd::Output(sentence))?;
@@ -139,17 +140,17 @@ impl Core {
         self.end(job, JobEnd::Succeeded(Box::new(report)))
     }
 
-    fn part_done(&mut self, lease: Lease, part: Result<Part, Failure>) {
+    fn parts_done(&mut self, lease: Lease, parts: Result<Vec<Part>, Failure>) {
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         live.committing.remove(&lease.attempt);
         let Some(Waiting { report, facts, log, .. }) = live.waiting.remove(&lease.attempt) else {
-            // The attempt lost its lease meanwhile. Another one makes the same part again.
+            // The attempt lost its lease meanwhile. Another one makes the same parts again.
             return;
         };
-        match part {
-            Ok(part) => {
+        match parts {
+            Ok(parts) => {
                 let told = report.clone();
-                self.telling = Some(Telling { lease: lease.clone(), report, facts, part: Some(part), log });
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts, log });
                 self.event(Event::Committed { lease: lease.clone(), report: told });
                 self.telling = None;
                 let worker = lease.worker;

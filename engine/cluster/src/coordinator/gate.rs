@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use mr_model::Side;
 use mr_policy::{PathRefusal, Policy};
 use tokio::sync::Semaphore;
 
-use super::components::Components;
+use super::contents::Contents;
 use crate::protocol::{ComponentHash, Refused, SubmitHead, SubmittedPlan};
 
 /// Components that are in memory at once to be looked at: each may be as large as components get, and
@@ -26,17 +27,18 @@ impl Gate {
         Self { policy, places: Semaphore::new(LOOKED_AT_MAX) }
     }
 
-    /// Whether components of these sizes may be sent.
+    /// Whether components and side inputs of these sizes may be sent.
     pub fn check_head(&self, head: &SubmitHead) -> Result<(), Refused> {
         let Some(policy) = &self.policy else { return Ok(()) };
         head.components.iter().try_for_each(|(hash, bytes)| {
             policy.check_size(*bytes).map_err(|refusal| refused(*hash, refusal.to_string()))
-        })
+        })?;
+        policy.check_sides(Side::bytes_of(&head.sides)).map_err(|refusal| disallowed(&refusal))
     }
 
     /// Whether a component that is here may run. One that was accepted under another policy is looked at
     /// again.
-    pub async fn check_component(&self, hash: ComponentHash, components: &Components) -> Result<(), Refused> {
+    pub async fn check_component(&self, hash: ComponentHash, components: &Contents) -> Result<(), Refused> {
         let Some(policy) = self.policy.clone() else { return Ok(()) };
         let _place = self.places.acquire().await.map_err(|_| Refused::ShuttingDown)?;
         let path = components.path(&hash);

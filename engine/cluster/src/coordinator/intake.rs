@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use mr_model::Side;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -76,7 +77,7 @@ impl Intake {
 /// Longest that a submission may take to arrive.
 pub fn time_max(head: &SubmitHead) -> Duration {
     let components = head.components.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add);
-    let bytes = components.saturating_add(head.plan_bytes);
+    let bytes = components.saturating_add(Side::bytes_of(&head.sides)).saturating_add(head.plan_bytes);
     TIME_MIN + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN)
 }
 
@@ -123,12 +124,13 @@ mod tests {
             job: job.clone(),
             digest: [0; 32],
             components,
+            sides: vec![Side { name: "v".into(), bytes: plan_bytes, blake3: String::new() }],
             plan_bytes,
         };
         assert_eq!(time_max(&head(vec![], 10)), TIME_MIN);
         let minute = 60 * BYTES_PER_SECOND_MIN;
         let bytes = vec![([0; 32], minute), ([1; 32], minute)];
-        assert_eq!(time_max(&head(bytes, minute)), TIME_MIN + Duration::from_secs(180));
+        assert_eq!(time_max(&head(bytes, minute)), TIME_MIN + Duration::from_secs(240));
         time_max(&head(vec![([0; 32], u64::MAX); 2], u64::MAX));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mr_model::{AttemptId, Failure, Stage, TaskId, limit};
 use mr_runtime::{Facts, JobReport, StageFacts, Tally, Times};
 use mr_scheduler::{AttemptReport, JobPlan, Outcome, Time};
-use mr_storage::{Manifest, Part, ReadyPart};
+use mr_storage::{Manifest, Part, ReadyParts};
 
 use super::record::{JobRecord, JobStage, TaskRecord};
 use crate::protocol::SubmittedPlan;
@@ -24,7 +24,7 @@ pub(super) struct LiveJob {
     winners: BTreeMap<TaskId, Winner>,
     /// Attempts that asked to commit, with what they told.
     pub waiting: BTreeMap<AttemptId, Waiting>,
-    /// Attempts whose part is being committed right now.
+    /// Attempts whose parts are being committed right now.
     pub committing: BTreeSet<AttemptId>,
     /// Launch times, for the history.
     pub started: BTreeMap<AttemptId, Time>,
@@ -52,7 +52,7 @@ struct Winner {
 pub(super) struct Waiting {
     pub report: AttemptReport,
     pub facts: Facts,
-    pub part: ReadyPart,
+    pub parts: ReadyParts,
     pub log: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ impl LiveJob {
         };
         self.winners.insert(task, Winner { attempt: won.attempt, read, shuffled });
         let attempt = AttemptId { task, attempt: won.attempt };
-        self.tally.keep(attempt, won.facts.clone(), won.part.clone());
+        self.tally.keep(attempt, won.facts.clone(), won.parts.clone());
         match task.stage {
             Stage::Map if self.tally.all_maps_done() => {
                 self.maps_done.get_or_insert(now);

@@ -6,10 +6,10 @@
 //! One thread has all state (`driver`, `core`); the network side (`service`) and work on outputs
 //! (`output`) only send it messages. In reading order: `record` and `journal` (what is kept), `job`,
 //! `core` with `words`, `act`, `finish`, `restore` and `view`, `output`, `driver`, `submission`,
-//! `components`, `stored`, `intake`, `gate`, `service`.
+//! `contents`, `stored`, `intake`, `gate`, `service`.
 
 mod act;
-mod components;
+mod contents;
 pub mod core;
 mod driver;
 mod finish;
@@ -27,7 +27,7 @@ pub mod submission;
 mod view;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -41,7 +41,7 @@ use mr_scheduler::{Config, QueueConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::components::Components;
+use self::contents::Contents;
 use self::core::{Core, CoreSettings};
 use self::driver::{Clock, Driver, MESSAGES_MAX};
 use self::gate::Gate;
@@ -57,6 +57,11 @@ const JOURNAL_FILE: &str = "journal.redb";
 const OUTPUT_THREADS_MAX: usize = 32;
 /// Folder of components in the data folder.
 const COMPONENTS_DIR: &str = "components";
+/// Folder of side inputs in the data folder.
+const SIDES_DIR: &str = "sides";
+/// Bytes of side inputs that stay although no job that runs names them: a job that is submitted again and
+/// again sends its table once.
+const IDLE_SIDES_BYTES_MAX: u64 = 16 << 30;
 
 /// How a coordinator runs.
 #[derive(Debug, Clone)]
@@ -65,7 +70,7 @@ pub struct CoordinatorOptions {
     pub identity: Identity,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Folder of journal and components.
+    /// Folder of journal, components and side inputs.
     pub data_dir: PathBuf,
     /// Time without a word after which a worker counts as lost.
     pub worker_lease: Duration,
@@ -111,6 +116,15 @@ pub enum CoordinatorError {
     Thread(std::io::Error),
 }
 
+/// What jobs bring along, by content.
+#[derive(Debug, Clone)]
+struct Stores {
+    /// Kept as long as the history names them.
+    components: Contents,
+    /// Kept for jobs that run, and as far as there is room for them.
+    sides: Contents,
+}
+
 /// Runs a coordinator until `shutdown`; `ready` is told the address once it can be reached. Jobs that
 /// run go on when it is started again.
 pub async fn run(
@@ -127,13 +141,9 @@ pub async fn run(
     let path = data_dir.join(JOURNAL_FILE);
     let broken = |error| CoordinatorError::Journal { path: path.clone(), error };
     let journal = Journal::open(&path).map_err(broken)?;
-    let wanted: BTreeSet<_> = journal
-        .jobs(None, usize::MAX)
-        .map_err(broken)?
-        .into_iter()
-        .flat_map(|record| record.components)
-        .collect();
-    let components = Components::open(data_dir.join(COMPONENTS_DIR), &wanted).map_err(folder)?;
+    let components = Contents::open(data_dir.join(COMPONENTS_DIR), "wasm", 0).map_err(folder)?;
+    let sides = Contents::open(data_dir.join(SIDES_DIR), "side", IDLE_SIDES_BYTES_MAX).map_err(folder)?;
+    let stores = Stores { components, sides };
     let clock = Clock::start();
     let (core, effects) = Core::open(journal, settings(&options), clock.now()).map_err(broken)?;
     let roles = [NodeRole::Worker, NodeRole::Client];
@@ -141,9 +151,8 @@ pub async fn run(
     let address = listener.address();
     let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
     let stop = CancellationToken::new();
-    let driver =
-        start_driver(core, components.clone(), clock, effects, inbox, messages.clone(), stop.clone())?;
-    let service = Service::new(messages, components, Gate::new(options.policy.clone()), shutdown.clone());
+    let driver = start_driver(core, stores.clone(), clock, effects, inbox, messages.clone(), stop.clone())?;
+    let service = Service::new(messages, stores, Gate::new(options.policy.clone()), shutdown.clone());
     let server = Server::new(listener, Arc::new(service));
     ready(address);
     let serving = server.run(shutdown.clone());
@@ -177,7 +186,7 @@ fn ended(driven: Driven) -> Result<(), JournalError> {
 /// Starts the thread that has the core; what becomes of it comes back.
 fn start_driver(
     core: Core,
-    components: Components,
+    stores: Stores,
     clock: Clock,
     effects: Vec<self::core::Effect>,
     inbox: mpsc::Receiver<self::driver::Message>,
@@ -191,9 +200,8 @@ fn start_driver(
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {
-        let outcome = runtime.block_on(async move {
-            Driver::new(core, components, clock, effects, inbox, back).run(stop).await
-        });
+        let outcome = runtime
+            .block_on(async move { Driver::new(core, stores, clock, effects, inbox, back).run(stop).await });
         let _ = done.send(outcome);
     };
     let thread = std::thread::Builder::new().name("coordinator".into());

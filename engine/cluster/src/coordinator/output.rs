@@ -97,12 +97,12 @@ impl Task {
             OutputWork::Resume { output: wanted, parts } => {
                 OutputDone::Resumed(resume(&mut output, &wanted, &self.job, &parts))
             }
-            OutputWork::Commit { lease, part } => {
+            OutputWork::Commit { lease, parts } => {
                 let committed = match output.as_ref() {
-                    Some(output) => output.commit_ready(&part),
+                    Some(output) => output.commit_ready(&parts),
                     None => Err(closed()),
                 };
-                OutputDone::Committed { lease, part: committed }
+                OutputDone::Committed { lease, parts: committed }
             }
             OutputWork::Publish { manifest, rejects, sync } => {
                 OutputDone::Published(publish(output.take(), &manifest, &rejects, sync))
@@ -128,7 +128,7 @@ impl OutputWork {
             OutputWork::Create { .. } => OutputDone::Created(Err(sentence.into())),
             OutputWork::Resume { .. } => OutputDone::Resumed(Err(failure())),
             OutputWork::Commit { lease, .. } => {
-                OutputDone::Committed { lease: lease.clone(), part: Err(failure()) }
+                OutputDone::Committed { lease: lease.clone(), parts: Err(failure()) }
             }
             OutputWork::Publish { .. } => OutputDone::Published(Err(OutputFault::Failed(failure()))),
             OutputWork::Discard => OutputDone::Discarded,

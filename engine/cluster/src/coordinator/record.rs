@@ -63,8 +63,8 @@ pub struct TaskRecord {
     pub report: AttemptReport,
     /// The rest of what it told.
     pub facts: Facts,
-    /// Its part, where the task commits one.
-    pub part: Option<Part>,
+    /// Its parts, where the task commits some.
+    pub parts: Vec<Part>,
 }
 
 /// A worker that was seen.

@@ -45,7 +45,7 @@ impl Core {
             following: VecDeque::new(),
             telling: None,
             named: BTreeMap::new(),
-            unneeded: Vec::new(),
+            released: false,
             heartbeat: 0,
         };
         core.restore_workers()?;

@@ -1,15 +1,15 @@
 //! What the coordinator offers on the network: a place for workers, answers for clients, and segments
-//! with components and descriptions. Holds no state of jobs: everything goes to the driver.
+//! with components, side inputs and descriptions. Holds no state of jobs: everything goes to the driver.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mr_model::WorkerId;
 use mr_model::limit::COMPONENT_BYTES_MAX;
+use mr_model::{Side, WorkerId};
 use mr_net::{
     Channel, ExchangeError, Handler, NodeRole, Receiver, Remote, Responder, SegmentResponder, Sender,
 };
@@ -17,15 +17,16 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::components::Components;
+use super::Stores;
+use super::contents::Contents;
 use super::driver::{Message, worker_id};
 use super::gate::Gate;
 use super::intake::{Intake, time_max};
 use super::stored::Stored;
 use super::submission;
 use crate::protocol::{
-    Answer, CoordinatorKey, Down, Opening, Order, PLAN_BYTES_MAX, Refused, Registration, Request, SubmitHead,
-    SubmitReply, Up,
+    Answer, ContentHash, CoordinatorKey, Down, Opening, Order, PLAN_BYTES_MAX, Refused, Registration,
+    Request, SIDE_PIECE_BYTES_MAX, SubmitHead, SubmitReply, Up,
 };
 
 /// Longest that the driver may take for an answer: a round with a write of the journal, many times
@@ -44,7 +45,7 @@ const COMPONENTS_MAX: usize = 8;
 /// The handler of the coordinator's server.
 pub struct Service {
     messages: mpsc::Sender<Message>,
-    components: Components,
+    stores: Stores,
     gate: Gate,
     stop: CancellationToken,
     intake: Intake,
@@ -56,14 +57,9 @@ pub struct Service {
 
 impl Service {
     /// A service that hands everything to `messages`, until `stop`.
-    pub fn new(
-        messages: mpsc::Sender<Message>,
-        components: Components,
-        gate: Gate,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(messages: mpsc::Sender<Message>, stores: Stores, gate: Gate, stop: CancellationToken) -> Self {
         let (intake, uploads) = (Intake::default(), AtomicU64::new(0));
-        Self { messages, components, gate, stop, intake, uploads, words: Mutex::default() }
+        Self { messages, stores, gate, stop, intake, uploads, words: Mutex::default() }
     }
 
     /// Asks the driver, and waits for its answer.
@@ -151,24 +147,17 @@ impl Service {
         receiver: &mut Receiver<Up>,
     ) -> Result<SubmitReply, Refused> {
         let _place = self.intake.place().await?;
+        let Stores { components, sides } = &self.stores;
+        let side_hashes = side_hashes(head)?;
         // Until a job names them, nothing else keeps what is uploaded here.
-        let _claim = self.components.claim(head);
+        let _components = components.claim(head.components.iter().map(|(hash, _)| *hash));
+        let _sides = sides.claim(side_hashes.iter().copied());
         let known = self.ask(|reply| Message::Known { head: head.clone(), reply }).await;
         if let Some(reply) = known.ok_or(Refused::ShuttingDown)? {
             return Ok(reply);
         }
         self.gate.check_head(head)?;
-        let numbers = (0u32..).zip(&head.components);
-        let missing: Vec<u32> =
-            numbers.filter(|(_, (hash, _))| !self.components.has(hash)).map(|(number, _)| number).collect();
-        let wants = Down::Submit(SubmitReply::Wants { components: missing.clone() });
-        sender.send(&wants).await.map_err(|error| malformed(&error.to_string()))?;
-        for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
-            if missing.contains(&number) {
-                self.receive_component(*hash, *bytes, receiver).await?;
-            }
-            self.gate.check_component(*hash, &self.components).await?;
-        }
+        self.contents(head, &side_hashes, sender, receiver).await?;
         let _memory = self.intake.memory(head.plan_bytes).await?;
         let mut encoded = Vec::new();
         while (encoded.len() as u64) < head.plan_bytes {
@@ -188,32 +177,67 @@ impl Service {
         submitted.ok_or(Refused::ShuttingDown)
     }
 
-    async fn receive_component(
+    /// Takes those components and side inputs that are not here.
+    async fn contents(
         &self,
-        hash: [u8; 32],
+        head: &SubmitHead,
+        side_hashes: &[ContentHash],
+        sender: &mut Sender<Down>,
+        receiver: &mut Receiver<Up>,
+    ) -> Result<(), Refused> {
+        let Stores { components, sides } = &self.stores;
+        let missing = missing(components, head.components.iter().map(|(hash, _)| hash));
+        let missing_sides = missing_sides(sides, side_hashes);
+        let wants = SubmitReply::Wants { components: missing.clone(), sides: missing_sides.clone() };
+        sender.send(&Down::Submit(wants)).await.map_err(|error| malformed(&error.to_string()))?;
+        for (number, (hash, bytes)) in (0u32..).zip(&head.components) {
+            if missing.contains(&number) {
+                self.receive(components, "a component", *hash, *bytes, receiver).await?;
+            }
+            self.gate.check_component(*hash, components).await?;
+        }
+        for (number, (hash, side)) in (0u32..).zip(side_hashes.iter().zip(&head.sides)) {
+            if missing_sides.contains(&number) {
+                self.receive(sides, &format!("side input {}", side.name), *hash, side.bytes, receiver)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a content, whose name for people is `what`, into a store.
+    async fn receive(
+        &self,
+        store: &Contents,
+        what: &str,
+        hash: ContentHash,
         bytes: u64,
         receiver: &mut Receiver<Up>,
     ) -> Result<(), Refused> {
-        let disk =
-            |error: io::Error| Refused::Fault { reason: format!("a component cannot be stored: {error}") };
+        let disk = |error: io::Error| Refused::Fault { reason: format!("{what} cannot be stored: {error}") };
         let number = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let mut receiving = self.components.receive(hash, bytes, number).map_err(disk)?;
+        let mut receiving = store.receive(hash, bytes, number).map_err(disk)?;
         while receiving.left() > 0 {
             let chunk = next_chunk(receiver).await?;
             if !tokio::task::block_in_place(|| receiving.take(&chunk)).map_err(disk)? {
-                return Err(malformed("a component is longer than was announced"));
+                return Err(malformed(&format!("{what} is longer than was announced")));
             }
         }
         if tokio::task::block_in_place(|| receiving.finish()).map_err(disk)? {
+            tracing::info!(what, bytes, "received");
             Ok(())
         } else {
-            Err(malformed("a component is not what its hash says"))
+            Err(malformed(&format!("{what} is not what its hash says")))
         }
     }
 
     async fn find(&self, remote: &Remote, key: CoordinatorKey) -> Option<Stored> {
         match key {
-            CoordinatorKey::Component(hash) => Stored::file(self.components.path(&hash)).await.ok(),
+            CoordinatorKey::Component(hash) => Stored::file(self.stores.components.path(&hash)).await.ok(),
+            CoordinatorKey::Side { hash, start, bytes } if bytes <= SIDE_PIECE_BYTES_MAX => {
+                Stored::piece(self.stores.sides.path(&hash), start, bytes).await.ok()
+            }
+            CoordinatorKey::Side { .. } => None,
             CoordinatorKey::Job(job) => {
                 let description = self.ask(|reply| Message::Description { job, reply }).await??;
                 Some(Stored::memory(Bytes::from_owner(description)))
@@ -289,7 +313,27 @@ fn check_head(head: &SubmitHead) -> Result<(), Refused> {
     if head.plan_bytes > PLAN_BYTES_MAX {
         return Err(malformed("its plan is too large"));
     }
-    Ok(())
+    Side::check_all(&head.sides).map_err(|reason| malformed(&reason))
+}
+
+/// Hashes of the side inputs, in their order.
+fn side_hashes(head: &SubmitHead) -> Result<Vec<ContentHash>, Refused> {
+    let hash = |side: &Side| blake3::Hash::from_hex(&side.blake3).map(|hash| *hash.as_bytes());
+    let hashes: Result<_, _> = head.sides.iter().map(hash).collect();
+    hashes.map_err(|_| malformed("a side input has a malformed hash"))
+}
+
+/// Numbers of those that a store does not have.
+fn missing<'a>(store: &Contents, hashes: impl Iterator<Item = &'a ContentHash>) -> Vec<u32> {
+    (0u32..).zip(hashes).filter(|(_, hash)| !store.has(hash)).map(|(number, _)| number).collect()
+}
+
+/// The same; of several with one content the first.
+fn missing_sides(store: &Contents, hashes: &[ContentHash]) -> Vec<u32> {
+    let mut missing = missing(store, hashes.iter());
+    let mut seen = BTreeSet::new();
+    missing.retain(|number| hashes.get(*number as usize).is_some_and(|hash| seen.insert(hash)));
+    missing
 }
 
 async fn next_chunk(receiver: &mut Receiver<Up>) -> Result<Vec<u8>, Refused> {

@@ -21,7 +21,8 @@ pub struct Stored {
 #[derive(Debug)]
 enum Content {
     Memory(Bytes),
-    File(Arc<File>),
+    /// What lies in a file from a place on.
+    File(Arc<File>, u64),
 }
 
 impl Stored {
@@ -35,16 +36,25 @@ impl Stored {
     /// # Errors
     /// Those of opening and reading it.
     pub async fn file(path: PathBuf) -> io::Result<Self> {
+        Self::piece(path, 0, u64::MAX).await
+    }
+
+    /// `bytes` bytes from `start` of a file that does not change; fewer where it ends.
+    ///
+    /// # Errors
+    /// Those of opening and reading it.
+    pub async fn piece(path: PathBuf, start: u64, bytes: u64) -> io::Result<Self> {
         blocking(move || {
             let file = Arc::new(File::open(path)?);
-            let (mut hasher, mut at) = (SegmentHasher::default(), 0);
+            let (mut hasher, mut at, mut left) = (SegmentHasher::default(), start, bytes);
             loop {
-                let piece = read(&file, at)?;
+                let piece = read(&file, at, left)?;
                 if piece.is_empty() {
-                    return Ok(Self { info: hasher.info(), content: Content::File(file) });
+                    return Ok(Self { info: hasher.info(), content: Content::File(file, start) });
                 }
                 hasher.update(&piece);
-                at += piece.len() as u64;
+                at = at.saturating_add(piece.len() as u64);
+                left -= piece.len() as u64;
             }
         })
         .await
@@ -58,15 +68,15 @@ impl Stored {
         let mut writer = responder.found(self.info).await?;
         match self.content {
             Content::Memory(bytes) => writer.write(bytes).await?,
-            Content::File(file) => {
-                let mut at = 0;
-                while at < self.info.bytes {
-                    let source = file.clone();
-                    let piece = blocking(move || read(&source, at)).await?;
+            Content::File(file, start) => {
+                let mut sent = 0;
+                while sent < self.info.bytes {
+                    let (source, left) = (file.clone(), self.info.bytes - sent);
+                    let piece = blocking(move || read(&source, start.saturating_add(sent), left)).await?;
                     if piece.is_empty() {
                         break;
                     }
-                    at += piece.len() as u64;
+                    sent += piece.len() as u64;
                     writer.write(piece).await?;
                 }
             }
@@ -75,9 +85,12 @@ impl Stored {
     }
 }
 
-/// The piece of a file at a place; an empty one at its end.
-fn read(file: &File, at: u64) -> io::Result<Bytes> {
-    let mut piece = vec![0; SEGMENT_CHUNK_BYTES];
+/// What lies in a file at a place, no more than is `left`; nothing at its end.
+fn read(file: &File, at: u64, left: u64) -> io::Result<Bytes> {
+    let mut piece = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(SEGMENT_CHUNK_BYTES)];
+    if piece.is_empty() {
+        return Ok(Bytes::new());
+    }
     let bytes = file.read_at(&mut piece, at)?;
     piece.truncate(bytes);
     Ok(piece.into())

@@ -27,11 +27,22 @@ pub fn decode(head: &SubmitHead, encoded: &[u8]) -> Result<SubmittedPlan, Refuse
     if !description.roles.iter().all(|(_, hash)| known(hash)) {
         return Err(malformed("a stage has a component that does not come with it"));
     }
+    if description.spec.sides != head.sides {
+        return Err(malformed("its side inputs are not those that were announced"));
+    }
     if !output.path.is_absolute() {
         return Err(malformed("the path of its output is not absolute"));
     }
-    if splits.iter().flat_map(|split| &split.pieces).any(|piece| !piece.path.is_absolute()) {
+    let pieces = || splits.iter().flat_map(|split| &split.pieces);
+    if pieces().any(|piece| piece.tag.is_none() && !piece.path.is_absolute()) {
         return Err(malformed("the path of an input is not absolute"));
+    }
+    // Where copies lie is for whoever makes them to say.
+    if pieces().any(|piece| piece.copy.is_some()) {
+        return Err(malformed("a piece of its input is a copy"));
+    }
+    if splits.iter().any(|split| split.input as usize >= record.spec.inputs.len()) {
+        return Err(malformed("a split is of no input"));
     }
     Ok(plan)
 }

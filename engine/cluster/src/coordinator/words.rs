@@ -6,7 +6,7 @@ use mr_model::{Failure, Incarnation, Stage, TaskId, WorkerId};
 use mr_runtime::{Facts, StageFacts};
 use mr_scheduler::config::PARTITION_BYTES_MAPS_MAX;
 use mr_scheduler::{AttemptReport, Event, Lease, LossCause, Progress};
-use mr_storage::Part;
+use mr_storage::{Part, PartNames, ReadyParts};
 
 use super::core::Core;
 use super::job::{RUNNING_MAX, Waiting};
@@ -18,7 +18,7 @@ pub(super) struct Telling {
     pub lease: Lease,
     pub report: AttemptReport,
     pub facts: Facts,
-    pub part: Option<Part>,
+    pub parts: Vec<Part>,
     pub log: Vec<String>,
 }
 
@@ -85,16 +85,18 @@ impl Core {
                 let told = report.clone();
                 // For the scheduler only: the history has no use for it.
                 report.partition_bytes.clear();
-                self.telling = Some(Telling { lease: lease.clone(), report, facts, part: None, log });
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts: Vec::new(), log });
                 self.event(Event::AttemptFinished { lease: lease.clone(), report: told });
                 // One that nobody asked for any more has still something to tell.
                 if let Some(Telling { facts, .. }) = self.telling.take() {
-                    self.compare(&lease, &facts, None);
+                    self.compare(&lease, &facts, &[]);
                 }
                 let worker = lease.worker;
                 self.order(worker, Order::Noted { lease });
             }
-            AttemptEnd::Part { report, facts, part } => self.asks_to_commit(lease, report, facts, part, log),
+            AttemptEnd::Parts { report, facts, parts } => {
+                self.asks_to_commit(lease, report, facts, parts, log);
+            }
             AttemptEnd::Failed(failure) => self.failed(lease, failure, log),
             AttemptEnd::Cancelled => {
                 self.forget_attempt(&lease);
@@ -126,32 +128,35 @@ impl Core {
         lease: Lease,
         report: AttemptReport,
         facts: Facts,
-        part: mr_storage::ReadyPart,
+        parts: ReadyParts,
         log: Vec<String>,
     ) {
-        if !is_of(lease.attempt.task.stage, &facts) || part.attempt() != Some(lease.attempt) {
+        let spec = self.jobs.get(&lease.job).map(|live| &live.plan.record.spec.output);
+        // Of a job that has ended nothing is committed.
+        let is_its = spec.is_none_or(|spec| parts.is_of(lease.attempt, &PartNames::of(spec)));
+        if !is_of(lease.attempt.task.stage, &facts) || !is_its {
             return self.failed(lease, Failure::internal("it told of another attempt's work"), log);
         }
-        self.compare(&lease, &facts, Some(&part.part));
+        self.compare(&lease, &facts, &parts.parts);
         if let Some(live) = self.jobs.get_mut(&lease.job)
             && live.started.contains_key(&lease.attempt)
             && !live.committing.contains(&lease.attempt)
         {
-            let waiting = Waiting { report, facts, part, log };
+            let waiting = Waiting { report, facts, parts, log };
             live.waiting.insert(lease.attempt, waiting);
         }
         self.event(Event::CommitRequested { lease });
     }
 
     /// Ends a job of which an attempt made other output than another one of the same task before.
-    fn compare(&mut self, lease: &Lease, facts: &Facts, part: Option<&Part>) {
+    fn compare(&mut self, lease: &Lease, facts: &Facts, parts: &[Part]) {
         let live = self.jobs.get(&lease.job).filter(|live| live.closing().is_none());
-        if let Some(failure) = live.and_then(|live| live.tally.differs(lease.attempt, facts, part)) {
+        if let Some(failure) = live.and_then(|live| live.tally.differs(lease.attempt, facts, parts)) {
             self.event(Event::JobAborted { job: lease.job.clone(), failure });
         }
     }
 
-    /// An attempt failed, on its worker or when its part was committed.
+    /// An attempt failed, on its worker or when its parts were committed.
     pub(super) fn failed(&mut self, lease: Lease, failure: Failure, log: Vec<String>) {
         let counts = self.jobs.get(&lease.job).is_some_and(|live| live.started.contains_key(&lease.attempt));
         if counts {

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mr_executor::{AttemptOrder, Done, Executors, Made, Stop};
 use mr_model::{AttemptId, Failure, Stage};
@@ -13,6 +14,8 @@ use mr_runtime::{Progress, TaskInput, run_attempt};
 use mr_scheduler::Lease;
 use mr_scheduler::config::PARTITION_BYTES_REDUCERS_MAX;
 use mr_shuffle::MapOutput;
+use mr_storage::remote::is_remote;
+use mr_storage::{RemoteInputs, Split, copy_in};
 use tokio::sync::Semaphore;
 
 use super::ask::Asker;
@@ -47,6 +50,8 @@ pub(super) struct Shop {
     pub slots: Semaphore,
     /// Attempts that fill the data folder's disk.
     pub tenants: Tenants,
+    /// Stores that inputs may come from.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// This machine, if outputs of other workers on it are read where they lie.
     pub machine: Option<String>,
 }
@@ -136,7 +141,7 @@ impl Shop {
         tenancy: &Tenancy,
     ) -> Result<(Ready, TaskInput, Input), Failure> {
         tenancy.room(0).await?;
-        let ready = self.jobs.ready(&lease.job, &self.asker).await?;
+        let ready = self.jobs.ready(&lease.job, &self.asker, tenancy).await?;
         tenancy.writes(Places { job_dir: ready.dir.clone(), part_dir: ready.part_dir.clone() });
         let what = format!("the order for {} of job {}", lease.attempt, lease.job);
         let key = CoordinatorKey::Task { job: lease.job.clone(), attempt: lease.attempt };
@@ -145,7 +150,8 @@ impl Shop {
         match (order, lease.attempt.task.stage) {
             (TaskOrder::Map(split), Stage::Map) if split.index == lease.attempt.task.index => {
                 let split = self.jobs.check_split(split).await?;
-                Ok((ready, TaskInput::Map(split), Input::default()))
+                let (split, held) = self.copy_in(lease.attempt, &ready, split).await?;
+                Ok((ready, TaskInput::Map(split), held))
             }
             (TaskOrder::Reduce { sources, outputs }, Stage::Reduce) => {
                 if lease.attempt.task.index >= ready.reducers {
@@ -166,6 +172,45 @@ impl Shop {
             }
             _ => wrong("is for another task"),
         }
+    }
+}
+
+impl Shop {
+    /// Copies what a split needs of remote objects to this machine. Who drops this has the copying stopped.
+    async fn copy_in(
+        &self,
+        attempt: AttemptId,
+        ready: &Ready,
+        mut split: Split,
+    ) -> Result<(Split, Input), Failure> {
+        if !is_remote(&split) {
+            return Ok((split, Input::default()));
+        }
+        let Some(remote) = self.remote.clone() else {
+            return Err(Failure::internal("the worker has no stores to get remote input from"));
+        };
+        let (inputs, dir) = (ready.inputs.clone(), ready.dir.clone());
+        let record_bytes_max = ready.record_bytes_max;
+        let stop = Arc::new(AtomicBool::new(false));
+        let _stopped = Stopped(stop.clone());
+        let copying = tokio::task::spawn_blocking(move || {
+            let input = inputs.get(split.input as usize);
+            let input = input.ok_or_else(|| Failure::internal("the split is of no input of the job"))?;
+            let (name, stopped) = (name(attempt), || stop.load(Ordering::Relaxed));
+            let place = (dir.as_path(), name.as_str());
+            let copies = copy_in(&mut split, input, record_bytes_max, place, &*remote, &stopped)?;
+            Ok((split, Input::of_copies(copies)))
+        });
+        copying.await.map_err(|error| Failure::internal(error.to_string()))?
+    }
+}
+
+/// Says stop when it is dropped.
+struct Stopped(Arc<AtomicBool>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -192,6 +237,7 @@ fn order(
         room_patience: ROOM_PATIENCE,
         unwritten_bytes_max: UNWRITTEN_BYTES_MAX,
         run_dir,
+        sides: job.sides.iter().map(|side| side.path().to_owned()).collect(),
         plugins: job.plugins.clone(),
     })
 }
@@ -215,7 +261,7 @@ fn finish(done: Done) -> Result<(AttemptEnd, Option<MapOutput>), Failure> {
             }
             (AttemptEnd::Output { report, facts }, Some(output))
         }
-        Made::Part(part) => (AttemptEnd::Part { report, facts, part }, None),
+        Made::Parts(parts) => (AttemptEnd::Parts { report, facts, parts }, None),
     };
     match postcard::to_stdvec(&end) {
         Ok(bytes) if bytes.len() <= END_BYTES_MAX => Ok((end, output)),

@@ -108,6 +108,7 @@ impl Life {
             house.options.codec,
             house.memory.clone(),
             house.components.clone(),
+            house.sides.clone(),
             house.options.policy.clone(),
         );
         let shop = Shop {
@@ -118,6 +119,7 @@ impl Life {
             fetcher: house.fetcher.clone(),
             slots: Semaphore::new(house.memory.slots),
             tenants: house.tenants.clone(),
+            remote: house.options.remote.clone(),
             machine: house.options.read_near.then(machine).flatten(),
         };
         let registration = house.registration(incarnation, offered.clone());

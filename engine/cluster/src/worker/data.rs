@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mr_model::{Incarnation, JobId};
 
 use super::WorkerError;
+use super::sides::IDLE_BYTES_MAX;
 
 /// Fetched components that are kept for later jobs, in bytes; those used least recently go at start.
 const COMPONENTS_BYTES_MAX: u64 = 4 << 30;
@@ -60,6 +61,11 @@ impl DataDir {
         self.path.join("components")
     }
 
+    /// Folder of fetched side inputs.
+    pub fn sides(&self) -> PathBuf {
+        self.path.join("sides")
+    }
+
     /// Folder of compiled components.
     pub fn compiled(&self) -> PathBuf {
         self.path.join("compiled")
@@ -93,11 +99,14 @@ impl DataDir {
     fn sweep(&self) -> Result<(), WorkerError> {
         let lives = self.lives();
         remove(&lives).map_err(|error| unusable(&lives, &error))?;
-        let components = self.components();
-        for dir in [&lives, &components] {
+        let (components, sides) = (self.components(), self.sides());
+        for dir in [&lives, &components, &sides] {
             make(dir).map_err(|error| unusable(dir, &error))?;
         }
-        drop_oldest(&components, COMPONENTS_BYTES_MAX).map_err(|error| unusable(&components, &error))
+        for (dir, bytes_max) in [(&components, COMPONENTS_BYTES_MAX), (&sides, IDLE_BYTES_MAX)] {
+            drop_oldest(dir, bytes_max).map_err(|error| unusable(dir, &error))?;
+        }
+        Ok(())
     }
 }
 

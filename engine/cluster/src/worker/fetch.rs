@@ -11,6 +11,7 @@ use std::sync::Arc;
 use mr_model::{AttemptId, Failure, Incarnation, JobId, TaskId, WorkerId};
 use mr_net::SegmentInfo;
 use mr_shuffle::{RunId, StoredSegment};
+use mr_storage::Copies;
 use tokio::task::JoinSet;
 
 use super::near::adopt;
@@ -48,13 +49,21 @@ pub(super) struct Wanted {
     pub machine: Option<String>,
 }
 
-/// The input of a reduce attempt, there as long as this is held.
+/// The input of an attempt, there as long as this is held.
 #[derive(Debug, Default)]
 pub(super) struct Input {
     /// The segments, by map task and sequence.
     pub segments: Vec<StoredSegment>,
     _own: Vec<Held>,
     _spool: Option<Spool>,
+    _copies: Copies,
+}
+
+impl Input {
+    /// Copies of remote objects.
+    pub fn of_copies(copies: Copies) -> Self {
+        Self { _copies: copies, ..Self::default() }
+    }
 }
 
 /// Where the segments of one map task lie.

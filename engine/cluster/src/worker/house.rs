@@ -23,6 +23,7 @@ use super::jobs::Memory;
 use super::link::random;
 use super::outputs::Outputs;
 use super::serve::Serve;
+use super::sides::Sides;
 use super::source::Fetcher;
 use super::tenants::{LOOK_PERIOD, Tenants};
 use super::{WorkerError, WorkerOptions};
@@ -40,6 +41,7 @@ pub(super) struct House {
     pub outputs: Outputs,
     pub fetcher: Arc<Fetcher>,
     pub components: Components,
+    pub sides: Sides,
     pub memory: Memory,
     /// Free space of the data folder, in bytes, as last measured.
     pub disk: watch::Receiver<u64>,
@@ -80,13 +82,15 @@ impl House {
         let address = advertised(options.advertise.as_deref(), listener.address(), &host);
         let (measured, disk) = watch::channel(disk::measure(data.path().to_owned()).await);
         let tenants = Tenants::new(data.path().to_owned(), options.disk_reserve_bytes);
-        let outputs = Outputs::default();
+        let (outputs, sides) = (Outputs::default(), Sides::new(data.sides()));
+        let reserve = options.disk_reserve_bytes;
         let server = Server::new(listener, Arc::new(Serve::new(outputs.clone())));
         let house = Self {
             fetcher: Arc::new(Fetcher::new(dialer.clone())),
             components: Components::new(data.components(), loader, options.policy.clone()),
             joined: CancellationToken::new(),
-            measuring: tokio::spawn(look(tenants.clone(), measured)),
+            measuring: tokio::spawn(look(tenants.clone(), sides.clone(), reserve, measured)),
+            sides,
             tenants,
             instance: random(),
             outputs,
@@ -135,12 +139,20 @@ impl Drop for House {
     }
 }
 
-/// Looks at the disk again and again, and sees to it that there is room.
-async fn look(tenants: Tenants, measured: watch::Sender<u64>) {
+/// Looks at the disk again and again, and sees to it that there is room: side inputs that nobody reads go
+/// before any attempt does.
+async fn look(tenants: Tenants, sides: Sides, reserve: u64, measured: watch::Sender<u64>) {
     loop {
         tokio::time::sleep(LOOK_PERIOD).await;
-        let tenants = tenants.clone();
-        let looked = tokio::task::spawn_blocking(move || tenants.look()).await;
+        let (tenants, sides) = (tenants.clone(), sides.clone());
+        let short = *measured.borrow() < disk::enough_again(reserve);
+        let looked = tokio::task::spawn_blocking(move || {
+            if short {
+                sides.drop_idle(u64::MAX, disk::enough_again(reserve));
+            }
+            tenants.look()
+        })
+        .await;
         // Nothing is free where it cannot be told.
         measured.send_replace(looked.ok().and_then(Result::ok).unwrap_or(0));
     }

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_executor::Code;
-use mr_model::{Failure, JobId, Role};
+use mr_model::{Failure, InputSpec, JobId, Role, Side};
 use mr_policy::Policy;
-use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages};
-use mr_sandbox::{Plugin, PluginFacts};
+use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages, open_sides};
+use mr_sandbox::PluginFacts;
 use mr_shuffle::{Codec, MemoryPool, Reservation};
 use mr_storage::Split;
 use tokio::sync::OnceCell;
@@ -20,7 +20,8 @@ use super::ask::Asker;
 use super::components::Components;
 use super::data::{job_dir, make};
 use super::isolation::Loaded;
-use super::tenants::{ROOM_PATIENCE, UNWRITTEN_BYTES_MAX};
+use super::sides::{HeldSide, Sides};
+use super::tenants::{ROOM_PATIENCE, Tenancy, UNWRITTEN_BYTES_MAX};
 use crate::protocol::{ComponentHash, CoordinatorKey};
 
 /// The memory of a worker, and how it is lent to attempts.
@@ -40,6 +41,7 @@ pub(super) struct Jobs {
     codec: Codec,
     memory: Memory,
     components: Components,
+    sides: Sides,
     policy: Option<Arc<Policy>>,
     known: Mutex<BTreeMap<JobId, Arc<OnceCell<Ready>>>>,
 }
@@ -51,6 +53,10 @@ pub(super) struct Ready {
     pub job: Shared,
     /// Number of its partitions.
     pub reducers: u32,
+    /// Its inputs.
+    pub inputs: Arc<[InputSpec]>,
+    /// Longest record of its inputs, in bytes.
+    pub record_bytes_max: u64,
     /// Folder of its files.
     pub dir: PathBuf,
     /// Folder that its attempts leave their parts in.
@@ -79,6 +85,8 @@ pub(super) struct Apart {
     pub codec: Codec,
     /// Its components, each once.
     pub plugins: Vec<(PluginFacts, Arc<Code>)>,
+    /// Its side inputs, in their order.
+    pub sides: Vec<HeldSide>,
 }
 
 impl Jobs {
@@ -88,17 +96,18 @@ impl Jobs {
         codec: Codec,
         memory: Memory,
         components: Components,
+        sides: Sides,
         policy: Option<Arc<Policy>>,
     ) -> Self {
-        Self { life_dir, codec, memory, components, policy, known: Mutex::default() }
+        Self { life_dir, codec, memory, components, sides, policy, known: Mutex::default() }
     }
 
     /// The job, made ready if it is not. A caller that is dropped while it waits leaves the work to the
     /// next one.
-    pub async fn ready(&self, id: &JobId, asker: &Asker) -> Result<Ready, Failure> {
+    pub async fn ready(&self, id: &JobId, asker: &Asker, tenancy: &Tenancy) -> Result<Ready, Failure> {
         let slot =
             self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(id.clone()).or_default().clone();
-        slot.get_or_try_init(|| self.prepare(id, asker)).await.cloned()
+        slot.get_or_try_init(|| self.prepare(id, asker, tenancy)).await.cloned()
     }
 
     /// Whether the worker's policy lets jobs read what a split is of.
@@ -127,7 +136,7 @@ impl Jobs {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    async fn prepare(&self, id: &JobId, asker: &Asker) -> Result<Ready, Failure> {
+    async fn prepare(&self, id: &JobId, asker: &Asker, tenancy: &Tenancy) -> Result<Ready, Failure> {
         let what = format!("the description of job {id}");
         let bytes = asker.description(&CoordinatorKey::Job(id.clone()), &what).await?;
         let description: JobDescription = decode(&bytes, &what)?;
@@ -138,21 +147,36 @@ impl Jobs {
             allowed(policy, &description)?;
         }
         let loaded = self.load(&description, asker).await?;
+        let sides = self.sides.hold(&description.spec.sides, asker, tenancy).await?;
         let memory = self.memory.plan(&description)?;
         let dir = job_dir(&self.life_dir, id);
         make(&dir).map_err(|error| Failure::disk(&dir, &error))?;
         let (reducers, part_dir) = (description.spec.reducers, description.part_dir.clone());
+        let inputs: Arc<[InputSpec]> = description.spec.inputs.clone().into();
+        let record_bytes_max = description.spec.permissions.record_bytes_max;
         let plugins = loaded.iter().map(|(_, component)| component.hash().to_owned()).collect();
         if self.components.loader().executors().is_some() {
-            let apart = Apart { description, memory, codec: self.codec, plugins: apart(loaded) };
+            let apart = Apart { description, memory, codec: self.codec, plugins: apart(loaded), sides };
             let job = Shared::Apart(Arc::new(apart));
-            return Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: None });
+            return Ok(Ready {
+                job,
+                reducers,
+                inputs,
+                record_bytes_max,
+                dir,
+                part_dir,
+                plugins,
+                _lent: None,
+            });
         }
         let lent = self.memory.lend(&memory);
         let pool = self.memory.pool.clone();
         let (run_dir, codec) = (dir.clone(), self.codec);
         let (room_patience, unwritten_bytes_max) = (ROOM_PATIENCE, UNWRITTEN_BYTES_MAX);
+        // Open files are there whatever becomes of their names.
+        let paths: Vec<PathBuf> = sides.iter().map(|side| side.path().to_owned()).collect();
         let resources = AttemptResources {
+            sides: open_sides(&description.spec.sides, &paths)?,
             memory,
             pool,
             retain: None,
@@ -162,7 +186,8 @@ impl Jobs {
             unwritten_bytes_max,
         };
         let job = Shared::Here(Job::new(description, here(loaded), resources)?);
-        Ok(Ready { job, reducers, dir, part_dir, plugins, _lent: Some(Arc::new(lent)) })
+        let _lent = Some(Arc::new(lent));
+        Ok(Ready { job, reducers, inputs, record_bytes_max, dir, part_dir, plugins, _lent })
     }
 
     async fn load(
@@ -186,6 +211,9 @@ impl Jobs {
 fn allowed(policy: &Policy, description: &JobDescription) -> Result<(), Failure> {
     let refused = |sentence: String| Failure::Refused { sentence };
     policy.check(&description.spec.permissions).map_err(|refusal| refused(refusal.to_string()))?;
+    policy
+        .check_sides(Side::bytes_of(&description.spec.sides))
+        .map_err(|refusal| refused(refusal.to_string()))?;
     policy.check_output(&description.part_dir).map_err(|refusal| refused(refusal.to_string()))
 }
 
@@ -238,7 +266,7 @@ fn here(components: Vec<(Role, Loaded)>) -> Stages {
     let mut stages = Stages::default();
     for (role, component) in components {
         if let Loaded::Here(plugin) = component {
-            *stage(&mut stages, role) = Some(plugin);
+            stages.add(role, plugin);
         }
     }
     stages
@@ -255,13 +283,4 @@ fn apart(components: Vec<(Role, Loaded)>) -> Vec<(PluginFacts, Arc<Code>)> {
         }
     }
     plugins
-}
-
-fn stage(stages: &mut Stages, role: Role) -> &mut Option<Plugin> {
-    match role {
-        Role::Mapper => &mut stages.mapper,
-        Role::Combiner => &mut stages.combiner,
-        Role::Reducer => &mut stages.reducer,
-        Role::Partitioner => &mut stages.partitioner,
-    }
 }

@@ -9,8 +9,8 @@
 //! breaks ends no life: attempts go on, and what was said and not noted is said again.
 //!
 //! In reading order: this file (options, errors, [`run`]), `house` (what outlasts lives), `control` and
-//! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components` (what comes from the
-//! coordinator), `isolation`, `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
+//! `work` (one life), `lease`, `ledger`, `link` (its state), `ask`, `jobs`, `components`, `sides` (what comes
+//! from the coordinator), `isolation`, `attempt`, `cancel`, `share`, `lines`, `thread` (one attempt), `fetch`, `source`,
 //! `spool` (its input), `outputs`, `serve` (what others fetch), `data`, `disk`.
 
 mod ask;
@@ -32,6 +32,7 @@ mod near;
 mod outputs;
 mod serve;
 mod share;
+mod sides;
 mod source;
 mod spool;
 mod tenants;
@@ -48,6 +49,7 @@ use mr_net::{BindError, ConnectError, Identity, Limits, NodeId, Server, ServerEr
 use mr_policy::Policy;
 use mr_sandbox::SandboxError;
 use mr_shuffle::Codec;
+use mr_storage::RemoteInputs;
 use tokio_util::sync::CancellationToken;
 
 use control::{Life, LifeEnd};
@@ -86,6 +88,8 @@ pub struct WorkerOptions {
     /// Whether map output of other workers on the same machine is read where it lies, where that can be
     /// done; all else is fetched.
     pub read_near: bool,
+    /// Stores that inputs may come from; none where there are files alone.
+    pub remote: Option<Arc<dyn RemoteInputs>>,
     /// How plugins are kept from the worker.
     pub isolation: Isolation,
     /// What its owner allows, whatever the coordinator accepted; none allows everything.

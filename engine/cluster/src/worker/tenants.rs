@@ -167,6 +167,11 @@ impl Tenancy {
         }
     }
 
+    /// Space of the disk that stays free, in bytes.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.tenants.0.reserve_bytes
+    }
+
     /// Why it was ended, if it was.
     pub fn evicted(&self) -> Option<Failure> {
         self.tenants.book().tenants.get(&self.number)?.evicted.clone()

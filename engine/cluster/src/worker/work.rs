@@ -99,7 +99,7 @@ impl Life {
             AttemptEnd::Cancelled => {
                 tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt cancelled")
             }
-            AttemptEnd::Output { .. } | AttemptEnd::Part { .. } => {
+            AttemptEnd::Output { .. } | AttemptEnd::Parts { .. } => {
                 tracing::info!(job = %lease.job, attempt = %lease.attempt, "attempt done");
             }
         }

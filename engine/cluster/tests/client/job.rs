@@ -6,7 +6,7 @@ use mr_cluster::client::{Component, Submission};
 use mr_cluster::protocol::{JobState, JobView, OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{JobId, Partitioning, Permissions, Role};
-use mr_runtime::{JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages, WriteOptions};
 use mr_scheduler::StageStatus;
 
 /// Size of splits.
@@ -31,12 +31,13 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
     let plan = Plan::new(JobRequest {
         id: job(),
         stages: Stages::default(),
-        inputs: inputs(dir),
+        inputs: vec![InputRequest { patterns: inputs(dir), ..InputRequest::default() }],
+        remote: None,
         output: OutputTarget::Stdout,
+        sides: vec![],
         params: vec![],
         reducers: Some(2),
-        input_format: None,
-        output_format: None,
+        write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
         split_bytes: SPLIT_BYTES,
         batch_bytes: BATCH_BYTES,

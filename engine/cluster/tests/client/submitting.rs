@@ -24,7 +24,7 @@ fn submit(client: &Arc<Client>, submission: &Submission) -> JoinHandle<Outcome> 
 }
 
 fn wants(components: &[u32]) -> SubmitReply {
-    SubmitReply::Wants { components: components.to_vec() }
+    SubmitReply::Wants { components: components.to_vec(), sides: Vec::new() }
 }
 
 fn plan_bytes(dir: &Path) -> Vec<u8> {
@@ -137,8 +137,8 @@ async fn replies_that_make_no_sense_are_faults() {
     let submission = submission(cluster.dir.path());
     let order = Down::Worker(Order::Forget { job: job() });
     let strange = [
-        (Down::Submit(wants(&[3])), "components that the job does not have"),
-        (Down::Submit(wants(&[0, 0, 0, 0])), "components that the job does not have"),
+        (Down::Submit(wants(&[3])), "components or side inputs that the job does not have"),
+        (Down::Submit(wants(&[0, 0, 0, 0])), "components or side inputs that the job does not have"),
         (order, "an order for a worker"),
     ];
     for (down, sentence) in strange {

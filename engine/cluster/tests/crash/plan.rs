@@ -6,7 +6,7 @@ use std::path::Path;
 use mr_cluster::protocol::{OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
 use mr_model::{Partitioning, Permissions};
-use mr_runtime::{JobRequest, OutputTarget, Plan, SpreadDescription, Stages};
+use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages, WriteOptions};
 
 use crate::scene::job;
 
@@ -24,12 +24,16 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
     let plan = Plan::new(JobRequest {
         id: job(),
         stages: Stages::default(),
-        inputs: vec![input.to_str().unwrap().to_owned()],
+        inputs: vec![InputRequest {
+            patterns: vec![input.to_str().unwrap().to_owned()],
+            ..InputRequest::default()
+        }],
+        remote: None,
         output: OutputTarget::Stdout,
+        sides: Vec::new(),
         params: Vec::new(),
         reducers: Some(REDUCERS),
-        input_format: None,
-        output_format: None,
+        write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
         split_bytes: 10,
         batch_bytes: BATCH_BYTES,

@@ -16,7 +16,7 @@ use mr_cluster::protocol::{
 use mr_model::{Incarnation, JobId, Stage, TaskId, WorkerId};
 use mr_runtime::{Facts, MapFacts, ReduceFacts, StageFacts};
 use mr_scheduler::{AttemptReport, Config, Lease, Progress, Time};
-use mr_storage::PartWriter;
+use mr_storage::{PartNames, PartsWriter};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Unsynced};
@@ -273,11 +273,14 @@ impl Scene {
         let (task, attempt) = (lease.attempt.task, lease.attempt.attempt);
         let path = description.part_dir;
         let _ = fs::remove_file(path.join(format!("_attempt-r-{:05}-{attempt}", task.index)));
-        let mut part = PartWriter::create(&path, task.stage, task.index, attempt).unwrap();
+        let names = PartNames::of(&description.spec.output);
+        let mut parts = PartsWriter::new(&path, lease.attempt, names);
+        let mut part = parts.begin(0).unwrap();
         part.write(part_content(task.index).as_bytes(), 1).unwrap();
-        let part = part.finish().unwrap().hand_over();
+        parts.end(part).unwrap();
+        let parts = parts.finish().unwrap().hand_over();
         let report = AttemptReport { records_in: 1, records_out: 1, ..AttemptReport::default() };
-        AttemptEnd::Part { report, facts: reduce_facts(), part }
+        AttemptEnd::Parts { report, facts: reduce_facts(), parts }
     }
 }
 
@@ -325,6 +328,7 @@ fn submission(dir: &Path) -> (SubmitHead, SubmittedPlan) {
     let share =
         Share { queue: "default".to_owned(), priority: 0, weight: 1, slots_max: None, speculation: false };
     let plan = submitted_plan(dir, output, share);
-    let head = SubmitHead { job: job(), digest: [7; 32], components: Vec::new(), plan_bytes: 1 };
+    let head =
+        SubmitHead { job: job(), digest: [7; 32], components: Vec::new(), sides: Vec::new(), plan_bytes: 1 };
     (head, plan)
 }

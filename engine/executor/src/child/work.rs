@@ -7,9 +7,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use mr_model::{Failure, Role};
-use mr_runtime::{AttemptResources, Job, Product, Progress, Stages, TaskInput, run_attempt};
+use mr_runtime::{AttemptResources, Job, Product, Progress, Stages, TaskInput, open_sides, run_attempt};
 use mr_sandbox::{CancelToken, LoadedCode, Plugin, PluginFacts, Prepared, Sandbox, SandboxOptions};
 use mr_shuffle::MemoryPool;
+use mr_storage::{Part, PartNames, ReadyParts, ToldPart};
 
 use super::rights::{self, Files};
 use super::voice::Voice;
@@ -48,9 +49,10 @@ pub(super) fn obey(order: Order, files: Vec<OwnedFd>, prepared: Prepared, voice:
 /// The files of an attempt: what it reads, and the folders that are its own.
 fn files_of(work: &AttemptWork) -> Files {
     let mut read: Vec<PathBuf> = match &work.input {
-        TaskInput::Map(split) => split.pieces.iter().map(|piece| piece.path.clone()).collect(),
+        TaskInput::Map(split) => split.pieces.iter().map(|piece| piece.file().to_owned()).collect(),
         TaskInput::Reduce(segments) => segments.iter().map(|segment| segment.path.clone()).collect(),
     };
+    read.extend(work.sides.iter().map(|copy| copy.path.clone()));
     // Segments of one file lie side by side or far from each other.
     read.sort_unstable();
     read.dedup();
@@ -73,6 +75,7 @@ fn run(
         room_patience,
         unwritten_bytes_max,
         run_dir,
+        sides,
         plugins,
     } = work;
     let progress = Progress::of_attempt(&input);
@@ -90,8 +93,18 @@ fn run(
     rights::seal(walls, false).map_err(|error| internal(&error))?;
     let stages = stages(&description.roles, &revived)?;
     let pool = MemoryPool::new(memory.pool);
-    let resources =
-        AttemptResources { memory, pool, retain: None, run_dir, codec, room_patience, unwritten_bytes_max };
+    let sides: Vec<PathBuf> = sides.into_iter().map(|copy| copy.path).collect();
+    let resources = AttemptResources {
+        memory,
+        pool,
+        retain: None,
+        run_dir,
+        sides: open_sides(&description.spec.sides, &sides)?,
+        codec,
+        room_patience,
+        unwritten_bytes_max,
+    };
+    let names = PartNames::of(&description.spec.output);
     let job = Job::new(description, stages, resources)?;
     let cancel = CancelToken::default();
     let done = run_attempt(&job, attempt, &input, &progress, Some(voice.log()), &cancel)?;
@@ -102,14 +115,19 @@ fn run(
             std::mem::forget(output);
             MadeWord::Runs(runs)
         }
-        Product::Part(part) => {
-            let made =
-                MadeWord::Part { rows: part.rows(), bytes: part.bytes(), blake3: part.blake3().to_owned() };
-            std::mem::forget(part);
-            made
-        }
+        // The files are the parent's now.
+        Product::Parts(parts) => MadeWord::Parts(told(&names, parts.hand_over())),
     };
     Ok(DoneWord { facts: done.facts, made })
+}
+
+/// What is said of the parts: names are the parent's to give.
+fn told(names: &PartNames, ready: ReadyParts) -> Vec<ToldPart> {
+    let told = |part: Part| {
+        let port = names.port_of(&part.name).unwrap_or(0);
+        ToldPart { port, rows: part.rows, bytes: part.bytes, blake3: part.blake3 }
+    };
+    ready.parts.into_iter().map(told).collect()
 }
 
 /// The components of a job's roles.
@@ -120,13 +138,7 @@ fn stages(roles: &[(Role, String)], plugins: &[Plugin]) -> Result<Stages, Failur
         let plugin = plugin.filter(|plugin| plugin.roles().contains(role));
         let plugin = plugin
             .ok_or_else(|| Failure::internal(format!("component {hash} does not serve the role {role}")))?;
-        let stage = match role {
-            Role::Mapper => &mut stages.mapper,
-            Role::Combiner => &mut stages.combiner,
-            Role::Reducer => &mut stages.reducer,
-            Role::Partitioner => &mut stages.partitioner,
-        };
-        *stage = Some(plugin.clone());
+        stages.add(*role, plugin.clone());
     }
     Ok(stages)
 }

@@ -267,6 +267,27 @@ pub const REJECT_REASON_BYTES: Limit = fixed(
     REJECT_REASON_BYTES_MAX as u64,
     "the rest is cut; they are held until the job ends",
 );
+/// Named outputs.
+pub const OUTPUTS: Limit = fixed(
+    "named outputs",
+    Unit::Count,
+    OUTPUTS_MAX as u64,
+    "beside the main one; each costs a task an open file and its buffers",
+);
+/// Files of a task.
+pub const TASK_FILES: Limit = fixed(
+    "output files of a task",
+    Unit::Count,
+    TASK_FILES_MAX as u64,
+    "their names and hashes travel in one message; larger files (--output-file-size) are fewer",
+);
+/// Files of an output.
+pub const OUTPUT_FILES: Limit = fixed(
+    "output files",
+    Unit::Count,
+    OUTPUT_FILES_MAX,
+    "all tasks together: each is held until the job ends; larger files (--output-file-size) are fewer",
+);
 /// Parameters.
 pub const PARAMS: Limit = fixed("parameters", Unit::Count, PARAMS_MAX as u64, "they travel with every job");
 /// Bytes of a parameter.
@@ -275,6 +296,31 @@ pub const PARAM_BYTES: Limit = fixed(
     Unit::Bytes,
     PARAM_BYTES_MAX as u64,
     "name and value; they travel with every job",
+);
+/// Side inputs.
+pub const SIDES: Limit =
+    fixed("side inputs", Unit::Count, SIDES_MAX as u64, "a task holds each of them open");
+/// Size of a side input.
+pub const SIDE_BYTES: Limit = fixed(
+    "size of a side input",
+    Unit::Memory,
+    SIDE_BYTES_MAX,
+    "it is sent to every worker and lies on its disk; what is larger is an input to be joined",
+);
+/// Size of all side inputs.
+pub const SIDES_BYTES: Limit = asked(
+    "size of all side inputs",
+    Unit::Memory,
+    [Some(SIDES_BYTES_MAX), Some(SIDES_BYTES_MAX)],
+    ["--side", "max-sides"],
+    "of one job; a worker has to have room for them",
+);
+/// Bytes of one read.
+pub const SIDE_READ_BYTES: Limit = fixed(
+    "bytes of one read of a side input",
+    Unit::Memory,
+    SIDE_READ_BYTES_MAX,
+    "they go into the plugin's memory in one call, which nothing interrupts",
 );
 /// Attributes.
 pub const ATTRIBUTES: Limit = fixed(
@@ -299,6 +345,10 @@ pub const TABLE: &[&Limit] = &[
     &ATTRIBUTES,
     &PARAMS,
     &PARAM_BYTES,
+    &SIDES,
+    &SIDE_BYTES,
+    &SIDES_BYTES,
+    &SIDE_READ_BYTES,
     &GUEST_MEMORY,
     &STACK,
     &HANDLES,
@@ -315,6 +365,9 @@ pub const TABLE: &[&Limit] = &[
     &SHUFFLE_BYTES,
     &OUTPUT_BYTES,
     &OUTPUT_RECORDS,
+    &OUTPUTS,
+    &TASK_FILES,
+    &OUTPUT_FILES,
     &REJECTS,
     &REJECT_REASON_BYTES,
     &COUNTERS,

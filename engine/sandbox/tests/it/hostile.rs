@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use mr_model::{Batch, Failure, LastWords, PluginFault, Role};
-use mr_sandbox::{CancelToken, Combiner, InstanceOptions, Mapper, Partitioner, RoleError, Sink};
+use mr_sandbox::{
+    CancelToken, Combiner, InstanceOptions, Mapper, Partitioner, RoleError, SideFile, Sides, Sink,
+};
 
 use crate::roles::{map, open_reducer};
 use crate::support::{Rest, Shared, groups, options, plugin, records, text};
@@ -42,10 +44,14 @@ fn malformed_batches() {
     }
 }
 
+/// What a plugin is told that emits where it has no output.
+const BAD_PORT: &str = "it emitted to port 7; there is only port 0: named outputs are those that the component declares \
+    as \"outputs\", and only the last stage of a job has them, the reducer, or the mapper of a job without reducers";
+
 #[test]
 fn calls_that_break_the_interface() {
     for (mode, message) in [
-        ("bad-port", "it emitted to port 7; there is only port 0"),
+        ("bad-port", BAD_PORT),
         ("bad-row", "it rejected row 9 of an input of 2 rows"),
         ("next", "it called group-values.next, but the last group of its batch does not go on"),
         ("side-input", "it read the side input \"dictionary\", which the job does not have"),
@@ -57,6 +63,17 @@ fn calls_that_break_the_interface() {
         check(mode, PluginFault::Contract, message);
     }
     map("no-side-input", &[]).unwrap();
+}
+
+#[test]
+fn side_inputs_are_read_by_name_and_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("digits");
+    std::fs::write(&path, b"0123456789").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let sides = Sides::from_iter([SideFile::new("digits", 10, Arc::new(file), path)]);
+    let options = InstanceOptions { sides, ..options("read-side") };
+    map_with(options).unwrap();
 }
 
 #[test]

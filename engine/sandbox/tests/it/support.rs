@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mr_model::{AttemptId, Batch, BatchBuf, ColumnBuf, Failure, GroupedBatchBuf, JobId, TaskContext, TaskId};
 use mr_sandbox::{
-    CancelToken, GuestMemory, GuestOutput, InstanceOptions, MoreValues, Plugin, Sandbox, SandboxOptions, Sink,
+    CancelToken, GuestMemory, GuestOutput, InstanceOptions, MoreValues, Plugin, Sandbox, SandboxOptions,
+    Sides, Sink,
 };
 
 /// The file of the hostile guest.
@@ -58,6 +59,7 @@ pub fn with_params(params: &[(&str, &str)]) -> InstanceOptions {
         partitions: 4,
         seed: 42,
         batch_bytes: 65_536,
+        outputs: ["main".to_owned()].into(),
     };
     InstanceOptions {
         context,
@@ -68,6 +70,7 @@ pub fn with_params(params: &[(&str, &str)]) -> InstanceOptions {
         deadline: None,
         output: Arc::new(GuestOutput::new(u64::MAX, u64::MAX)),
         wall_clock: None,
+        sides: Sides::default(),
         cancel: CancelToken::default(),
         log: None,
     }

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use mr_cluster::protocol::{AttemptEnd, CoordinatorKey, Source, TaskOrder};
 use mr_model::{
-    AttemptId, InputFormat, InputKey, JobId, JobSpec, OutputFormat, Partitioning, Permissions, StageTypes,
+    AttemptId, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning, Permissions,
     TaskId,
 };
 use mr_runtime::{JobDescription, SpreadDescription};
 use mr_shuffle::HashPartitioner;
-use mr_storage::{Split, list_inputs, plan_splits};
+use mr_storage::{LocalInputs, Split, list_inputs, plan_splits};
 
 use super::{Coordinator, Joined};
 
@@ -34,27 +34,27 @@ impl SmallJob {
         let lines: Vec<_> =
             (0..lines).map(|n| format!("line {:07}", n * 7919 % (lines * 2 / 3 + 1))).collect();
         std::fs::write(&input, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
-        let files = list_inputs(&[input.to_str().unwrap().to_owned()]).unwrap();
+        let files = list_inputs(&[input.to_str().unwrap().to_owned()], &[], None).unwrap();
         let bytes = files[0].bytes.div_ceil(u64::from(MAPS));
-        let splits = plan_splits(&files, InputFormat::LineKeys, bytes).unwrap();
+        let splits = plan_splits(&[(&InputSpec::of(InputFormat::LineKeys), &files)], bytes, &LocalInputs)
+            .unwrap()
+            .splits;
         assert_eq!(splits.len(), MAPS as usize);
         let id = JobId::new(name).unwrap();
         let spec = JobSpec {
             id: id.clone(),
             params: Vec::new(),
             reducers: REDUCERS,
-            input_format: InputFormat::LineKeys,
-            input_key: InputKey::Offset,
-            output_format: OutputFormat::Raw,
+            inputs: vec![InputSpec::of(InputFormat::LineKeys)],
+            output: OutputSpec::of(OutputFormat::Raw),
             partitioning: Partitioning::Hash,
-            output_types: StageTypes::default(),
             batch_bytes: mr_model::limit::BATCH_BYTES,
             attempts_max: mr_model::limit::ATTEMPTS_MAX,
             permissions: Permissions::default(),
+            sides: Vec::new(),
         };
         let description = JobDescription {
             spec,
-            chunks: false,
             roles: Vec::new(),
             spread: SpreadDescription::Hash,
             guest_memory_bytes: None,
@@ -102,7 +102,7 @@ impl SmallJob {
 
     /// Asserts that a part that waits in the staging folder is what a naive sort gives.
     pub fn check_part(&self, end: &AttemptEnd, partition: u32) {
-        let AttemptEnd::Part { part, report, .. } = end else { panic!("no part: {end:?}") };
+        let AttemptEnd::Parts { parts, report, .. } = end else { panic!("no part: {end:?}") };
         let spread = HashPartitioner::new(REDUCERS);
         let mut expected: Vec<_> = self
             .lines
@@ -112,9 +112,9 @@ impl SmallJob {
             .collect();
         expected.sort();
         assert!(expected.len() > 1, "the test shows nothing");
-        assert_eq!(part.index, partition);
+        assert_eq!(parts.attempt.task, TaskId::reduce(partition));
         assert_eq!(report.records_in, expected.len() as u64);
-        assert!(std::fs::read_to_string(self.staging.join(&part.file)).unwrap() == expected.concat());
+        assert!(std::fs::read_to_string(self.staging.join(parts.file(0))).unwrap() == expected.concat());
     }
 }
 

@@ -58,6 +58,7 @@ impl Cluster {
 
     pub fn options(&self, name: &str, coordinator: &Coordinator) -> WorkerOptions {
         WorkerOptions {
+            remote: None,
             identity: self.identity(NodeRole::Worker, name),
             coordinator: coordinator.address.clone(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

@@ -44,6 +44,7 @@ pub fn attack(mode: &str) -> Result<(), Error> {
         "next" => drop(group_values::next()),
         "side-input" => drop(side_input::read("dictionary", 0, 1)),
         "no-side-input" => assert_eq!(side_input::size("dictionary"), None),
+        "read-side" => read_side(),
         "look-around" => look_around(),
         "nan" => numbers_that_are_none(),
         "odd-text" => odd_text(),
@@ -54,6 +55,22 @@ pub fn attack(mode: &str) -> Result<(), Error> {
         _ => malformed(mode),
     }
     Ok(())
+}
+
+/// Ten digits are read as wit/engine.wit says.
+fn read_side() {
+    assert_eq!(side_input::size("digits"), Some(10));
+    let reads: [(u64, u32, &[u8]); 6] = [
+        (0, 10, b"0123456789"),
+        (3, 4, b"3456"),
+        (8, u32::MAX, b"89"),
+        (10, 1, b""),
+        (u64::MAX, u32::MAX, b""),
+        (4, 0, b""),
+    ];
+    for (offset, len, expected) in reads {
+        assert_eq!(side_input::read("digits", offset, len), expected);
+    }
 }
 
 fn malformed(mode: &str) {
