@@ -67,6 +67,34 @@ pub(crate) fn cuts(source: &dyn Source, format: InputFormat, split_bytes: u64) -
     })
 }
 
+/// What the reader of `range` reads of the file, ascending and apart.
+pub(crate) fn footprint(
+    source: &dyn Source,
+    format: InputFormat,
+    range: &Range<u64>,
+) -> Result<Vec<Range<u64>>, FormatError> {
+    let parts = guarded(0, || match format {
+        InputFormat::Arrow => Ok(arrow::ArrowFile::open(source)?.footprint(source.bytes(), range)),
+        InputFormat::Avro => avro::AvroFile::open(source)?.footprint(source, range),
+        _ => Ok(parquet::ParquetFile::open(source)?.footprint(source.bytes(), range)),
+    })?;
+    Ok(joined(parts))
+}
+
+/// Ranges in order, those that meet as one.
+fn joined(mut parts: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    parts.retain(|part| part.start < part.end);
+    parts.sort_by_key(|part| part.start);
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for part in parts {
+        match joined.last_mut() {
+            Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
+            _ => joined.push(part),
+        }
+    }
+    joined
+}
+
 /// Fields by the schema of the file.
 pub(crate) fn describe(
     source: &dyn Source,

@@ -29,6 +29,11 @@ pub(crate) fn cuts(source: &dyn Source, split_bytes: u64) -> Result<Cuts, Format
     read::cuts(source, split_bytes)
 }
 
+/// What the reader of `range` reads of the file.
+pub(crate) fn footprint(source: &dyn Source, range: &Range<u64>) -> Result<Vec<Range<u64>>, FormatError> {
+    read::KvFile::open(source)?.footprint(source, range)
+}
+
 /// Types of keys and values.
 pub(crate) fn types(source: &dyn Source) -> Result<StageTypes, FormatError> {
     Ok(read::KvFile::open(source)?.types)

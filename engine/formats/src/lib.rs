@@ -7,8 +7,6 @@
 //!
 //! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` and `digits` (one value of
 //! a row), `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`, `write`.
-//! In reading order: `source`, `error`, `open` (what a caller sees), `cell` and `digits` (one value of a row),
-//! `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`.
 
 mod cell;
 mod columnar;
@@ -29,5 +27,4 @@ pub use error::{BadRecord, FormatError, OnBad};
 pub use kv::KvWriter;
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open};
 pub use source::{FileSource, Source};
-
 pub use write::{EncodeError, Encoder};

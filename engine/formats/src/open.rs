@@ -239,7 +239,11 @@ pub fn footprint(
         InputFormat::Delimited(delimited) => {
             crate::text::delimited_footprint(source, delimited, range, record_bytes_max)
         }
-        _ => whole(),
+        InputFormat::Kv => kv::footprint(source, &range),
+        InputFormat::Parquet | InputFormat::Arrow | InputFormat::Avro => {
+            columnar::footprint(source, format, &range)
+        }
+        InputFormat::Whole => whole(),
     }
 }
 

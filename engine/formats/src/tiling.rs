@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mr_model::{BatchBuf, Compression, InputFormat};
 
-use crate::{FormatError, ReadOptions, RecordReader, Source, open};
+use crate::{FormatError, ReadOptions, RecordReader, Source, footprint, open};
 
 /// A record: key and value.
 pub(crate) type Record = (Vec<u8>, Vec<u8>);
@@ -60,6 +60,26 @@ pub(crate) fn tiled(
         all.extend(records(file, format, pair[0]..pair[1], options, target)?);
     }
     Ok(all)
+}
+
+/// Checks that a range is read from what [`footprint`] says of it alone: all else of the file is zero.
+pub(crate) fn check_footprint(
+    file: &Arc<dyn Source>,
+    format: InputFormat,
+    range: Range<u64>,
+    options: &ReadOptions,
+) {
+    let parts =
+        footprint(&**file, format, Compression::None, range.clone(), options.record_bytes_max).unwrap();
+    assert!(parts.windows(2).all(|pair| pair[0].end <= pair[1].start), "ascending and apart: {parts:?}");
+    let mut sparse = vec![0; usize::try_from(file.bytes()).unwrap()];
+    for part in parts {
+        let part = usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap();
+        file.read_at(part.start as u64, &mut sparse[part]).unwrap();
+    }
+    let sparse: Arc<dyn Source> = Arc::new(sparse);
+    let read = |file| records(file, format, range.clone(), options, 1 << 16).unwrap();
+    assert!(read(&sparse) == read(file), "{format} {range:?}");
 }
 
 /// Reads the file with each of `damages` done to it, and checks that nothing else than its records ever comes

@@ -57,6 +57,26 @@ impl ArrowFile {
         self.batches.iter().map(|block| block.offset().cast_unsigned())
     }
 
+    /// What the reader of `range` reads of a file of `bytes` bytes: magic, batches, dictionaries, headers of the
+    /// batches ahead, footer.
+    pub fn footprint(&self, bytes: u64, range: &Range<u64>) -> Vec<Range<u64>> {
+        let part = |block: &Block, length: Option<u64>| {
+            let offset = block.offset().cast_unsigned();
+            offset..offset + length.unwrap_or(0)
+        };
+        let mut parts = vec![0..MAGIC.len() as u64, self.footer..bytes];
+        parts.extend(self.dictionaries.iter().map(|block| part(block, length(block))));
+        for block in &self.batches {
+            let offset = block.offset().cast_unsigned();
+            if range.contains(&offset) {
+                parts.push(part(block, length(block)));
+            } else if offset < range.start {
+                parts.push(part(block, u64::try_from(block.metaDataLength()).ok()));
+            }
+        }
+        parts
+    }
+
     /// The rows of the record batches that begin in `range`.
     pub fn batches(
         self,

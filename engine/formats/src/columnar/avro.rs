@@ -72,6 +72,21 @@ impl AvroFile {
         Ok(Self { schema, types: Arc::new(types), codec, sync, header_bytes: bytes })
     }
 
+    /// What the reader of `range` reads of the file: header, and from the marker ahead of its first block to the
+    /// end of its last one.
+    pub fn footprint(&self, source: &dyn Source, range: &Range<u64>) -> Result<Vec<Range<u64>>, FormatError> {
+        let bytes = source.bytes();
+        let end = if range.end <= self.header_bytes {
+            self.header_bytes
+        } else {
+            self.first_block(source, &(range.end..bytes))?.min(bytes)
+        };
+        // Its header is read in portions, and a block's numbers with what is behind them.
+        let header = self.header_bytes.max(SEARCH_BYTES.min(bytes));
+        let begin = range.start.saturating_sub(SYNC_BYTES as u64);
+        Ok(vec![0..header, begin..end.saturating_add(BLOCK_HEAD_BYTES_MAX).min(bytes)])
+    }
+
     /// The rows of the blocks that begin in `range`.
     pub fn batches(
         self,

@@ -117,11 +117,11 @@ impl ColumnarReader {
 
     fn lay(&self, rows: Rows) -> Result<Open, FormatError> {
         let position = |index: usize| self.indices.binary_search(&index).unwrap_or(usize::MAX);
-        let tuples = |columns: &[Column]| {
-            Tuples::new(&rows.batch, columns, position).map_err(|error| damaged(rows.offset, &error))
+        let tuples = |columns: &[Column], sure: bool| {
+            Tuples::new(&rows.batch, columns, position, sure).map_err(|error| damaged(rows.offset, &error))
         };
-        let keys = if self.plan.key.is_empty() { None } else { Some(tuples(&self.plan.key)?) };
-        let values = tuples(&self.plan.value)?;
+        let keys = if self.plan.key.is_empty() { None } else { Some(tuples(&self.plan.key, true)?) };
+        let values = tuples(&self.plan.value, false)?;
         let of_keys = keys.iter().flat_map(Tuples::bad_rows);
         let behind = self.plan.key.len();
         let of_values = values.bad_rows().map(|(row, column, why)| (row, column + behind, why));
@@ -167,15 +167,20 @@ impl ColumnarReader {
         FormatError::bad(open.rows.offset, reason)
     }
 
-    /// Hands out the rows up to `to`.
-    fn take(&mut self, open: &mut Open, to: usize, batch: &mut BatchBuf, offsets: &mut Vec<u64>) {
-        match &open.keys {
-            Some(keys) => keys.append(open.at..to, &mut batch.keys, &mut self.cursors),
+    /// Hands out the rows up to `to`. False, and nothing is handed out, where they are longer than was believed.
+    fn take(&mut self, open: &mut Open, to: usize, batch: &mut BatchBuf, offsets: &mut Vec<u64>) -> bool {
+        if !open.values.append(open.at..to, &mut batch.values, &mut self.cursors) {
+            return false;
+        }
+        match &mut open.keys {
+            Some(keys) => {
+                keys.append(open.at..to, &mut batch.keys, &mut self.cursors);
+            }
             None => self.put_places(open.rows.place + open.at as u64, to - open.at, &mut batch.keys),
         }
-        open.values.append(open.at..to, &mut batch.values, &mut self.cursors);
         offsets.resize(offsets.len() + (to - open.at), open.rows.offset);
         open.at = to;
+        true
     }
 
     /// Appends the keys of `rows` rows, the first of which is at `place`.
@@ -238,8 +243,9 @@ impl RecordReader for ColumnarReader {
             }
             let room = target.saturating_sub(batch.size());
             let to = self.fitting(&open, room, batch.rows() == 0)?;
-            if to > open.at {
-                self.take(&mut open, to, batch, offsets);
+            if to > open.at && !self.take(&mut open, to, batch, offsets) {
+                self.open = Some(open);
+                continue;
             }
             let full =
                 to < open.rows.batch.num_rows() && open.bad.get(open.bad_at).is_none_or(|bad| bad.0 > to);

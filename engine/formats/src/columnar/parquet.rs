@@ -31,6 +31,8 @@ const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
 pub(crate) struct ParquetFile {
     metadata: ArrowReaderMetadata,
     groups: Vec<Group>,
+    /// Where the footer begins.
+    footer: u64,
 }
 
 /// A row group.
@@ -58,7 +60,7 @@ impl ParquetFile {
         let plain = ArrowReaderMetadata::try_new(metadata.clone(), options.clone());
         let schema = with_views(plain.map_err(|error| bad(&error))?.schema());
         let metadata = ArrowReaderMetadata::try_new(metadata, options.with_schema(Arc::new(schema)));
-        Ok(Self { metadata: metadata.map_err(|error| bad(&error))?, groups })
+        Ok(Self { metadata: metadata.map_err(|error| bad(&error))?, groups, footer: at })
     }
 
     pub fn schema(&self) -> &Schema {
@@ -68,6 +70,13 @@ impl ParquetFile {
     /// Where row groups begin, ascending.
     pub fn places(&self) -> impl Iterator<Item = u64> {
         self.groups.iter().map(|group| group.offset)
+    }
+
+    /// What the reader of `range` reads of a file of `bytes` bytes: magic, groups, footer.
+    pub fn footprint(&self, bytes: u64, range: &Range<u64>) -> Vec<Range<u64>> {
+        let groups = self.groups.iter().filter(|group| range.contains(&group.offset));
+        let groups = groups.map(|group| group.offset..group.offset + group.bytes);
+        groups.chain([0..MAGIC.len() as u64, self.footer..bytes]).collect()
     }
 
     /// The rows of the groups that begin in `range`.

@@ -15,7 +15,8 @@ use super::lanes::{Cells, Lane};
 #[derive(Debug)]
 pub(crate) struct Tuples {
     lanes: Vec<Lane>,
-    /// Which lanes hold no zero byte in any of their values, so that nothing is escaped.
+    /// Which lanes hold no zero byte in any of their values, so that nothing is escaped. Views are believed to
+    /// until one is seen while it is copied: looking ahead costs as much as copying.
     plain: Vec<bool>,
     /// Length of each row's tuple, and of the longest.
     lengths: Vec<u32>,
@@ -23,11 +24,13 @@ pub(crate) struct Tuples {
 }
 
 impl Tuples {
-    /// The tuples of `columns`. `position` tells where a column of the file is in the batch.
+    /// The tuples of `columns`. `position` tells where a column of the file is in the batch. Where lengths are to be
+    /// `sure`, [`Tuples::append`] always succeeds.
     pub fn new(
         batch: &RecordBatch,
         columns: &[Column],
         position: impl Fn(usize) -> usize,
+        sure: bool,
     ) -> Result<Self, ArrowError> {
         let lane = |column: &Column| {
             let array = batch.columns().get(position(column.index));
@@ -35,11 +38,23 @@ impl Tuples {
             Lane::new(array, &column.datatype, column.nullable)
         };
         let lanes = columns.iter().map(lane).collect::<Result<Vec<_>, _>>()?;
-        let least = lanes.iter().map(Lane::least_length).sum();
-        let mut lengths = vec![least; batch.num_rows()];
-        let plain = lanes.iter().map(|lane| lane.add_lengths(&mut lengths)).collect();
-        let longest = lengths.iter().max().map_or(0, |longest| *longest as usize);
-        Ok(Self { lanes, plain, lengths, longest })
+        let believed = lanes.iter().map(|lane| !sure && lane.is_all_views()).collect();
+        let (lengths, longest) = (vec![0; batch.num_rows()], 0);
+        let mut tuples = Self { lanes, plain: believed, lengths, longest };
+        tuples.measure();
+        Ok(tuples)
+    }
+
+    /// Takes the length of each tuple, with what is escaped in those lanes that are not believed to be plain.
+    fn measure(&mut self) {
+        self.lengths.fill(self.lanes.iter().map(Lane::least_length).sum());
+        for (lane, plain) in self.lanes.iter().zip(&mut self.plain) {
+            match &lane.cells {
+                Cells::Views(array) if *plain => add_view_lengths(array, &mut self.lengths),
+                _ => *plain = lane.add_lengths(&mut self.lengths),
+            }
+        }
+        self.longest = self.lengths.iter().max().map_or(0, |longest| *longest as usize);
     }
 
     /// Length of each row's tuple, in bytes.
@@ -65,11 +80,13 @@ impl Tuples {
         })
     }
 
-    /// Appends the tuples of `rows`. `cursors` is memory to work with.
-    pub fn append(&self, rows: Range<usize>, out: &mut ColumnBuf, cursors: &mut Vec<u32>) {
+    /// Appends the tuples of `rows`. `cursors` is memory to work with. False, and nothing is appended, where lengths
+    /// turned out to be others: they are right then.
+    pub fn append(&mut self, rows: Range<usize>, out: &mut ColumnBuf, cursors: &mut Vec<u32>) -> bool {
         let data = out.data_mut();
+        let start = data.len();
         // A batch is far below what a u32 counts.
-        let mut end = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let mut end = length(start);
         cursors.clear();
         cursors.extend(self.lengths[rows.clone()].iter().map(|length| {
             let begin = end;
@@ -77,11 +94,20 @@ impl Tuples {
             begin
         }));
         data.resize(end as usize, 0);
-        for (lane, plain) in self.lanes.iter().zip(&self.plain) {
-            lane.write(rows.clone(), *plain, data, cursors);
+        let mut right = true;
+        for (lane, plain) in self.lanes.iter().zip(&mut self.plain) {
+            if !lane.write(rows.clone(), *plain, data, cursors) {
+                (*plain, right) = (false, false);
+            }
         }
-        // Every cursor is where its row ends now.
-        out.close_cells(cursors);
+        if right {
+            // Every cursor is where its row ends now.
+            out.close_cells(cursors);
+        } else {
+            data.truncate(start);
+            self.measure();
+        }
+        right
     }
 }
 
@@ -105,13 +131,13 @@ impl Lane {
         u32::from(self.nullable) + fixed
     }
 
+    /// Whether its values are views, none of them missing.
+    fn is_all_views(&self) -> bool {
+        matches!(self.cells, Cells::Views(_)) && self.there.is_none()
+    }
+
     /// Adds what each value takes beyond that to `lengths`. Answers whether no value has a zero byte.
     fn add_lengths(&self, lengths: &mut [u32]) -> bool {
-        if let (Cells::Views(array), None) = (&self.cells, &self.there)
-            && add_plain_views(array, lengths)
-        {
-            return true;
-        }
         let mut plain = true;
         self.visit_bytes(0..lengths.len(), |row, bytes| {
             let mut more = bytes.len();
@@ -125,7 +151,8 @@ impl Lane {
     }
 
     /// Writes the values of `rows` at their cursors, which move behind them. What is to be zero is zero already.
-    fn write(&self, rows: Range<usize>, plain: bool, data: &mut [u8], cursors: &mut [u32]) {
+    /// False where a value of what is believed to be plain has a zero byte.
+    fn write(&self, rows: Range<usize>, plain: bool, data: &mut [u8], cursors: &mut [u32]) -> bool {
         if self.nullable {
             match &self.there {
                 None => cursors.iter_mut().for_each(|cursor| put(data, cursor, &[1])),
@@ -148,11 +175,15 @@ impl Lane {
                     put(data, cursor, &[*byte]);
                 }
             }
-            _ if plain => self.visit_bytes(rows, |row, bytes| {
-                let at = cursors[row - start] as usize;
-                copy_short(&mut data[at..at + bytes.len()], bytes);
-                cursors[row - start] += length(bytes.len() + 2);
-            }),
+            _ if plain => {
+                let mut zeros = 0;
+                self.visit_bytes(rows, |row, bytes| {
+                    let at = cursors[row - start] as usize;
+                    zeros |= copy_short(&mut data[at..at + bytes.len()], bytes);
+                    cursors[row - start] += length(bytes.len() + 2);
+                });
+                return zeros == 0;
+            }
             _ => self.visit_bytes(rows, |row, bytes| {
                 let mut at = cursors[row - start] as usize;
                 for byte in bytes {
@@ -166,6 +197,7 @@ impl Lane {
                 cursors[row - start] = length(at + 2);
             }),
         }
+        true
     }
 
     /// Visits the bytes of each of `rows`; what is missing is empty. Nothing where values are no bytes.
@@ -214,41 +246,12 @@ fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// Adds the lengths of views without a zero byte, most of which hold their bytes themselves; false, and nothing
-/// is added, where there is one.
-fn add_plain_views(array: &BinaryViewArray, lengths: &mut [u32]) -> bool {
-    /// Most bytes that a view holds itself: four behind their length, and eight.
-    const INLINE_BYTES_MAX: u32 = 12;
-    let views = array.views();
-    let (mut zeros, mut long) = (0, false);
-    for view in views.iter() {
-        let [low, high] = halves(*view);
-        let bytes = low & 0xffff_ffff;
-        long |= bytes > u64::from(INLINE_BYTES_MAX);
-        // What is behind the bytes is made something else than zero.
-        let bits = bytes.min(u64::from(INLINE_BYTES_MAX)) * 8;
-        let front = low >> 32 | u64::MAX << bits.min(32);
-        let behind = if bits >= 96 { 0 } else { u64::MAX << bits.saturating_sub(32) };
-        zeros |= zero_bytes(front) | zero_bytes(high | behind);
+/// Adds the lengths of views as they are.
+fn add_view_lengths(array: &BinaryViewArray, lengths: &mut [u32]) {
+    for (length, view) in lengths.iter_mut().zip(array.views()) {
+        let [a, b, c, d, ..] = view.to_le_bytes();
+        *length = length.saturating_add(u32::from_le_bytes([a, b, c, d]));
     }
-    if long {
-        zeros = u64::from((0..views.len()).any(|row| has_zero(array.value(row))));
-    }
-    if zeros == 0 {
-        for (length, view) in lengths.iter_mut().zip(views) {
-            let [a, b, c, d, ..] = view.to_le_bytes();
-            *length = length.saturating_add(u32::from_le_bytes([a, b, c, d]));
-        }
-    }
-    zeros == 0
-}
-
-/// The lower and the upper half of a view.
-#[inline]
-fn halves(view: u128) -> [u64; 2] {
-    let bytes = view.to_le_bytes();
-    let ([low, high], _) = bytes.as_chunks::<8>() else { return [0, 0] };
-    [u64::from_le_bytes(*low), u64::from_le_bytes(*high)]
 }
 
 /// Not zero if one of the bytes is.
@@ -257,25 +260,27 @@ fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
 }
 
-/// Copies bytes that are few, mostly: without a call up to 16 of them.
+/// Copies bytes that are few, mostly: without a call up to 16 of them. Not zero if one of them is.
 #[inline]
-fn copy_short(to: &mut [u8], from: &[u8]) {
+fn copy_short(to: &mut [u8], from: &[u8]) -> u64 {
     match from.len() {
-        8..=16 => copy_ends::<8>(to, from),
-        4..8 => copy_ends::<4>(to, from),
-        2..4 => copy_ends::<2>(to, from),
-        _ => to.copy_from_slice(from),
+        8..=16 => copy_ends::<8>(to, from, u64::from_le_bytes),
+        4..8 => copy_ends::<4>(to, from, |four| u64::from(u32::from_le_bytes(four)) | !0 << 32),
+        _ => {
+            to.copy_from_slice(from);
+            u64::from(has_zero(from))
+        }
     }
 }
 
-/// Copies the first and the last `N` bytes, which meet.
+/// Copies the first and the last `N` bytes, which meet. Not zero if one of them is.
 #[inline]
-fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) {
-    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
-        let end = to.len();
-        to[..N].copy_from_slice(first);
-        to[end - N..].copy_from_slice(last);
-    }
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8], word: impl Fn([u8; N]) -> u64) -> u64 {
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else { return 0 };
+    let end = to.len();
+    to[..N].copy_from_slice(first);
+    to[end - N..].copy_from_slice(last);
+    zero_bytes(word(*first)) | zero_bytes(word(*last))
 }
 
 /// Whether there is a zero byte: eight at a time, for strings are short.

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::cell::{push_bool, push_bytes, push_f64, push_null, push_s64, push_u64};
-use crate::tiling::{Damage, Record, records, refused, tiled};
+use crate::tiling::{Damage, Record, check_footprint, records, refused, tiled};
 use crate::{Cuts, ReadOptions, Source, cuts, describe, open};
 
 /// Rows of all files here.
@@ -239,6 +239,18 @@ fn files_are_cut_at_groups() {
             assert!(rows == 900 || rows == 700, "{format}: a group each, not {rows}");
         }
         assert!(cuts(&*file, format, Compression::None, 1 << 30).unwrap() == Cuts::At(vec![]));
+    }
+}
+
+#[test]
+fn a_range_is_read_from_its_footprint_alone() {
+    for (format, file) in files() {
+        let fifth = file.bytes() / 5;
+        for from in [0, 1, 100, fifth, fifth * 4] {
+            for to in [from, from + 100, from + fifth] {
+                check_footprint(&file, format, from..to, &options(row(KEY, VALUE)));
+            }
+        }
     }
 }
 

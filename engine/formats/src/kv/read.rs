@@ -103,6 +103,28 @@ impl KvFile {
     }
 }
 
+impl KvFile {
+    /// Where the first block that begins in `range` begins, and where the last one ends.
+    fn blocks(&self, source: &dyn Source, range: &Range<u64>) -> Result<Range<u64>, FormatError> {
+        let (mut next, mut end) = (None, self.footer);
+        self.visit(source, |offset| {
+            if offset >= range.start && next.is_none() {
+                next = Some(offset);
+            }
+            if offset >= range.end {
+                end = end.min(offset);
+            }
+        })?;
+        Ok(next.unwrap_or(end).min(end)..end)
+    }
+
+    /// What the reader of `range` reads of the file: head, blocks, footer.
+    pub fn footprint(&self, source: &dyn Source, range: &Range<u64>) -> Result<Vec<Range<u64>>, FormatError> {
+        let blocks = self.blocks(source, range)?;
+        Ok(vec![0..self.head_bytes, blocks, self.footer..source.bytes()])
+    }
+}
+
 /// What is wrong with a footer, wherever it shows.
 const FOOTER_DAMAGED: &str = "the footer of the kv file is damaged: its checksum does not fit";
 
@@ -204,16 +226,7 @@ impl KvReader {
         options: &ReadOptions,
     ) -> Result<Self, FormatError> {
         let file = KvFile::open(&*source)?;
-        let (mut next, mut end) = (None, file.footer);
-        file.visit(&*source, |offset| {
-            if offset >= range.start && next.is_none() {
-                next = Some(offset);
-            }
-            if offset >= range.end {
-                end = end.min(offset);
-            }
-        })?;
-        let next = next.unwrap_or(end).min(end);
+        let Range { start: next, end } = file.blocks(&*source, &range)?;
         let record_bytes_max = options.record_bytes_max;
         let (stored, decoded, block) = (Vec::new(), Vec::new(), Block::default());
         Ok(Self { source, file, range, record_bytes_max, next, end, next_row: None, stored, decoded, block })

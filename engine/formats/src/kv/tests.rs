@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::KvWriter;
 use super::layout::BLOCK_BYTES;
-use crate::tiling::{Damage, Record, records, refused, tiled};
+use crate::tiling::{Damage, Record, check_footprint, records, refused, tiled};
 use crate::{Cuts, ReadOptions, Source, kv_types};
 
 fn file(records: &[Record], lz4: bool) -> Vec<u8> {
@@ -69,6 +69,7 @@ fn blocks_are_where_a_file_may_be_cut() {
     assert!(places.len() > 5 && places.is_sorted(), "{places:?}");
     let mut last = 0;
     for place in places.iter().copied().chain([file.bytes()]) {
+        check_footprint(&file, InputFormat::Kv, last..place, &options());
         let read = records(&file, InputFormat::Kv, last..place, &options(), 1 << 18).unwrap();
         assert!(last == 0 || !read.is_empty(), "every cut begins a block");
         last = place;
