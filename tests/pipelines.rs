@@ -187,6 +187,54 @@ fn stages_read_each_other_and_the_same_input() {
     assert_eq!(bench.run(&["-p", "turns=1", "--fresh"]).stages("finished"), all);
 }
 
+/// Stages that hand on keys and values as they are, and one whose output another has beside its records.
+const TABLES: &str = r#"
+    [[stage]]
+    name = "one"
+    plugin = "PLUGINS/wordcount.wasm"
+    inputs = ["in"]
+    reducers = 3
+
+    [[stage]]
+    name = "two"
+    plugin = "PLUGINS/wordcount.wasm"
+    inputs = ["more"]
+
+    [[stage]]
+    name = "total"
+    reduce = "PLUGINS/wordcount.wasm"
+    inputs = ["stage:one", "stage:two"]
+    output = "out/total"
+
+    [[stage]]
+    name = "table"
+    reduce = "PLUGINS/wordcount.wasm"
+    inputs = ["stage:two"]
+    reducers = 1
+    output-format = "text"
+
+    [[stage]]
+    name = "join"
+    plugin = "PLUGINS/map-join.wasm"
+    inputs = ["in"]
+    sides = { table = "stage:table" }
+    reducers = 0
+    output = "out/join"
+"#;
+
+#[test]
+fn keys_and_values_are_handed_on_as_they_are() {
+    let bench = Bench::new(TABLES, "b\tfirst\nc\tsecond\nb\tthird\n");
+    bench.write("more", "a b\tx\nb first\n\n");
+    bench.run(&[]);
+    assert_eq!(bench.output("out/total"), "a\t1\nb\t4\nc\t1\nfirst\t2\nsecond\t1\nthird\t1\nx\t1\n");
+    assert_eq!(bench.output("out/join"), "b\tfirst\t2\nb\tthird\t2\n");
+    // The side counts as an input does.
+    bench.write("more", "c\n");
+    assert_eq!(bench.run(&[]).stages("finished"), ["join", "one", "table", "total", "two"]);
+    assert_eq!(bench.output("out/join"), "c\tsecond\t1\n");
+}
+
 #[test]
 fn a_killed_run_goes_on_where_it_was() {
     let bench = Bench::new(WORDS, TEXT);

@@ -9,7 +9,7 @@ use crate::pipeline::{Input, Source, Stage};
 
 /// Format of output that only other stages read, and how it is read again: its types and its records as
 /// they are.
-pub const INTERMEDIATE: &str = "text";
+pub const INTERMEDIATE: &str = "kv";
 /// Option of `submit` that says how records become output.
 const OUTPUT_FORMAT: &str = "output-format";
 
