@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use mr_pipeline::{Call, FileFact, Ingredients, Made, Notice, Origin, PartFact, Share, StageRunner};
 use mr_policy::Policy;
 use mr_runtime::{JobError, JobReport, Plan, Progress, run_local};
-use mr_sandbox::{LogForward, Plugin, Sandbox, read_component};
+use mr_sandbox::{LoadProgress, LogForward, Plugin, Sandbox, read_component};
 
 use super::arguments::{job_args, place_pattern};
 use super::cluster::Remote;
@@ -64,7 +64,8 @@ impl<'a> Runner<'a> {
             let mut known: HashMap<PathBuf, Plugin> = HashMap::new();
             known.extend(lock(&self.loaded).get(path).map(|plugin| (path.to_owned(), plugin.clone())));
             let say = &mut |path: &Path, event| {
-                if shows {
+                // Who waits here waits for a stage of this very run.
+                if shows && event != LoadProgress::Waiting {
                     say_loading(path, event);
                 }
             };
