@@ -3,7 +3,7 @@
 //! their words. Needs the engine and the plugins to be built, which `make test` does.
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
-//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`sides`], [`output`];
+//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`sides`], [`output`], [`formats`] (of both);
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
@@ -17,6 +17,7 @@ mod cluster;
 mod commands;
 mod disk;
 mod faults;
+mod formats;
 mod hostile;
 mod input;
 mod interrupt;
