@@ -6,10 +6,10 @@ ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
 PLUGINS := wordcount grep inverted-index sort map-join matrix-vector teragen teravalidate select aggregate sets join \
 	matrix-multiply ngrams top-k
-GUESTS := remap sum gather place unruly rogue toil hostile
+GUESTS := remap sum gather place route unruly rogue toil latest liar hostile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins guests demo test chaos check fmt clippy docs wit audit bench bench-languages test-languages sim fuzz clean
+.PHONY: help setup build plugins guests demo data test chaos check fmt clippy docs wit audit bench bench-languages test-languages sim fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | expand -t 18
@@ -29,7 +29,10 @@ guests: plugins
 demo: build plugins ## Count the words of real text and show the most frequent ones (TEXT=folder for your own)
 	@TEXT="$(TEXT)" sh tools/demo.sh "$(TARGET)"
 
-test: build guests ## Run all tests
+data: ## Fetch what Debian tells of its packages, for tests on real data
+	@sh tools/data/debian.sh "$(TARGET)/data/debian"
+
+test: build guests data ## Run all tests
 	@sh tools/test.sh
 
 check: fmt wit clippy docs test audit ## Everything that has to pass: format, lints, docs, tests, interface, dependencies

@@ -3,7 +3,9 @@
 //! their words. Needs the engine and the plugins to be built, which `make test` does.
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
-//! plugins), [`records`] (shuffles of every shape), [`roles`], [`sorting`], [`input`], [`sides`], [`output`], [`formats`] (of both);
+//! plugins that came first), [`plugins`] (those of the classic literature), [`records`] (shuffles of every
+//! shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`sides`], [`output`], [`outputs`],
+//! [`formats`] (of both);
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
@@ -24,8 +26,11 @@ mod interrupt;
 mod jobs;
 mod languages;
 mod memory;
+mod order;
 mod output;
+mod outputs;
 mod pipelines;
+mod plugins;
 mod policy;
 mod records;
 mod refusals;

@@ -1,7 +1,7 @@
 //! Types of keys and values: their names, and how cells of them are read (`wit/ENCODING.md`).
 //!
 //! A data type is a Rust type used as a name: [`Text`], [`Bytes`], `u64`, `i64`, `f64`, `bool`,
-//! `()` and tuples of these. What a plugin reads is the type's [`View`](DataType::View); what it
+//! `()`, tuples of these, and [`Desc`] of any. What a plugin reads is the type's [`View`](DataType::View); what it
 //! may emit for one is any [`Encode`](crate::Encode) of it.
 
 use std::borrow::Cow;
@@ -17,6 +17,11 @@ pub struct Text;
 /// Marks a key or value as bytes. Read as `Cow<[u8]>`.
 #[derive(Debug, Clone, Copy)]
 pub struct Bytes;
+
+/// A key, or an element of one, that sorts the other way round: the greatest first. It names the type
+/// (`Desc<u64>`) and holds the value (`Desc(7)`) that is emitted and read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Desc<T>(pub T);
 
 /// A cell that is not of the type that it is read as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,6 +284,39 @@ impl<D: DataType> DataType for Option<D> {
                 }
             }
         }
+    }
+}
+
+impl<D: DataType> DataType for Desc<D> {
+    type View<'a> = Desc<Owned<D>>;
+    const WIDTH: Option<usize> = D::WIDTH;
+
+    fn name() -> String {
+        format!("desc<{}>", D::name())
+    }
+
+    /// Flips what is there, or as much of it as the element can have, and reads it.
+    fn decode_front<'a>(cell: &mut &'a [u8]) -> Option<Self::View<'a>> {
+        let bytes = D::WIDTH.unwrap_or(cell.len());
+        let flipped: Vec<u8> = cell.get(..bytes)?.iter().map(|byte| !byte).collect();
+        let mut rest = flipped.as_slice();
+        let value = D::to_owned(D::decode_front(&mut rest)?);
+        *cell = &cell[flipped.len() - rest.len()..];
+        Some(Desc(value))
+    }
+
+    fn encode_empty(out: &mut Vec<u8>) {
+        let start = out.len();
+        D::encode_empty(out);
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+
+    fn to_owned(view: Self::View<'_>) -> Self::View<'static> {
+        view
+    }
+
+    fn render(view: &Self::View<'_>, out: &mut Vec<u8>) {
+        D::render(&view.0, out);
     }
 }
 

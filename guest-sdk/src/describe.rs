@@ -4,10 +4,14 @@ use crate::datatype::DataType;
 use crate::emitter::Output;
 use crate::input::Input;
 use crate::param::Param;
+use crate::port::AnyPort;
 use crate::role::{Combiner, Mapper, Partitioner, Reducer};
 
 /// Name of this SDK, as plugins carry it.
 const SDK: &str = concat!("guest-sdk-rust ", env!("CARGO_PKG_VERSION"));
+
+/// The attribute that names the outputs beside the main one.
+const OUTPUTS: &str = "outputs";
 
 /// Self-description of a plugin. [`export!`](crate::export) builds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,7 @@ impl Description {
             .fold(self, |description, (name, value)| description.attribute(name, value))
             .types::<<M::Output as Output>::Key, <M::Output as Output>::Value>("map")
             .params(M::PARAMS)
+            .outputs(M::OUTPUTS)
     }
 
     /// Adds what there is to know of a combiner.
@@ -59,9 +64,15 @@ impl Description {
     /// Adds what there is to know of a reducer.
     #[must_use]
     pub fn reducer<R: Reducer>(self) -> Self {
-        self.types::<R::Key, R::Value>("reduce.in")
+        let grouped = match R::GROUP_PREFIX {
+            0 => self,
+            elements => self.attribute("reduce.group", elements.to_string()),
+        };
+        grouped
+            .types::<R::Key, R::Value>("reduce.in")
             .types::<<R::Output as Output>::Key, <R::Output as Output>::Value>("reduce")
             .params(R::PARAMS)
+            .outputs(R::OUTPUTS)
     }
 
     /// Adds what there is to know of a partitioner.
@@ -72,6 +83,23 @@ impl Description {
 
     fn types<K: DataType, V: DataType>(self, stage: &str) -> Self {
         self.attribute(&format!("{stage}.key"), K::name()).attribute(&format!("{stage}.value"), V::name())
+    }
+
+    /// Adds named outputs to those that are known.
+    fn outputs(mut self, ports: &[&dyn AnyPort]) -> Self {
+        for port in ports {
+            let known =
+                self.attributes.iter().find(|(name, _)| name == OUTPUTS).map(|(_, names)| names.as_str());
+            let names = match known {
+                Some(names) if names.split(',').any(|name| name == port.name()) => names.to_owned(),
+                Some(names) => format!("{names},{}", port.name()),
+                None => port.name().to_owned(),
+            };
+            let types = port.attributes().into_iter();
+            self =
+                types.fold(self.attribute(OUTPUTS, names), |all, (name, value)| all.attribute(&name, value));
+        }
+        self
     }
 
     fn params(self, params: &[Param]) -> Self {

@@ -33,6 +33,8 @@ pub trait Output: Sized + 'static {
 pub struct Emitter<K, V> {
     batch: Batch,
     batch_bytes: usize,
+    /// The output: 0 for the main one.
+    port: u32,
     types: PhantomData<fn(K, V)>,
 }
 
@@ -86,6 +88,21 @@ impl<K: DataType, V: DataType> Output for Emitter<K, V> {
     type Value = V;
 
     fn open(batch_bytes: usize) -> Self {
+        Self::to_port(0, batch_bytes)
+    }
+
+    #[inline(never)]
+    fn flush(&mut self) {
+        if self.batch.rows > 0 {
+            host::emit(self.port, &mut self.batch);
+            self.batch.clear();
+        }
+    }
+}
+
+impl<K: DataType, V: DataType> Emitter<K, V> {
+    /// Emits to the output `port`; batches aim for `batch_bytes`.
+    pub(crate) fn to_port(port: u32, batch_bytes: usize) -> Self {
         let width = |width: Option<usize>| width.and_then(|width| u32::try_from(width).ok()).unwrap_or(0);
         let mut batch = Batch::default();
         batch.keys.width = width(K::WIDTH);
@@ -93,15 +110,8 @@ impl<K: DataType, V: DataType> Output for Emitter<K, V> {
         Self {
             batch,
             batch_bytes: batch_bytes.clamp(*BATCH_BYTES.start(), *BATCH_BYTES.end()),
+            port,
             types: PhantomData,
-        }
-    }
-
-    #[inline(never)]
-    fn flush(&mut self) {
-        if self.batch.rows > 0 {
-            host::emit(&mut self.batch);
-            self.batch.clear();
         }
     }
 }

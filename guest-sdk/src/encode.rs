@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::datatype::{Bytes, DataType, SIGN, Text};
+use crate::datatype::{Bytes, DataType, Desc, SIGN, Text};
 use crate::input::{FileLine, Line};
 use crate::short::{InlineKey, append, append_front};
 use crate::text::Str;
@@ -184,6 +184,16 @@ impl<D: DataType, T: Encode<D>> Encode<Option<D>> for Option<T> {
             Some(value) => value.encode_element(out),
             None => D::encode_empty(out),
         }
+    }
+}
+
+/// The value as an element of a tuple, every bit flipped, so that the order is turned round.
+impl<D: DataType, T: Encode<D>> Encode<Desc<D>> for Desc<T> {
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.0.encode_element(out);
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
     }
 }
 

@@ -9,7 +9,7 @@
 //! (`wit/ENCODING.md`) and nothing else of the engine.
 //!
 //! In reading order: what an author implements ([`Mapper`] and its kin), what is read ([`Lines`],
-//! [`Values`]), where it is emitted ([`Emitter`], [`Combining`]), of which types ([`DataType`],
+//! [`Values`]), where it is emitted ([`Emitter`], [`Combining`], [`Port`]), of which types ([`DataType`],
 //! [`Encode`]), and what else there is to say ([`Task`], [`reject`], [`count`], [`log`]).
 
 #[cfg(target_family = "wasm")]
@@ -27,6 +27,7 @@ mod fold;
 mod host;
 mod input;
 mod param;
+mod port;
 mod role;
 mod short;
 mod side_input;
@@ -45,7 +46,7 @@ pub mod sandbox;
 pub mod testing;
 
 pub use combining::{Combined, Combining};
-pub use datatype::{Bytes, DataType, Fixed, Malformed, Owned, Text};
+pub use datatype::{Bytes, DataType, Desc, Fixed, Malformed, Owned, Text};
 pub use describe::Description;
 pub use emitter::{Emitter, Output};
 pub use encode::Encode;
@@ -54,6 +55,7 @@ pub use fold::{Fold, Folding, Max, Min, Sum};
 pub use host::Level;
 pub use input::{Chunk, Chunks, FileLine, FileLines, Input, Line, Lines, Records};
 pub use param::Param;
+pub use port::{AnyPort, Port, PortEmitter};
 pub use role::{Combiner, Mapper, Partitioner, Reducer};
 pub use side_input::SideInput;
 pub use task::{Counter, Task, count, log, reject};
@@ -65,8 +67,9 @@ pub use words::{Word, Words, words};
 /// All that a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        Bytes, Chunk, Chunks, Combined, Combiner, Combining, Counter, DataType, Emitter, Encode, Error,
-        FileLine, FileLines, Fold, Folding, Level, Line, Lines, Mapper, Max, Min, Param, Partitioner,
-        Records, Reducer, Result, Str, Sum, Task, Text, Values, Word, count, log, reject,
+        AnyPort, Bytes, Chunk, Chunks, Combined, Combiner, Combining, Counter, DataType, Desc, Emitter,
+        Encode, Error, FileLine, FileLines, Fold, Folding, Level, Line, Lines, Mapper, Max, Min, Param,
+        Partitioner, Port, PortEmitter, Records, Reducer, Result, Str, Sum, Task, Text, Values, Word, count,
+        log, reject,
     };
 }

@@ -9,6 +9,7 @@ use crate::emitter::Output;
 use crate::error::Result;
 use crate::input::Input;
 use crate::param::Param;
+use crate::port::AnyPort;
 use crate::task::Task;
 use crate::values::Values;
 
@@ -22,6 +23,9 @@ pub trait Mapper: Sized + 'static {
 
     /// Parameters that it takes.
     const PARAMS: &'static [Param] = &[];
+
+    /// Named outputs that it writes, in a job without reducers.
+    const OUTPUTS: &'static [&'static dyn AnyPort] = &[];
 
     /// Starts a task: reads parameters and side inputs. An error without a kind is fatal.
     fn setup(task: &Task) -> Result<Self>;
@@ -68,8 +72,15 @@ pub trait Reducer: Sized + 'static {
     /// Where it emits, nearly always an [`Emitter`](crate::Emitter).
     type Output: Output;
 
+    /// Number of elements of the mapper's keys, which are tuples, that make a group: `Key` is the tuple of
+    /// these, and the values come in the order of the other elements. 0 for the whole key.
+    const GROUP_PREFIX: u32 = 0;
+
     /// Parameters that it takes.
     const PARAMS: &'static [Param] = &[];
+
+    /// Named outputs that it writes.
+    const OUTPUTS: &'static [&'static dyn AnyPort] = &[];
 
     /// Starts a task. An error without a kind is fatal.
     fn setup(task: &Task) -> Result<Self>;

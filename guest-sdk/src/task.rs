@@ -7,8 +7,10 @@ use std::rc::Rc;
 use std::str::FromStr;
 
 use crate::current;
+use crate::datatype::DataType;
 use crate::error::{Error, Result};
 use crate::host::{self, Level};
+use crate::port::{Port, PortEmitter};
 use crate::side_input::SideInput;
 use crate::wire::TaskContext;
 
@@ -81,6 +83,11 @@ impl Task {
     /// A read-only file that was shipped with the job.
     pub fn side_input(&self, name: &str) -> Result<SideInput> {
         SideInput::open(name)
+    }
+
+    /// Opens a named output that the role lists in `OUTPUTS`.
+    pub fn output<K: DataType, V: DataType>(&self, port: &Port<K, V>) -> Result<PortEmitter<K, V>> {
+        PortEmitter::open(port, &self.context)
     }
 
     pub(crate) fn batch_bytes(&self) -> usize {

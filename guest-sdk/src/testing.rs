@@ -36,10 +36,11 @@ use crate::error::{Error, Result};
 use crate::host::{self, Level, Said};
 use crate::input::Input;
 use crate::param::Param;
+use crate::port::{AnyPort, Port};
 use crate::role::{Combiner, Mapper, Partitioner, Reducer};
 use crate::wire::{Batch, TaskContext};
 
-use self::pack::{Cell, Groups, cell, chunks, count, group, pack, pack_groups};
+use self::pack::{Cell, Groups, cell, chunks, count, group, group_by_prefix, pack, pack_groups};
 
 /// Bytes that output batches aim for.
 const BATCH_BYTES: u32 = 128;
@@ -57,6 +58,8 @@ pub struct Test {
 #[derive(Debug, Clone)]
 pub struct Outcome<K, V> {
     cells: Vec<(Cell, Cell)>,
+    /// Records of named outputs, by name.
+    named: BTreeMap<&'static str, Vec<(Cell, Cell)>>,
     /// Counters by name.
     pub counters: BTreeMap<String, i64>,
     /// Rejected rows, with the reasons.
@@ -165,7 +168,7 @@ impl Test {
     /// Runs a whole job on files, given as paths and texts.
     pub fn job_files<M: Mapper, R: Reducer>(&self, files: &[(&str, &str)]) -> Result<Reduced<R>> {
         let mapped = self.map_files::<M>(files)?;
-        let mut reduced = self.reduce_cells::<R>(group(mapped.cells.clone()))?;
+        let mut reduced = self.reduce_cells::<R>(reduce_groups::<R>(mapped.cells.clone()))?;
         reduced.add_said(mapped);
         Ok(reduced)
     }
@@ -179,7 +182,7 @@ impl Test {
             once.extend(self.combine_cells::<C>(group(part.to_vec()))?.cells);
         }
         let twice = self.combine_cells::<C>(group(once))?;
-        let mut reduced = self.reduce_cells::<R>(group(twice.cells.clone()))?;
+        let mut reduced = self.reduce_cells::<R>(reduce_groups::<R>(twice.cells.clone()))?;
         reduced.add_said(twice);
         reduced.add_said(mapped);
         Ok(reduced)
@@ -194,6 +197,7 @@ impl Test {
         self.start(M::PARAMS)?;
         let (key_width, value_width) = widths.unwrap_or_default();
         self.run(
+            M::OUTPUTS,
             MapDriver::<M>::open,
             |driver| {
                 for rows in rows.chunks(BATCH_ROWS) {
@@ -212,6 +216,7 @@ impl Test {
     fn combine_cells<C: Combiner>(&self, groups: Groups) -> Result<Outcome<C::Key, C::Value>> {
         self.start(C::PARAMS)?;
         self.run(
+            &[],
             CombineDriver::<C>::open,
             |driver| {
                 for groups in groups.chunks(BATCH_ROWS) {
@@ -226,6 +231,7 @@ impl Test {
     fn reduce_cells<R: Reducer>(&self, groups: Groups) -> Result<Reduced<R>> {
         self.start(R::PARAMS)?;
         self.run(
+            R::OUTPUTS,
             ReduceDriver::<R>::open,
             |driver| {
                 // A group that goes on is the last of its batch.
@@ -246,23 +252,36 @@ impl Test {
 
     fn run<D, K, V>(
         &self,
+        ports: &[&'static dyn AnyPort],
         open: impl FnOnce(TaskContext) -> Answer<D>,
         work: impl FnOnce(&mut D) -> Answer,
         close: impl FnOnce(D) -> Answer,
     ) -> Result<Outcome<K, V>> {
-        let context =
-            TaskContext { job_id: "test".into(), batch_bytes: BATCH_BYTES, ..TaskContext::default() };
+        let outputs = std::iter::once("main").chain(ports.iter().map(|port| port.name()));
+        let context = TaskContext {
+            job_id: "test".into(),
+            batch_bytes: BATCH_BYTES,
+            outputs: outputs.map(str::to_owned).collect(),
+            ..TaskContext::default()
+        };
         let answer = open(context).and_then(|mut driver| {
             work(&mut driver)?;
             close(driver)
         });
         answer.map_err(Error::from_wire)?;
-        let mut cells = Vec::new();
+        let (mut cells, mut named) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+        let cells_of = |batch: Batch| -> Vec<(Cell, Cell)> {
+            batch.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+        };
         while let Some(batch) = host::emitted() {
-            cells.extend(batch.iter().map(|(key, value)| (key.to_vec(), value.to_vec())));
+            cells.extend(cells_of(batch));
+        }
+        for (port, batch) in host::emitted_to() {
+            let port = ports[port as usize - 1];
+            named.entry(port.name()).or_default().extend(cells_of(batch));
         }
         let Said { counters, rejects, log } = host::take_said();
-        Ok(Outcome { cells, counters, rejects, log, types: PhantomData })
+        Ok(Outcome { cells, named, counters, rejects, log, types: PhantomData })
     }
 
     /// Begins a task as the engine does: a required parameter must be set, others have defaults.
@@ -288,10 +307,18 @@ impl<K: DataType, V: DataType> Outcome<K, V> {
     /// # Errors
     /// Where a record is not of its type, which is a fault of an own [`Encode`].
     pub fn records(&self) -> Result<Vec<(Owned<K>, Owned<V>)>> {
-        let decode = |(key, value): &(Cell, Cell)| -> Result<_> {
-            Ok((K::to_owned(K::decode(key)?), V::to_owned(V::decode(value)?)))
-        };
-        self.cells.iter().map(decode).collect()
+        decoded::<K, V>(&self.cells)
+    }
+
+    /// The records of a named output, in the order in which they were emitted.
+    ///
+    /// # Errors
+    /// Where a record is not of its type, which is a fault of an own [`Encode`].
+    pub fn output<K2: DataType, V2: DataType>(
+        &self,
+        port: &Port<K2, V2>,
+    ) -> Result<Vec<(Owned<K2>, Owned<V2>)>> {
+        decoded::<K2, V2>(self.named.get(port.name()).map_or(&[], Vec::as_slice))
     }
 
     /// The records as the engine writes them to text: key, tab, value, newline.
@@ -317,6 +344,13 @@ impl<K: DataType, V: DataType> Outcome<K, V> {
     }
 }
 
+fn decoded<K: DataType, V: DataType>(cells: &[(Cell, Cell)]) -> Result<Vec<(Owned<K>, Owned<V>)>> {
+    let decode = |(key, value): &(Cell, Cell)| -> Result<_> {
+        Ok((K::to_owned(K::decode(key)?), V::to_owned(V::decode(value)?)))
+    };
+    cells.iter().map(decode).collect()
+}
+
 /// A side of a record as text; none for a unit, which text output leaves out.
 #[expect(clippy::panic, reason = "documented, and this is test support")]
 fn rendered<D: DataType>(cell: &[u8]) -> Option<Vec<u8>> {
@@ -326,4 +360,10 @@ fn rendered<D: DataType>(cell: &[u8]) -> Option<Vec<u8>> {
         Err(malformed) => panic!("{malformed}"),
     }
     (D::name() != "unit").then_some(out)
+}
+
+/// The groups that a reducer is given.
+fn reduce_groups<R: Reducer>(records: Vec<(Cell, Cell)>) -> Groups {
+    let groups = group(records);
+    if R::GROUP_PREFIX == 0 { groups } else { group_by_prefix::<R::Key>(groups) }
 }

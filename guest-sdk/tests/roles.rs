@@ -237,6 +237,47 @@ fn the_native_driver_hands_out_packed_columns() {
     assert_eq!(columns, [(3, 12, 8, 0), (1, 4, 8, 0)]);
 }
 
+/// Values that are no numbers, and those that are.
+const ODD: Port<Text, Text> = Port::new("odd");
+const EVEN: Port<Text, u64> = Port::new("even");
+
+struct Apart {
+    odd: PortEmitter<Text, Text>,
+    even: PortEmitter<Text, u64>,
+}
+
+impl Mapper for Apart {
+    type Input = Lines;
+    type Output = Emitter<Text, ()>;
+
+    const OUTPUTS: &'static [&'static dyn AnyPort] = &[&ODD, &EVEN];
+
+    fn setup(task: &Task) -> Result<Self> {
+        Ok(Self { odd: task.output(&ODD)?, even: task.output(&EVEN)? })
+    }
+
+    fn map(&mut self, line: Line<'_>, out: &mut Self::Output) -> Result {
+        match line.to_str()?.parse::<u64>() {
+            Ok(number) if number % 2 == 0 => self.even.emit(line, number),
+            Ok(_) => out.emit(line, ()),
+            Err(_) => self.odd.emit(line, "no number"),
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn named_outputs_have_records_of_their_own() {
+    let run = Test::new().map::<Apart>("1\n2\nx\n4\n").unwrap();
+    assert_eq!(run.text(), "1\n");
+    assert_eq!(run.output(&EVEN).unwrap(), [("2".into(), 2), ("4".into(), 4)]);
+    assert_eq!(run.output(&ODD).unwrap(), [("x".into(), "no number".into())]);
+    let said = guest_sdk::Description::new("apart", "1").mapper::<Apart>();
+    let attribute = |name: &str| said.attributes.iter().find(|(known, _)| known == name).unwrap().1.as_str();
+    let names = ["outputs", "output.odd.value", "output.even.value"];
+    assert_eq!(names.map(attribute), ["odd,even", "text", "u64"]);
+}
+
 guest_sdk::export! {
     name: "numbers",
     mapper: Numbers,

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use guest_sdk::{Bytes, DataType, Encode, Owned, Str, Text};
+use guest_sdk::{Bytes, DataType, Desc, Encode, Owned, Str, Text};
 use serde_json::Value;
 
 /// Values of a data type, read from JSON.
@@ -56,6 +56,12 @@ impl FromJson for Text {
 impl FromJson for Bytes {
     fn from_json(json: &Value) -> Cow<'static, [u8]> {
         Cow::Owned(raw(json))
+    }
+}
+
+impl<D: FromJson> FromJson for Desc<D> {
+    fn from_json(json: &Value) -> Owned<Self> {
+        Desc(D::from_json(json))
     }
 }
 
@@ -132,7 +138,18 @@ macro_rules! check {
             (Text, Text),
             (Bytes, i64),
             ((i64, f64), bool),
-            (u64, (), Text)
+            (u64, (), Text),
+            Desc<Text>,
+            Desc<Bytes>,
+            Desc<u64>,
+            Desc<i64>,
+            Desc<f64>,
+            Desc<bool>,
+            Desc<()>,
+            Desc<(Text, u64)>,
+            Desc<Desc<Text>>,
+            (Text, Desc<u64>),
+            (Desc<Text>, Text)
         )
     };
 }

@@ -2,7 +2,7 @@
 //!
 //! The line of a value is its type, the cell in hexadecimal, and the elements of the value, apart by tabs:
 //! text and bytes in hexadecimal, other types as in the file, a unit empty. Tuples in tuples leave no trace
-//! in a cell, and none here. A line of a cell that must be refused is `malformed`, the type, and the cell.
+//! in a cell, and none here; neither does `desc` in a value. A line of a cell that must be refused is `malformed`, the type, and the cell.
 
 use serde_json::Value;
 
@@ -33,6 +33,9 @@ fn text(value: &Value) -> &str {
 
 /// The elements of a value, tuple or not.
 fn elements(datatype: &str, value: &Value) -> Vec<String> {
+    if let Some(inner) = datatype.strip_prefix("desc<") {
+        return elements(inner.strip_suffix('>').unwrap(), value);
+    }
     if let Some(inner) = datatype.strip_prefix("tuple<") {
         let types = types(inner.strip_suffix('>').unwrap());
         let values = value.as_array().unwrap();
@@ -70,5 +73,6 @@ fn tuples_are_flattened() {
     assert_eq!(types("tuple<s64,f64>,bool"), ["tuple<s64,f64>", "bool"]);
     let value = serde_json::json!([["-7", "0.5"], true]);
     assert_eq!(elements("tuple<tuple<s64,f64>,bool>", &value), ["-7", "0.5", "true"]);
+    assert_eq!(elements("desc<tuple<s64,bool>>", &serde_json::json!(["1", true])), ["1", "true"]);
     assert!(lines().lines().count() > 50);
 }

@@ -200,6 +200,20 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// Names of the files in a folder and in the folders in it, sorted.
+pub fn names_below(folder: &Path) -> Vec<String> {
+    let mut below = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(&name);
+        match path.is_dir() {
+            true => below.extend(names(&path).iter().map(|inner| format!("{name}/{inner}"))),
+            false => below.push(name),
+        }
+    }
+    below.sort();
+    below
+}
+
 /// A job that succeeded.
 pub struct Done {
     /// Names and content of the parts, in order.
@@ -239,7 +253,7 @@ impl Done {
         }
         assert_eq!(report["rejects"], rejects.len());
         expected.sort();
-        assert_eq!(names(out), expected, "files of the output");
+        assert_eq!(names_below(out), expected, "files of the output");
         Self { parts, report, events, manifest, rejects, stderr }
     }
 

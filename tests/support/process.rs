@@ -20,6 +20,13 @@ fn target() -> PathBuf {
     test.ancestors().nth(3).expect("tests are in TARGET/release/deps").to_owned()
 }
 
+/// A table of what Debian tells of its packages.
+pub fn data(name: &str) -> PathBuf {
+    let path = target().join("data/debian").join(name);
+    assert!(path.is_file(), "{} is missing; run make data", path.display());
+    path
+}
+
 fn built(path: PathBuf) -> PathBuf {
     assert!(path.is_file(), "{} is missing; run make test", path.display());
     path

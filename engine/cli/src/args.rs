@@ -10,7 +10,7 @@ pub mod workshop;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mr_model::{Compression, Fields, OutputFormat};
+use mr_model::{Compression, Fields, OutputFormat, parse_group_prefix};
 
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
@@ -216,6 +216,11 @@ pub struct JobArgs {
     /// How keys are spread over the reducers [default: as the plugin says, else hash]
     #[arg(long, value_name = "HOW", help_heading = "Stages")]
     pub partition: Option<PartitionArg>,
+    /// Partition and group by the first N elements of the keys, which are tuples; the values of a group
+    /// then come in the order of the other elements. 0: by the whole key [default: as the plugin says,
+    /// else 0]
+    #[arg(long, value_name = "N", value_parser = parse_group_prefix, help_heading = "Stages")]
+    pub group_prefix: Option<u32>,
 
     /// A file, a folder (with all below it, but for names that begin with . or _) or a glob; may be
     /// given several times. NAME= makes it an input of that name, :FORMAT says how it is read

@@ -184,6 +184,7 @@ fn plan_code(error: &PlanError) -> Code {
         PlanError::Memory(_) => Code::Limit,
         PlanError::Types { .. }
         | PlanError::Inputs { .. }
+        | PlanError::Group { .. }
         | PlanError::Param { .. }
         | PlanError::ParamCount { .. } => Code::Plugin,
         PlanError::Options(_) => Code::Usage,

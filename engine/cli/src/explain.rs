@@ -104,7 +104,13 @@ fn as_text(plan: &Plan) -> Result<String> {
             }
             Partitioning::Plugin => stage(plan, Role::Partitioner, "by plugin"),
         };
-        writeln!(out, "shuffle  {partitioning}")?;
+        let group = match spec.group_prefix {
+            0 => String::new(),
+            elements => {
+                format!("; partitions and groups are made by the first {elements} elements of the keys")
+            }
+        };
+        writeln!(out, "shuffle  {partitioning}{group}")?;
         writeln!(
             out,
             "reduce   {} tasks: {}",

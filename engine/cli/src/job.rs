@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use mr_policy::Policy;
 use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages, WriteOptions};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
+use mr_stores::StoreInputs;
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg};
 use crate::exit::UsageError;
@@ -214,7 +216,7 @@ pub fn request(
         id,
         stages,
         inputs,
-        remote: None,
+        remote: Some(Arc::new(StoreInputs::default())),
         output,
         sides: args.sides.clone(),
         params: args.params.clone(),
@@ -230,6 +232,7 @@ pub fn request(
             PartitionArg::Range => Partitioning::Range,
             PartitionArg::Plugin => Partitioning::Plugin,
         }),
+        group_prefix: args.group_prefix,
         split_bytes: args.split_size,
         batch_bytes: BATCH_BYTES,
         memory_bytes: args.memory.filter(|_| place == Place::Here).unwrap_or_else(machine::memory_bytes),

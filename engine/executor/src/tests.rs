@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use mr_model::{
     AttemptId, Failure, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning,
-    Permissions, TaskId,
+    Permissions, Port, StageTypes, TaskId,
 };
 use mr_runtime::{
     Facts, JobDescription, MapFacts, MemoryPlan, Progress, SpreadDescription, StageFacts, TaskInput,
 };
 use mr_shuffle::Codec;
-use mr_storage::Split;
+use mr_storage::{Split, ToldPart};
 
-use crate::attempt::{AttemptOrder, Stop};
+use crate::attempt::{AttemptOrder, Done, Made, Stop};
 use crate::executors::{Executors, ExecutorsError};
 use crate::frame::encode;
 use crate::message::{DoneWord, MadeWord, WORD_BYTES_MAX, Walls, Word};
@@ -65,6 +65,8 @@ fn order(dir: &Path) -> AttemptOrder {
         inputs: vec![InputSpec::of(InputFormat::Lines)],
         output: OutputSpec::of(OutputFormat::Text),
         partitioning: Partitioning::Hash,
+        shuffle_types: Default::default(),
+        group_prefix: 0,
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),
@@ -100,16 +102,20 @@ fn runs(then: &str) -> String {
     ended.unwrap_err().to_string()
 }
 
-fn done(bytes_in: u64, runs: u32) -> String {
-    let facts = Facts {
-        stage: StageFacts::Map(MapFacts { bytes_in, ..MapFacts::default() }),
+fn facts(map: MapFacts) -> Facts {
+    Facts {
+        stage: StageFacts::Map(map),
         spilled: Default::default(),
         rejects: 0,
         last_reject: None,
         counters: Default::default(),
         guest_memory_bytes_peak: 0,
         cpu_millis: 0,
-    };
+    }
+}
+
+fn done(bytes_in: u64, runs: u32) -> String {
+    let facts = facts(MapFacts { bytes_in, ..MapFacts::default() });
     say(&Word::Done(Box::new(DoneWord { facts, made: MadeWord::Runs(runs) })))
 }
 
@@ -158,6 +164,62 @@ fn a_child_that_lies_is_not_believed() {
     let path = "x".repeat(700 << 10).into();
     let long = filed(&Word::Failed(Box::new(Failure::InputLost { path, reason: String::new() })));
     assert!(runs(&format!("cat {} >&0", long.path().display())).contains("told a failure of more than"));
+}
+
+/// An attempt without reducers, whose child makes these files in its folder and tells of these: the outputs that they
+/// are of, and their lengths. Answers the names of its parts.
+fn writes(files: &[&str], told: &[(u32, u64)], bytes_out: u64) -> Result<Vec<String>, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("_attempt-m-00003-0.folder");
+    let make: String =
+        files.iter().map(|name| format!("printf xx > {}/{name}\n", folder.display())).collect();
+    let part =
+        |(port, bytes): &(u32, u64)| ToldPart { port: *port, rows: 1, bytes: *bytes, blake3: "a".repeat(64) };
+    let facts =
+        facts(MapFacts { bytes_in: 7, records_out: told.len() as u64, bytes_out, ..MapFacts::default() });
+    let made = MadeWord::Parts(told.iter().map(part).collect());
+    let done = say(&Word::Done(Box::new(DoneWord { facts, made })));
+    let executors = Executors::start(child(dir.path(), &(make + &done)), 1, true).unwrap();
+    let mut order = order(dir.path());
+    let port = Port { name: "errors".into(), names: None, types: StageTypes::default() };
+    order.description.spec.reducers = 0;
+    order.description.spec.output.ports = vec![port];
+    let log = Arc::new(|_, _, _: &str| {});
+    let ended = executors.run(order, &Progress::default(), &(log as _), &Stop::default());
+    let left = |name: &str| dir.path().join(name).exists();
+    match ended {
+        Ok(Done { made: Made::Parts(parts), .. }) => {
+            assert!((0..parts.parts.len()).all(|place| left(&parts.file(place))));
+            Ok(parts.parts.into_iter().map(|part| part.name).collect())
+        }
+        Ok(done) => panic!("{done:?}"),
+        Err(failure) => {
+            let moved = left("_attempt-m-00003-0") || left("_attempt-m-00003-0.1");
+            assert!(!moved, "what was moved before something was refused is removed");
+            Err(failure.to_string())
+        }
+    }
+}
+
+#[test]
+fn files_of_a_child_are_those_that_its_attempt_can_have() {
+    let (first, second) = ("_attempt-m-00003-0", "_attempt-m-00003-0.1");
+    let named = writes(&[first, second], &[(0, 2), (1, 2)], 4);
+    assert_eq!(named, Ok(vec!["part-m-00003".to_owned(), "errors/part-m-00003".to_owned()]));
+    for (told, counted, because) in [
+        ([].as_slice(), 0, "no attempt leaves 0 files of these outputs"),
+        (&[(1, 2)], 2, "no attempt leaves 1 files of these outputs"),
+        (&[(0, 2), (0, 2)], 4, "no attempt leaves 2 files of these outputs"),
+        (&[(0, 2), (2, 2)], 4, "no attempt leaves 2 files of these outputs"),
+        (&[(0, 2), (1, 2)], 5, "its parts have other sums than it counted"),
+        (&[(0, 2), (1, 3)], 5, "_attempt-m-00003-0.1 is corrupt: it is no part of 3 bytes"),
+        (&[(0, u64::MAX), (1, u64::MAX)], u64::MAX, "it is no part of 18446744073709551615 bytes"),
+    ] {
+        let said = writes(&[first, second], told, counted).unwrap_err();
+        assert!(said.contains(because), "{said}");
+    }
+    let said = writes(&[first, "errors"], &[(0, 2), (1, 2)], 4).unwrap_err();
+    assert!(said.contains("_attempt-m-00003-0.1 is corrupt"), "{said}");
 }
 
 #[test]

@@ -82,6 +82,11 @@ fn push_empty(out: &mut Vec<u8>, datatype: &DataType) {
         DataType::Bool => push_bool(out, false),
         DataType::Unit => {}
         DataType::Tuple(elements) => elements.iter().for_each(|element| push_empty(out, element)),
+        DataType::Desc(inner) => {
+            let start = out.len();
+            push_empty(out, inner);
+            out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+        }
     }
 }
 
@@ -128,7 +133,7 @@ pub(crate) fn push_part(
             },
         ),
         DataType::Unit => (length == 0).then_some(()).ok_or(Mismatch)?,
-        DataType::Tuple(_) => return Err(Mismatch),
+        DataType::Tuple(_) | DataType::Desc(_) => return Err(Mismatch),
     }
     Ok(())
 }

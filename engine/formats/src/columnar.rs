@@ -6,7 +6,7 @@
 //! which ascends and comes once as well. The offset of all of a group's rows is that of the group.
 
 mod arrow;
-//mod avro;
+mod avro;
 mod batches;
 mod fields;
 mod file_bytes;
@@ -41,6 +41,11 @@ pub(crate) fn open(
                 let plan = Plan::new(&file.schema, &row)?;
                 (Box::new(file.batches(source, &plan, range.clone(), options.expansion_max)?), plan)
             }
+            InputFormat::Avro => {
+                let file = avro::AvroFile::open(&*source)?;
+                let plan = Plan::new(&file.schema, &row)?;
+                (Box::new(file.batches(source, &plan, range.clone(), options.expansion_max)?), plan)
+            }
             _ => {
                 let file = parquet::ParquetFile::open(&*source)?;
                 let plan = Plan::new(file.schema(), &row)?;
@@ -55,6 +60,8 @@ pub(crate) fn open(
 /// Where row groups begin.
 pub(crate) fn cuts(source: &dyn Source, format: InputFormat, split_bytes: u64) -> Result<Cuts, FormatError> {
     guarded(0, || match format {
+        // Sync markers are found from anywhere.
+        InputFormat::Avro => avro::AvroFile::open(source).map(|_| Cuts::Anywhere),
         InputFormat::Arrow => Ok(Cuts::At(thinned(arrow::ArrowFile::open(source)?.places(), split_bytes))),
         _ => Ok(Cuts::At(thinned(parquet::ParquetFile::open(source)?.places(), split_bytes))),
     })
@@ -69,7 +76,7 @@ pub(crate) fn describe(
 ) -> Result<Row, FormatError> {
     guarded(0, || match format {
         InputFormat::Arrow => fields::describe(&arrow::ArrowFile::open(source)?.schema, asked, key),
-
+        InputFormat::Avro => fields::describe(&avro::AvroFile::open(source)?.schema, asked, key),
         _ => fields::describe(parquet::ParquetFile::open(source)?.schema(), asked, key),
     })
 }

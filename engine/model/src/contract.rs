@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::datatype::{BadDataType, DataType};
+use crate::datatype::{BadDataType, DataType, TUPLE_ELEMENTS_MAX};
 use crate::format::{Fields, InputFormat};
 use crate::job::{InputKey, Partitioning, is_input_name};
 use crate::limit::{ATTRIBUTES_MAX, OUTPUTS_MAX};
@@ -80,6 +80,9 @@ pub struct Contract {
     pub output_fields: Option<Fields>,
     /// `output.NAME.key`, `output.NAME.value`, `output.NAME.fields`: records of the output NAME.
     pub output: BTreeMap<String, OutputContract>,
+    /// `reduce.group`: the reducer takes as one group the records whose keys, which are tuples, begin with
+    /// the same elements, so many of them; 0 for those of one key.
+    pub group_prefix: Option<u32>,
     /// `partition.key`: keys that the partitioner takes.
     pub partition_key: Option<DataType>,
     /// `param.NAME.type|required|default|help`. None where the plugin does not describe itself,
@@ -206,6 +209,7 @@ impl Contract {
             "reduce.in.value" => self.reduce_in.1 = datatype()?,
             "reduce.key" => self.reduce.0 = datatype()?,
             "reduce.value" => self.reduce.1 = datatype()?,
+            "reduce.group" => self.group_prefix = Some(parse_group_prefix(value)?),
             "partition.key" => self.partition_key = datatype()?,
             "outputs" => self.outputs = output_names(value)?,
             "output.fields" => self.output_fields = Some(value.parse()?),
@@ -298,6 +302,17 @@ fn output_names(text: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// Number of elements of a key that make a group; 0 for the whole key.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_group_prefix(text: &str) -> Result<u32, String> {
+    let elements: Option<u32> = text.parse().ok();
+    elements.filter(|elements| *elements as usize <= TUPLE_ELEMENTS_MAX).ok_or_else(|| {
+        format!("use the number of elements of the key, up to {TUPLE_ELEMENTS_MAX}, or 0 for the whole key")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,6 +329,7 @@ mod tests {
             ("map.key", "text"),
             ("map.value", "u64"),
             ("reduce.value", "tuple<text,u64>"),
+            ("reduce.group", "2"),
             ("param.pattern.type", "text"),
             ("param.pattern.required", "true"),
             ("param.pattern.help", "what to look for"),
@@ -327,6 +343,7 @@ mod tests {
         assert_eq!(contract.input_of("users").fields, "id:u64,name".parse().ok());
         assert!(contract.chunks);
         assert_eq!(contract.map, (Some(DataType::Text), Some(DataType::U64)));
+        assert_eq!(contract.group_prefix, Some(2));
         let params = contract.params.unwrap();
         assert!(params["pattern"].required);
         assert_eq!(params["pattern"].help, "what to look for");
@@ -360,5 +377,8 @@ mod tests {
     fn a_bad_attribute_is_named() {
         let error = parse(&[("map.key", "int")]).unwrap_err().to_string();
         assert!(error.contains("map.key") && error.contains("int"), "{error}");
+        for group in ["-1", "65", "all"] {
+            assert!(parse(&[("reduce.group", group)]).is_err(), "{group}");
+        }
     }
 }

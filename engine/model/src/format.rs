@@ -342,7 +342,7 @@ fn parse_field(text: &str) -> Result<Field, String> {
             (Some(name.parse::<DataType>().map_err(|error| format!("field {text:?}: {error}"))?), nullable)
         }
     };
-    if name.is_empty() || matches!(datatype, Some(DataType::Tuple(_))) {
+    if name.is_empty() || matches!(datatype, Some(DataType::Tuple(_) | DataType::Desc(_))) {
         return Err(usage());
     }
     Ok(Field { name, datatype, nullable })

@@ -217,6 +217,11 @@ pub struct JobSpec {
     pub output: OutputSpec,
     /// How keys are spread over reducers.
     pub partitioning: Partitioning,
+    /// Types of what the map stage hands to the reducers.
+    pub shuffle_types: StageTypes,
+    /// Number of elements of a key, which is a tuple, that decide about partition and group; 0 for the whole
+    /// key, whatever it is. Records are sorted by the whole key in any case.
+    pub group_prefix: u32,
     /// Size that batches aim for, in bytes.
     pub batch_bytes: u32,
     /// Attempts of a task, for failures worth another one.

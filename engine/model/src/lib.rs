@@ -24,7 +24,7 @@ pub mod side;
 pub mod text;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
-pub use contract::{Contract, ContractError, Param, PluginInfo};
+pub use contract::{Contract, ContractError, Param, PluginInfo, parse_group_prefix};
 pub use counter::Counters;
 pub use datatype::{BadCell, DataType};
 pub use failure::{Failure, LastWords, Place, PluginFault, Retry};

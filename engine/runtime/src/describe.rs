@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use mr_model::{InputFormat, InputSpec, JobSpec, Partitioning, Role, Side, limit, path_serde};
+use mr_model::{InputFormat, InputSpec, JobSpec, Partitioning, Role, Side, StageTypes, limit, path_serde};
 use mr_shuffle::StoredSegment;
 use mr_storage::Split;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,11 @@ impl JobDescription {
         };
         if !is_spread {
             return Err("its keys are spread otherwise than it says".into());
+        }
+        let StageTypes { key, .. } = &self.spec.shuffle_types;
+        let grouped = |elements: u32| key.as_ref().and_then(|key| key.first(elements as usize));
+        if self.spec.group_prefix > 0 && grouped(self.spec.group_prefix).is_none() {
+            return Err(format!("its keys do not have {} elements to group by", self.spec.group_prefix));
         }
         self.check_roles(stages)
     }

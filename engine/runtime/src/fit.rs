@@ -11,26 +11,47 @@ use crate::request::Stages;
 /// Types of a record, as far as they are known.
 type Types = (Option<DataType>, Option<DataType>);
 
-/// Checks each stage's input against the output of the one before, and answers the types of what is
-/// written to the parts.
-pub fn check_types(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> Result<StageTypes, PlanError> {
-    let (types, misfits) = walk_types(stages, inputs, map_only);
+/// Types along the record path.
+#[derive(Debug, Default)]
+pub struct PathTypes {
+    /// Of what the map stage hands to the reducers.
+    pub shuffle: StageTypes,
+    /// Of what is written to the parts.
+    pub output: StageTypes,
+}
+
+/// Checks each stage's input against the output of the one before. `group` is the number of elements of a
+/// key that make a group, 0 for the whole key; none for a map-only job.
+pub fn check_types(
+    stages: &Stages,
+    inputs: &[InputSpec],
+    group: Option<u32>,
+) -> Result<PathTypes, PlanError> {
+    let (types, misfits) = walk_types(stages, inputs, group);
     misfits.into_iter().next().map_or(Ok(types), Err)
 }
 
 /// Every step of the record path whose types do not fit.
-pub fn type_misfits(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> Vec<PlanError> {
-    walk_types(stages, inputs, map_only).1
+pub fn type_misfits(stages: &Stages, inputs: &[InputSpec], group: Option<u32>) -> Vec<PlanError> {
+    walk_types(stages, inputs, group).1
 }
 
-/// The types of what is written to the parts, and what does not fit on the way.
-fn walk_types(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> (StageTypes, Vec<PlanError>) {
+/// The types, and what does not fit on the way.
+fn walk_types(stages: &Stages, inputs: &[InputSpec], group: Option<u32>) -> (PathTypes, Vec<PlanError>) {
     let mut misfits = Vec::new();
     let (mut types, emitter) = map_types(stages, inputs, &mut misfits);
-    if !map_only {
+    let shuffle = StageTypes { key: types.0.clone(), value: types.1.clone() };
+    if let Some(group) = group {
+        let grouped = match group_key(types.0.as_ref(), group, &emitter) {
+            Ok(key) => (key, types.1.clone()),
+            Err(misfit) => {
+                misfits.push(misfit);
+                Types::default()
+            }
+        };
         if let Some(partitioner) = &stages.partitioner {
             let taken = (partitioner.contract().partition_key.clone(), None);
-            check_step(&types, &emitter, &taken, Role::Partitioner, partitioner.path(), &mut misfits);
+            check_step(&grouped, &emitter, &taken, Role::Partitioner, partitioner.path(), &mut misfits);
         }
         if let Some(combiner) = &stages.combiner {
             let taken = &combiner.contract().combine;
@@ -38,11 +59,24 @@ fn walk_types(stages: &Stages, inputs: &[InputSpec], map_only: bool) -> (StageTy
         }
         if let Some(reducer) = &stages.reducer {
             let contract = reducer.contract();
-            check_step(&types, &emitter, &contract.reduce_in, Role::Reducer, reducer.path(), &mut misfits);
+            check_step(&grouped, &emitter, &contract.reduce_in, Role::Reducer, reducer.path(), &mut misfits);
             types = contract.reduce.clone();
         }
     }
-    (StageTypes { key: types.0, value: types.1 }, misfits)
+    (PathTypes { shuffle, output: StageTypes { key: types.0, value: types.1 } }, misfits)
+}
+
+/// Type of a group's key: the first elements of the records' keys, where not all of them count.
+fn group_key(key: Option<&DataType>, elements: u32, emitter: &str) -> Result<Option<DataType>, PlanError> {
+    if elements == 0 {
+        return Ok(key.cloned());
+    }
+    let first = key.and_then(|key| key.first(elements as usize));
+    first.map(Some).ok_or_else(|| PlanError::Group {
+        elements,
+        emitter: emitter.to_owned(),
+        given: key.map_or_else(|| "that is not declared".to_owned(), DataType::to_string),
+    })
 }
 
 /// What the map stage emits, over all inputs, and who does: where they differ, that is a misfit.
@@ -129,6 +163,7 @@ pub(crate) fn same_layout(given: &DataType, taken: &DataType) -> bool {
             given.len() == taken.len()
                 && given.iter().zip(taken).all(|(given, taken)| same_layout(given, taken))
         }
+        (DataType::Desc(given), DataType::Desc(taken)) => same_layout(given, taken),
         _ => given == taken,
     }
 }
@@ -220,6 +255,7 @@ mod tests {
         let fit = |given: &str, taken: &str| fits(&given.parse().unwrap(), &taken.parse().unwrap());
         assert!(fit("text", "bytes") && fit("bytes", "text") && fit("unit", "bytes") && fit("u64", "bytes"));
         assert!(fit("tuple<text,u64>", "tuple<bytes,u64>") && fit("tuple<text,u64>", "bytes"));
+        assert!(fit("desc<text>", "desc<bytes>") && !fit("desc<u64>", "u64") && !fit("u64", "desc<u64>"));
         assert!(!fit("u64", "s64") && !fit("bytes", "u64") && !fit("unit", "u64"));
         assert!(!fit("tuple<text>", "tuple<text,u64>") && !fit("tuple<u64>", "tuple<bytes>"));
     }

@@ -11,7 +11,7 @@ use mr_model::{AttemptId, Counters, Failure, Fields, InputSpec, JobSpec, Role, T
 use mr_sandbox::{
     CancelToken, Deadline, GuestMemory, GuestOutput, InstanceOptions, LogForward, LogGate, RoleReport, Sides,
 };
-use mr_shuffle::{Codec, FullDisk, HashPartitioner, MemoryPool, RangePartitioner, RunId};
+use mr_shuffle::{Codec, FullDisk, HashPartitioner, KeyPrefix, MemoryPool, RangePartitioner, RunId};
 use mr_storage::remote::is_remote;
 use mr_storage::{Copies, PartNames, PartsWriter, ReaderOptions, RemoteInputs, Split, copy_in};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -70,6 +70,8 @@ pub struct Job {
     reducer_ports: Ports,
     main_ports: Ports,
     pub(crate) spread: Spread,
+    /// What of a key decides about partition and group; none for all of it.
+    pub(crate) key_prefix: Option<KeyPrefix>,
     /// Folder for parts that are not committed and for rejects.
     pub(crate) part_dir: PathBuf,
     pub(crate) resources: AttemptResources,
@@ -128,6 +130,7 @@ impl Job {
                 SpreadDescription::Range(boundaries) => Spread::Range(RangePartitioner::new(boundaries)),
                 SpreadDescription::Plugin => Spread::Plugin,
             },
+            key_prefix: key_prefix(&spec),
             part_dir,
             resources,
             spec,
@@ -324,6 +327,11 @@ impl Attempt {
             failure => failure,
         }
     }
+}
+
+fn key_prefix(spec: &JobSpec) -> Option<KeyPrefix> {
+    let key = spec.shuffle_types.key.as_ref()?;
+    if spec.group_prefix == 0 { None } else { KeyPrefix::new(key, spec.group_prefix as usize) }
 }
 
 /// Parameters of a job, with what the mapper of an input is told beside them.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use mr_model::limit::OUTPUTS_MAX;
 use mr_model::output::MAIN_OUTPUT;
 use mr_model::{
-    Compression, DataType, Failure, Fields, InputFormat, InputKey, InputSpec, OutputFormat, OutputSpec, Port,
-    StageTypes,
+    Compression, DataType, Failure, Field, Fields, InputFormat, InputKey, InputSpec, OutputFormat,
+    OutputSpec, Port, StageTypes,
 };
 use mr_sandbox::Plugin;
 use mr_storage::Encoder;
@@ -95,7 +95,8 @@ fn names_of_rows(writers: &[&Plugin], inputs: &[InputSpec]) -> Option<Fields> {
     let row = rows.next().flatten().filter(|_| writers.is_empty())?;
     let same = rows.all(|other| other == Some(row));
     let named = inputs.first().is_some_and(|input| !row.key.0.is_empty() || input.key == InputKey::Unit);
-    (same && named).then(|| Fields(row.key.0.iter().chain(&row.value.0).cloned().collect()))
+    let name = |field: &Field| Field { name: field.name.clone(), datatype: None, nullable: false };
+    (same && named).then(|| Fields(row.key.0.iter().chain(&row.value.0).map(name).collect()))
 }
 
 /// The components whose records are written, in the order of their inputs, each once.

@@ -71,6 +71,19 @@ pub enum PlanError {
         /// It.
         other_type: String,
     },
+    /// Groups by elements that keys do not have.
+    #[error(
+        "records are grouped by the first {elements} elements of their keys (--group-prefix, or reduce.group of the \
+          reducer), and {emitter} emits keys of a type {given}: declare map.key as a tuple of as many elements"
+    )]
+    Group {
+        /// How many elements.
+        elements: u32,
+        /// Who emits the keys.
+        emitter: String,
+        /// Of which type they are.
+        given: String,
+    },
     /// A parameter.
     #[error("parameter {name}: {reason}")]
     Param {
@@ -149,10 +162,11 @@ impl Plan {
         if reducers == 0 {
             (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
         }
-        let output_types = check_types(&stages, &inputs, reducers == 0)?;
+        let group = choose_group(request.group_prefix, &stages, reducers == 0);
+        let types = check_types(&stages, &inputs, group)?;
         let partitioning = choose_partitioning(request.partitioning, main.partitioning, &stages)?;
         let output =
-            choose_output(&request.write, &request.output, &stages, &inputs, reducers == 0, output_types)?;
+            choose_output(&request.write, &request.output, &stages, &inputs, reducers == 0, types.output)?;
         let listed: Vec<_> =
             inputs.iter().zip(&files).map(|(input, files)| (input, files.as_slice())).collect();
         let SplitPlan { splits, whole } = plan_splits(&listed, request.split_bytes, &opener)?;
@@ -183,6 +197,8 @@ impl Plan {
             inputs,
             output,
             partitioning,
+            shuffle_types: types.shuffle,
+            group_prefix: group.unwrap_or(0),
             batch_bytes: request.batch_bytes,
             attempts_max: request.attempts_max,
             permissions,
@@ -280,7 +296,10 @@ pub fn misfits(request: &JobRequest) -> Vec<PlanError> {
     }
     let mut misfits = param_misfits(&request.stages, &request.params);
     match choose_inputs(request) {
-        Ok(inputs) => misfits.extend(type_misfits(&stages, &inputs, request.reducers == Some(0))),
+        Ok(inputs) => {
+            let group = choose_group(request.group_prefix, &stages, request.reducers == Some(0));
+            misfits.extend(type_misfits(&stages, &inputs, group));
+        }
         Err(error) => misfits.push(error),
     }
     let described = main_contract(&stages).partitioning;
@@ -358,6 +377,13 @@ fn contract_of(input: &InputRequest, main: &Contract) -> InputContract {
         fields: mapper.fields.or(main.fields),
         key_fields: mapper.key_fields.or(main.key_fields),
     }
+}
+
+/// Number of elements of a key that make a group: as asked for, else as the reducer says, else 0 for the
+/// whole key; none for a map-only job.
+fn choose_group(asked: Option<u32>, stages: &Stages, map_only: bool) -> Option<u32> {
+    let described = || stages.reducer.as_ref().and_then(|reducer| reducer.contract().group_prefix);
+    (!map_only).then(|| asked.or_else(described).unwrap_or(0))
 }
 
 fn choose_partitioning(

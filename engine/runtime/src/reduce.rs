@@ -82,7 +82,8 @@ struct ReduceAttempt<'a> {
 impl ReduceAttempt<'_> {
     fn with_plugin(mut self, plugin: &Plugin, merge: Merge) -> Result<Self, Failure> {
         let attempt = self.attempt;
-        let groups = GroupReader::new(merge, attempt.job.spec.batch_bytes as usize);
+        let (batch_bytes, prefix) = (attempt.job.spec.batch_bytes as usize, &attempt.job.key_prefix);
+        let groups = GroupReader::new(merge, batch_bytes, prefix.clone());
         let groups = Arc::new(Mutex::new(Groups(groups)));
         let sink = Arc::new(Mutex::new(self.sink));
         let mut reducer = Reducer::open(

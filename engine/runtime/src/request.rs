@@ -150,6 +150,8 @@ pub struct JobRequest {
     pub write: WriteOptions,
     /// How keys are spread over reducers.
     pub partitioning: Option<Partitioning>,
+    /// Number of elements of a key that decide about partition and group; 0 for the whole key.
+    pub group_prefix: Option<u32>,
     /// Size of splits, in bytes.
     pub split_bytes: u64,
     /// Size that batches aim for, in bytes.

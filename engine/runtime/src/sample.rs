@@ -30,7 +30,12 @@ pub(crate) fn sample_boundaries(
     if job.spec.reducers <= 1 {
         return Ok(Vec::new());
     }
-    let sink = SampleSink { keys: Vec::new(), bytes: 0, bytes_max: SAMPLE_BYTES_MAX };
+    let sink = SampleSink {
+        prefix: job.key_prefix.clone(),
+        keys: Vec::new(),
+        bytes: 0,
+        bytes_max: SAMPLE_BYTES_MAX,
+    };
     let sink = Arc::new(Mutex::new(sink));
     let id = AttemptId { task: TaskId::map(0), attempt: 0 };
     let attempt = Attempt::new(job, id, &Arc::default(), None, cancel);
@@ -72,7 +77,7 @@ fn sample_input(
                     .map_err(|error| error.failure.at(reader.place(error.row.unwrap_or(0))))?,
                 None => {
                     let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                    batch.keys.view().iter().for_each(|key| sink.push(key));
+                    batch.keys.view().iter().try_for_each(|key| sink.push(key))?;
                 }
             }
         }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use mr_model::limit::{RECORD_SAMPLE_BYTES_MAX, REJECT_REASON_BYTES_MAX};
 use mr_model::text::escaped;
-use mr_model::{Batch, BatchBuf, DataType, Failure, GroupedBatchBuf, Place, PluginFault, Role};
+use mr_model::{
+    Batch, BatchBuf, Column, ColumnBuf, DataType, Failure, GroupedBatchBuf, Place, PluginFault, Role,
+};
 use mr_sandbox::{Partitioner, Sink};
-use mr_shuffle::{MapOutput, MapOutputWriter};
+use mr_shuffle::{KeyPrefix, MapOutput, MapOutputWriter};
 
 use crate::emission::Emission;
 use crate::job::{Attempt, Job, Spread};
@@ -81,6 +83,8 @@ pub(crate) struct ShuffleSink {
     writer: MapOutputWriter,
     partitioner: Option<Partitioner>,
     placed: Vec<u32>,
+    /// What the partitioner is shown of the keys of a batch, where it is not all of them.
+    prefixes: ColumnBuf,
     /// Hash of what a mapper emits; none where there is none.
     emission: Option<Emission>,
     placed_keys: PlacedKeys,
@@ -101,12 +105,14 @@ impl ShuffleSink {
         let rejects = Rejects::new(job.spec.permissions.rejects_max);
         let emission = maps.then(Emission::default);
         let (placed, placed_keys) = (Vec::new(), PlacedKeys::new());
+        let prefixes = ColumnBuf::default();
         Self {
             job,
             progress,
             writer,
             partitioner,
             placed,
+            prefixes,
             placed_keys,
             emission,
             rejects,
@@ -139,11 +145,11 @@ impl ShuffleSink {
     }
 
     /// Refuses a partitioner that puts a key elsewhere than before.
-    fn check_placed(&mut self, batch: Batch<'_>, placed: &[u32]) -> Result<(), Failure> {
-        self.placed_keys.check(batch.keys, placed).map_err(|moved| {
+    fn check_placed(&mut self, keys: Column<'_>, placed: &[u32]) -> Result<(), Failure> {
+        self.placed_keys.check(keys, placed).map_err(|moved| {
             let plugin = self.job.stages.role(Role::Partitioner);
             let datatype = plugin.and_then(|plugin| plugin.contract().partition_key.as_ref());
-            let key = key_text(batch.keys.cell(moved.row as usize), datatype);
+            let key = key_text(keys.cell(moved.row as usize), datatype);
             let (before, now) = (moved.before, moved.now);
             let message = format!(
                 "it put the key \"{key}\" into partition {now}, and into {before} before; a partitioner must be a \
@@ -151,6 +157,42 @@ impl ShuffleSink {
             );
             contract(Role::Partitioner, message)
         })
+    }
+
+    /// Has the partitioner place the records of a batch.
+    fn push_by_plugin(&mut self, job: &Job, batch: Batch<'_>) -> Result<(), Failure> {
+        let (mut placed, mut prefixes) =
+            (std::mem::take(&mut self.placed), std::mem::take(&mut self.prefixes));
+        let keys = match &job.key_prefix {
+            None => batch.keys,
+            Some(prefix) => {
+                prefixes.clear();
+                batch.keys.iter().try_for_each(|key| first(prefix, key).map(|key| prefixes.push(key)))?;
+                prefixes.view()
+            }
+        };
+        let Some(partitioner) = self.partitioner.as_mut() else {
+            return Err(Failure::internal("the job's partitioner was not opened"));
+        };
+        partitioner.partition_batch(keys, &mut placed).map_err(|error| error.failure)?;
+        self.check_placed(keys, &placed)?;
+        self.push_placed(batch, placed.iter().copied())?;
+        (self.placed, self.prefixes) = (placed, prefixes);
+        Ok(())
+    }
+
+    #[inline]
+    fn push_spread(
+        &mut self,
+        job: &Job,
+        batch: Batch<'_>,
+        partition: impl Fn(&[u8]) -> Result<u32, Failure>,
+    ) -> Result<(), Failure> {
+        for (key, value) in batch.iter() {
+            job.check_record(Role::Mapper, key, value)?;
+            self.writer.push(partition(key)?, key, value)?;
+        }
+        Ok(())
     }
 
     fn push_placed(
@@ -170,37 +212,24 @@ impl Sink for ShuffleSink {
     fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
         self.begin(batch, &[])?;
         let job = self.job.clone();
-        match &job.spread {
-            Spread::Hash(hash) => {
-                for (key, value) in batch.iter() {
-                    job.check_record(Role::Mapper, key, value)?;
-                    self.writer.push(hash.partition(key), key, value)?;
-                }
-                Ok(())
+        match (&job.spread, &job.key_prefix) {
+            (Spread::Hash(hash), None) => self.push_spread(&job, batch, |key| Ok(hash.partition(key))),
+            (Spread::Range(range), None) => self.push_spread(&job, batch, |key| Ok(range.partition(key))),
+            (Spread::Hash(hash), Some(prefix)) => {
+                self.push_spread(&job, batch, |key| Ok(hash.partition(first(prefix, key)?)))
             }
-            Spread::Range(range) => {
-                for (key, value) in batch.iter() {
-                    job.check_record(Role::Mapper, key, value)?;
-                    self.writer.push(range.partition(key), key, value)?;
-                }
-                Ok(())
+            (Spread::Range(range), Some(prefix)) => {
+                self.push_spread(&job, batch, |key| Ok(range.partition(first(prefix, key)?)))
             }
-            Spread::Plugin => {
-                let mut placed = std::mem::take(&mut self.placed);
-                let Some(partitioner) = self.partitioner.as_mut() else {
-                    return Err(Failure::internal("the job's partitioner was not opened"));
-                };
-                partitioner.partition_batch(batch.keys, &mut placed).map_err(|error| error.failure)?;
-                self.check_placed(batch, &placed)?;
-                let pushed = self.push_placed(batch, placed.iter().copied());
-                self.placed = placed;
-                pushed
-            }
+            (Spread::Plugin, _) => self.push_by_plugin(&job, batch),
         }
     }
 
     fn emit_partitioned(&mut self, batch: Batch<'_>, partitions: &[u8]) -> Result<(), Failure> {
         self.begin(batch, partitions)?;
+        if let Some(prefix) = &self.job.key_prefix {
+            batch.keys.iter().try_for_each(|key| first(prefix, key).map(drop))?;
+        }
         // The sandbox has checked their number and range.
         let placed = partitions.as_chunks::<4>().0.iter().map(|place| u32::from_le_bytes(*place));
         self.push_placed(batch, placed)
@@ -211,26 +240,28 @@ impl Sink for ShuffleSink {
     }
 }
 
-/// Keeps a bounded sample of the keys that a map stage emits.
+/// Keeps a bounded sample of the keys that a map stage emits, or of what decides in them.
 pub(crate) struct SampleSink {
+    pub prefix: Option<KeyPrefix>,
     pub keys: Vec<Vec<u8>>,
     pub bytes: usize,
     pub bytes_max: usize,
 }
 
 impl SampleSink {
-    pub fn push(&mut self, key: &[u8]) {
+    pub fn push(&mut self, key: &[u8]) -> Result<(), Failure> {
+        let key = self.prefix.as_ref().map_or(Ok(key), |prefix| first(prefix, key))?;
         if self.bytes < self.bytes_max {
             self.bytes += key.len() + size_of::<Vec<u8>>();
             self.keys.push(key.to_vec());
         }
+        Ok(())
     }
 }
 
 impl Sink for SampleSink {
     fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {
-        batch.keys.iter().for_each(|key| self.push(key));
-        Ok(())
+        batch.keys.iter().try_for_each(|key| self.push(key))
     }
 
     fn emit_partitioned(&mut self, batch: Batch<'_>, _partitions: &[u8]) -> Result<(), Failure> {
@@ -240,6 +271,22 @@ impl Sink for SampleSink {
     fn reject(&mut self, _row: u32, _reason: &str) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+/// What decides about partition and group in a key that the map stage emitted.
+#[inline]
+fn first<'a>(prefix: &KeyPrefix, key: &'a [u8]) -> Result<&'a [u8], Failure> {
+    prefix.of(key).ok_or_else(|| malformed_key(prefix, key))
+}
+
+#[cold]
+fn malformed_key(prefix: &KeyPrefix, key: &[u8]) -> Failure {
+    let (key, datatype) = (key_text(key, None), prefix.datatype());
+    let message = format!(
+        "records are grouped by what their keys begin with, a {datatype}, and the key \"{key}\" does not begin with \
+         one; emit keys of the type that map.key declares"
+    );
+    contract(Role::Mapper, message)
 }
 
 /// Adds the key of the group at fault to what a combiner or reducer left: of the one that it blames, or

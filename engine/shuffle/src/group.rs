@@ -4,25 +4,52 @@
 use mr_model::{ColumnBuf, Failure, GroupedBatchBuf};
 
 use crate::merge::Merge;
+use crate::prefix::KeyPrefix;
 
 /// Reads a merged stream group by group.
 #[derive(Debug)]
 pub struct GroupReader {
     merge: Merge,
     batch_bytes: usize,
-    /// Key and rank of the group that went on past its batch.
+    /// What of a key makes a group; none for all of it.
+    prefix: Option<KeyPrefix>,
+    /// Key of the group that went on past its batch.
     open_key: Vec<u8>,
-    open_rank: Option<u128>,
+    open: Option<Bound>,
+}
+
+/// How the end of a group is seen.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    /// Its records have one key, of this rank.
+    Key(u128),
+    /// Their keys begin alike.
+    Prefix,
+}
+
+impl Bound {
+    /// True where the merge is at a record of the group with this key.
+    #[inline]
+    fn holds(self, merge: &Merge, key: &[u8]) -> bool {
+        match self {
+            Bound::Key(rank) => merge.key_is(rank, key),
+            Bound::Prefix => merge.key_begins(key),
+        }
+    }
 }
 
 impl GroupReader {
-    /// Groups of `merge`, in batches of about `batch_bytes` bytes.
-    pub fn new(merge: Merge, batch_bytes: usize) -> Self {
-        Self { merge, batch_bytes: batch_bytes.max(1), open_key: Vec::new(), open_rank: None }
+    /// Groups of `merge`, in batches of about `batch_bytes` bytes. With a `prefix` the key of a group is
+    /// that prefix of its records' keys, and its values come in the order of what is behind it.
+    pub fn new(merge: Merge, batch_bytes: usize, prefix: Option<KeyPrefix>) -> Self {
+        Self { merge, batch_bytes: batch_bytes.max(1), prefix, open_key: Vec::new(), open: None }
     }
 
     /// Fills `batch` with the next groups; false at the end. What is left of a group that went on is
     /// passed over, since its reducer has returned.
+    ///
+    /// # Errors
+    /// A source of the merge that cannot be read, or a key without the prefix.
     pub fn next_batch(&mut self, batch: &mut GroupedBatchBuf) -> Result<bool, Failure> {
         self.skip_open()?;
         batch.clear();
@@ -31,43 +58,61 @@ impl GroupReader {
                 return Ok(true);
             }
             let key_start = batch.keys.bytes();
-            batch.keys.push(self.merge.key());
-            loop {
-                batch.values.push(self.merge.value());
-                self.merge.advance()?;
-                let same = {
-                    let column = batch.keys.view();
-                    self.merge.key_is(rank, &column.data()[key_start..])
-                };
-                if !same {
-                    break;
+            let bound = match &self.prefix {
+                None => {
+                    batch.keys.push(self.merge.key());
+                    Bound::Key(rank)
                 }
-                if batch.size() >= self.batch_bytes {
-                    batch.close_group();
-                    batch.more = true;
-                    self.open_key.clear();
-                    self.open_key.extend_from_slice(&batch.keys.view().data()[key_start..]);
-                    self.open_rank = Some(rank);
-                    return Ok(true);
+                Some(prefix) => {
+                    batch.keys.push(prefix.of(self.merge.key()).ok_or_else(|| without(prefix))?);
+                    Bound::Prefix
                 }
+            };
+            if self.fill_group(batch, key_start, bound)? {
+                return Ok(true);
             }
             batch.close_group();
         }
         Ok(batch.groups() > 0)
     }
 
+    /// Adds the values of the group whose key was pushed; true where the batch is full before its end.
+    #[inline]
+    fn fill_group(
+        &mut self,
+        batch: &mut GroupedBatchBuf,
+        key_start: usize,
+        bound: Bound,
+    ) -> Result<bool, Failure> {
+        loop {
+            batch.values.push(self.merge.value());
+            self.merge.advance()?;
+            if !bound.holds(&self.merge, &batch.keys.view().data()[key_start..]) {
+                return Ok(false);
+            }
+            if batch.size() >= self.batch_bytes {
+                batch.close_group();
+                batch.more = true;
+                self.open_key.clear();
+                self.open_key.extend_from_slice(&batch.keys.view().data()[key_start..]);
+                self.open = Some(bound);
+                return Ok(true);
+            }
+        }
+    }
+
     /// Fills `values` with the next ones of the group that goes on; false at its end.
     pub fn next_values(&mut self, values: &mut ColumnBuf) -> Result<bool, Failure> {
         values.clear();
-        let Some(rank) = self.open_rank else { return Ok(false) };
-        while self.merge.key_is(rank, &self.open_key) {
+        let Some(bound) = self.open else { return Ok(false) };
+        while bound.holds(&self.merge, &self.open_key) {
             if values.size() >= self.batch_bytes {
                 return Ok(true);
             }
             values.push(self.merge.value());
             self.merge.advance()?;
         }
-        self.open_rank = None;
+        self.open = None;
         Ok(values.rows() > 0)
     }
 
@@ -77,11 +122,17 @@ impl GroupReader {
     }
 
     fn skip_open(&mut self) -> Result<(), Failure> {
-        if let Some(rank) = self.open_rank.take() {
-            while self.merge.key_is(rank, &self.open_key) {
+        if let Some(bound) = self.open.take() {
+            while bound.holds(&self.merge, &self.open_key) {
                 self.merge.advance()?;
             }
         }
         Ok(())
     }
+}
+
+/// Map tasks do not let such a key pass.
+#[cold]
+fn without(prefix: &KeyPrefix) -> Failure {
+    Failure::internal(format!("a key of the shuffle does not begin with a {}", prefix.datatype()))
 }

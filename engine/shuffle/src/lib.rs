@@ -5,7 +5,7 @@
 //! files only. Must not know of wasmtime (a combiner is a hook), inputs, outputs or the network.
 //!
 //! In reading order: [`pool`] (the memory budget), `pages` (buffers that grow without copying),
-//! [`partition`], [`sort`] (entries and their order), [`buffer`] (records of a map task until they
+//! [`partition`], [`prefix`] (keys of which a part decides), [`sort`] (entries and their order), [`buffer`] (records of a map task until they
 //! are sorted), [`run`] (the run file's format), [`segment`] (a part of
 //! one, wherever it lies), [`full`] (what is done on a full disk), [`writer`] and [`reader`] (run files),
 //! `adopt` (run files of a process that is not trusted), [`output`] (a map task's output), [`merge`] (one sorted stream from many), [`group`] (batches of
@@ -22,6 +22,7 @@ pub mod output;
 mod pages;
 pub mod partition;
 pub mod pool;
+pub mod prefix;
 pub mod reader;
 pub mod run;
 pub mod segment;
@@ -37,5 +38,6 @@ pub use merge::Merge;
 pub use output::{MapOutput, MapOutputWriter, OutputOptions, Run, SpillStats};
 pub use partition::{HashPartitioner, RangePartitioner, partition_hash, range_boundaries};
 pub use pool::{MemoryPool, Reservation};
+pub use prefix::KeyPrefix;
 pub use run::{Codec, IndexEntry, RunId};
 pub use segment::StoredSegment;

@@ -145,6 +145,12 @@ impl Merge {
         self.rank() == Some(rank) && (!is_long(rank) || self.key() == key)
     }
 
+    /// True where the record's key begins with `prefix`.
+    #[inline]
+    pub(crate) fn key_begins(&self, prefix: &[u8]) -> bool {
+        !self.is_exhausted() && self.key().starts_with(prefix)
+    }
+
     /// Goes to the next record. Only before the end.
     #[inline]
     pub fn advance(&mut self) -> Result<(), Failure> {

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use mr_model::{AttemptId, BatchBuf, ColumnBuf, Failure, GroupedBatchBuf, JobId, TaskId};
+use mr_model::{AttemptId, BatchBuf, ColumnBuf, DataType, Failure, GroupedBatchBuf, JobId, TaskId};
 use mr_shuffle::{
-    Codec, Combine, GroupReader, HashPartitioner, MapOutput, MapOutputWriter, MemoryPool, OutputOptions,
-    ReduceInput, ReduceInputOptions, RunId, StoredSegment,
+    Codec, Combine, GroupReader, HashPartitioner, KeyPrefix, MapOutput, MapOutputWriter, MemoryPool,
+    OutputOptions, ReduceInput, ReduceInputOptions, RunId, StoredSegment,
 };
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
@@ -51,6 +51,24 @@ struct Case {
     batch_bytes: usize,
     codec: Codec,
     combine: bool,
+    /// Keys are tuples, of which the first element decides about partition and group.
+    prefix: Option<KeyPrefix>,
+}
+
+impl Case {
+    /// What of a key decides about partition and group.
+    fn first<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        self.prefix.as_ref().map_or(key, |prefix| prefix.of(key).unwrap())
+    }
+}
+
+/// Two byte strings as a key of type `tuple<bytes,bytes>`.
+fn pair(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let element = |bytes: &[u8]| -> Vec<u8> {
+        let escaped = bytes.iter().flat_map(|byte| if *byte == 0 { vec![0, 0xff] } else { vec![*byte] });
+        escaped.chain([0, 0]).collect()
+    };
+    [element(first), element(second)].concat()
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -62,8 +80,14 @@ fn case() -> impl Strategy<Value = Case> {
     let record = (key, prop::collection::vec(any::<u8>(), 0..40));
     let tasks = prop::collection::vec(prop::collection::vec(record, 0..300), 1..5);
     let sizes = (1u32..5, 2_000u64..60_000, prop::option::of(0u64..20_000));
-    let merging = (2usize..6, 1usize..3_000, any::<bool>(), any::<bool>());
-    (tasks, sizes, merging).prop_map(|(tasks, sizes, merging)| Case {
+    let merging = (2usize..6, 1usize..3_000, any::<bool>(), any::<bool>(), any::<bool>());
+    (tasks, sizes, merging).prop_map(|(mut tasks, sizes, merging)| Case {
+        prefix: merging.4.then(|| {
+            for (key, value) in tasks.iter_mut().flatten() {
+                *key = pair(key, &value[..value.len().min(2)]);
+            }
+            KeyPrefix::new(&"tuple<bytes,bytes>".parse::<DataType>().unwrap(), 1).unwrap()
+        }),
         tasks,
         partitions: sizes.0,
         pool_bytes: sizes.1,
@@ -102,7 +126,7 @@ fn run_maps(case: &Case, dir: &Path) -> Vec<MapOutput> {
             combine: hook(case),
         });
         for (key, value) in records {
-            writer.push(hash.partition(key), key, value).unwrap();
+            writer.push(hash.partition(case.first(key)), key, value).unwrap();
         }
         outputs.push(writer.finish().unwrap());
         assert!(pool.taken() <= pool.bytes_max());
@@ -151,7 +175,7 @@ fn run_reduce(
             merge_bytes: Arc::default(),
         })
         .unwrap();
-    let mut reader = GroupReader::new(merge, case.batch_bytes);
+    let mut reader = GroupReader::new(merge, case.batch_bytes, case.prefix.clone());
     let (mut batch, mut more) = (GroupedBatchBuf::default(), ColumnBuf::default());
     let mut groups = BTreeMap::new();
     let mut last_key: Option<Vec<u8>> = None;
@@ -182,8 +206,11 @@ proptest! {
         let hash = HashPartitioner::new(case.partitions);
         for partition in 0..case.partitions {
             let mut naive: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
-            for (key, value) in case.tasks.iter().flatten().filter(|(key, _)| hash.partition(key) == partition) {
-                naive.entry(key.clone()).or_default().push(value.clone());
+            let mut records: Vec<&Record> = case.tasks.iter().flatten().collect();
+            records.retain(|(key, _)| hash.partition(case.first(key)) == partition);
+            records.sort_by_key(|(key, _)| key);
+            for (key, value) in records {
+                naive.entry(case.first(key).to_vec()).or_default().push(value.clone());
             }
             let groups = run_reduce(&case, dir.path(), ReduceInput::new(&outputs, partition), partition, true);
             // A reducer that leaves the rest of a long group unread still sees every key once.
@@ -223,6 +250,7 @@ fn segment(dir: &Path, task: u32) -> (MapOutput, StoredSegment) {
         batch_bytes: 1000,
         codec: Codec::Lz4,
         combine: false,
+        prefix: None,
     };
     let output = run_maps(&case, dir).pop().unwrap();
     let mut segment = output.segments().next().unwrap();

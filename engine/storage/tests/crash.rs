@@ -162,6 +162,13 @@ fn go_on(output: OutputDir, journal: &Journal, attempt: u32) -> Result<(), Outpu
     output.publish(&manifest(&job(), parts), Durability::Synced)
 }
 
+/// A folder in memory where there is such: the sweep forces thousands of files to disk.
+fn scratch() -> tempfile::TempDir {
+    let shared_memory = Path::new("/dev/shm");
+    let parent = if shared_memory.is_dir() { shared_memory.to_owned() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("mr-crash-").tempdir_in(parent).unwrap()
+}
+
 fn prepare(root: &Path, scene: Scene) {
     let former = match scene {
         Scene::Nothing => return,
@@ -278,7 +285,7 @@ fn an_output_survives_a_crash_at_any_step() {
         let mut steps = 0;
         loop {
             steps += 1;
-            let dir = tempfile::tempdir().unwrap();
+            let dir = scratch();
             // What a new folder looks like, unlike a temporary one.
             let root = dir.path().join("root");
             fs::create_dir_all(root.join("journal")).unwrap();

@@ -68,6 +68,46 @@ impl Stores {
         })
     }
 
+    /// The bytes of a short range of `file`.
+    ///
+    /// # Errors
+    /// As [`Stores::fetch_ranges`], of the store alone.
+    pub fn fetch_bytes(&self, file: &RemoteFile, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        self.run(async {
+            // It is never closed.
+            let _lane = self.lanes.fetches.acquire().await;
+            let (mut bytes, mut tries) = (Vec::new(), 1);
+            loop {
+                let Err(error) = self.append_some(file, &range, &mut bytes).await else { return Ok(bytes) };
+                if !matches!(error.problem, Problem::Interrupted(_)) || tries == CHUNK_TRIES {
+                    return Err(error);
+                }
+                tokio::time::sleep(CHUNK_PAUSE * tries).await;
+                tries += 1;
+            }
+        })
+    }
+
+    /// Appends what comes of the bytes of `range` behind those that are there.
+    async fn append_some(
+        &self,
+        file: &RemoteFile,
+        range: &Range<u64>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let mut body = self.read(file, range.start + bytes.len() as u64..range.end).await?;
+        while let Some(piece) = body.try_next().await? {
+            if (bytes.len() + piece.len()) as u64 > range.end - range.start {
+                return Err(interrupted(file, "the server sends more than it was asked for"));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        if (bytes.len() as u64) < range.end - range.start {
+            return Err(interrupted(file, "the server sent less than it promised"));
+        }
+        Ok(())
+    }
+
     async fn fetch_chunk(
         &self,
         file: &RemoteFile,

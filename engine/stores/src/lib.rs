@@ -7,13 +7,14 @@
 //! never where a plugin runs. No text from here holds a credential.
 //!
 //! In reading order: [`location`], [`settings`] (with `profile`), [`stores`] (the door), [`listing`],
-//! [`fetch`], [`upload`], [`output`] (with `claim` and `folder`), [`error`]; below them `transport`, `web`, `identity`.
+//! [`fetch`], [`inputs`], [`upload`], [`output`] (with `claim` and `folder`), [`error`]; below them `transport`, `web`, `identity`.
 
 mod claim;
 pub mod error;
 pub mod fetch;
 mod folder;
 mod identity;
+pub mod inputs;
 pub mod listing;
 pub mod location;
 pub mod output;
@@ -25,6 +26,7 @@ pub mod upload;
 mod web;
 
 pub use error::{Problem, StoreError};
+pub use inputs::StoreInputs;
 pub use listing::RemoteFile;
 pub use location::{Location, is_remote};
 pub use output::{OutputError, OutputStore, Resumed};

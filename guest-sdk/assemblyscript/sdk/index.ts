@@ -20,7 +20,7 @@
  */
 import "./panic";
 
-export { Bytes, Text, Tuple, Tuple1, Tuple2, Tuple3, Unit } from "./types";
+export { Bytes, Desc, Text, Tuple, Tuple1, Tuple2, Tuple3, Unit } from "./types";
 export { Out } from "./out";
 export { Words } from "./words";
 export { Chunk, FileLine, Line, Values } from "./input";

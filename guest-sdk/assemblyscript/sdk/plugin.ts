@@ -18,6 +18,9 @@ export class Plugin {
   reducer: GroupRole | null = null;
   partitioner: PartitionRole | null = null;
   params: Param[] = [];
+  /** Number of elements of the mapper's keys, which are tuples, that make a group: the reducer reads the tuple of
+   * these, and the values come in the order of the others. 0 for the whole key. */
+  groupPrefix: i32 = 0;
   constructor(public name: string, public version: string = "0.1.0") {}
 }
 
@@ -37,7 +40,13 @@ export function facts(plugin: Plugin): string[] {
   const mapper = plugin.mapper, combiner = plugin.combiner, reducer = plugin.reducer, partitioner = plugin.partitioner;
   if (mapper && built.includes("mapper")) mapper.mrFacts("map", facts);
   if (combiner && built.includes("combiner")) combiner.mrFacts("combine", facts);
-  if (reducer && built.includes("reducer")) reducer.mrFacts("reduce", facts);
+  if (reducer && built.includes("reducer")) {
+    reducer.mrFacts("reduce", facts);
+    if (plugin.groupPrefix > 0) {
+      facts.push("reduce.group");
+      facts.push(plugin.groupPrefix.toString());
+    }
+  }
   if (partitioner && built.includes("partitioner")) partitioner.mrFacts("partition", facts);
   for (let i = 0; i < plugin.params.length; i++) {
     const param = plugin.params[i], prefix = "param." + param.name + ".";

@@ -172,13 +172,34 @@ export class Test {
 }
 
 function render(type: string, cell: ArrayBuffer): string {
-  const reader = new types.Reader(changetype<usize>(cell), cell.byteLength);
   if (type == "text" || type == "bytes") return String.UTF8.decode(cell);
-  if (!type.startsWith("tuple<")) return element(type, reader);
-  const names = type.replaceAll("tuple<", "").replaceAll(">", "").split(",");
-  const parts: string[] = [];
-  for (let i = 0; i < names.length; i++) parts.push(element(names[i], reader));
-  return parts.join("\t");
+  place = 0;
+  return renderFront(type, new types.Reader(changetype<usize>(cell), cell.byteLength, cell));
+}
+
+/** Where in a type's name the next type begins. */
+let place = 0;
+
+/** Takes the next type off a name, and a cell of it off a reader. */
+function renderFront(type: string, reader: types.Reader): string {
+  if (type.substr(place, 6) == "tuple<") {
+    place += 6;
+    const parts: string[] = [];
+    do parts.push(renderFront(type, reader));
+    while (type.charAt(place++) == ",");
+    return parts.join("\t");
+  }
+  if (type.substr(place, 5) == "desc<") {
+    place += 5;
+    const inner = reader.flipped();
+    const text = renderFront(type, inner);
+    place++;
+    reader.leave(inner);
+    return text;
+  }
+  const start = place;
+  while (place < type.length && type.charAt(place) != "," && type.charAt(place) != ">") place++;
+  return element(type.substring(start, place), reader);
 }
 
 function element(type: string, reader: types.Reader): string {

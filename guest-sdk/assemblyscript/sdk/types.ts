@@ -106,6 +106,27 @@ export class Tuple3<A, B, C> extends Tuple {
   mrGet(from: Reader): void { this.a = get<A>(from); this.b = get<B>(from); this.c = get<C>(from); }
 }
 
+/** Sorts the other way round, the greatest first: as an element of a tuple, all bits flipped. */
+export class Desc<A> extends Tuple {
+  constructor(public value: A) { super(); }
+  mrName(): string { return "desc<" + typeName<A>() + ">"; }
+  mrWidth(): i32 { return typeWidth<A>(); }
+  mrPut(to: Buffer): void {
+    const start = to.len;
+    put<A>(to, this.value);
+    flip(to.ptr + <usize>start, to.len - start);
+  }
+  mrGet(from: Reader): void {
+    const inner = from.flipped();
+    this.value = get<A>(inner);
+    from.leave(inner);
+  }
+}
+
+function flip(ptr: usize, len: i32): void {
+  for (let i = 0; i < len; i++) store<u8>(ptr + <usize>i, ~load<u8>(ptr + <usize>i));
+}
+
 /** The width of types whose cells differ. */
 export const VARIABLE: i32 = -1;
 
@@ -203,7 +224,8 @@ function putBytes(to: Buffer, ptr: usize, len: i32): void {
 /** A cell that is read from its front; `bad` once it is not of the type that is read. */
 export class Reader {
   bad: bool = false;
-  constructor(public ptr: usize, public len: i32) {}
+  /** `owner` holds the bytes where the batch does not. */
+  constructor(public ptr: usize, public len: i32, public owner: ArrayBuffer | null = null) {}
 
   take(bytes: i32): usize {
     if (this.bad || this.len < bytes) {
@@ -214,6 +236,20 @@ export class Reader {
     this.ptr += <usize>bytes;
     this.len -= bytes;
     return at;
+  }
+
+  /** What is left, turned round. */
+  flipped(): Reader {
+    const bytes = new ArrayBuffer(this.len);
+    memory.copy(changetype<usize>(bytes), this.ptr, <usize>this.len);
+    flip(changetype<usize>(bytes), this.len);
+    return new Reader(changetype<usize>(bytes), this.len, bytes);
+  }
+
+  /** Passes what was taken of `inner`, which is what is left, turned round. */
+  leave(inner: Reader): void {
+    this.take(this.len - inner.len);
+    this.bad = this.bad || inner.bad;
   }
 }
 
@@ -274,7 +310,7 @@ function getText(from: Reader): Text {
     if (load<u8>(from.ptr + <usize>i) != 0) continue;
     const mark = load<u8>(from.ptr + <usize>(i + 1));
     if (mark == 0) {
-      const text = new Text(from.ptr, i);
+      const text = new Text(from.ptr, i, from.owner);
       from.take(i + 2);
       return zeros == 0 ? text : unescaped(text, zeros);
     }

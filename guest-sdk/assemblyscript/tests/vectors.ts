@@ -3,7 +3,7 @@
 import "./mr/testing";
 import * as types from "./mr/types";
 import { Buffer } from "./mr/buffer";
-import { Bytes, Text, Tuple1, Tuple2, Tuple3, Unit } from "./mr";
+import { Bytes, Desc, Text, Tuple1, Tuple2, Tuple3, Unit } from "./mr";
 import { VECTORS } from "./lines";
 
 function unhex(hex: string): Text {
@@ -75,6 +75,27 @@ for (let i = 0; i < lines.length; i++) {
   }
   if (name == "tuple<u64,unit,text>") {
     check<Tuple3<u64, Unit, Text>>(name, cell, malformed, new Tuple3<u64, Unit, Text>(u(v, 0), new Unit(), text(v, 2)));
+  }
+  if (name == "desc<text>") check<Desc<Text>>(name, cell, malformed, new Desc<Text>(text(v, 0)));
+  if (name == "desc<bytes>") check<Desc<Bytes>>(name, cell, malformed, new Desc<Bytes>(text(v, 0)));
+  if (name == "desc<u64>") check<Desc<u64>>(name, cell, malformed, new Desc<u64>(u(v, 0)));
+  if (name == "desc<s64>") check<Desc<i64>>(name, cell, malformed, new Desc<i64>(s(v, 0)));
+  if (name == "desc<f64>") check<Desc<f64>>(name, cell, malformed, new Desc<f64>(f(v, 0)));
+  if (name == "desc<bool>") check<Desc<bool>>(name, cell, malformed, new Desc<bool>(field(v, 0) == "true"));
+  if (name == "desc<unit>") check<Desc<Unit>>(name, cell, malformed, new Desc<Unit>(new Unit()));
+  if (name == "desc<tuple<text,u64>>") {
+    const inner = new Tuple2<Text, u64>(text(v, 0), u(v, 1));
+    check<Desc<Tuple2<Text, u64>>>(name, cell, malformed, new Desc<Tuple2<Text, u64>>(inner));
+  }
+  if (name == "desc<desc<text>>") {
+    check<Desc<Desc<Text>>>(name, cell, malformed, new Desc<Desc<Text>>(new Desc<Text>(text(v, 0))));
+  }
+  if (name == "tuple<text,desc<u64>>") {
+    check<Tuple2<Text, Desc<u64>>>(name, cell, malformed, new Tuple2<Text, Desc<u64>>(text(v, 0), new Desc<u64>(u(v, 1))));
+  }
+  if (name == "tuple<desc<text>,text>") {
+    const first = new Desc<Text>(text(v, 0));
+    check<Tuple2<Desc<Text>, Text>>(name, cell, malformed, new Tuple2<Desc<Text>, Text>(first, text(v, 1)));
   }
   if (checked != before + 1) throw new Error("add the type to this test: " + name);
   if (malformed) continue;

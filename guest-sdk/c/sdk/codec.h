@@ -48,6 +48,17 @@ static inline MR_UNUSED void mr_put_text(mr_buf *b, mr_str s) {
     mr_push(b, end, 2);
 }
 
+/* An element that sorts the other way round, the greatest first: all that is put between the two.
+ *
+ *     size_t start = mr_begin_desc(&key);
+ *     mr_put_u64(&key, n);
+ *     mr_end_desc(&key, start); */
+static inline MR_UNUSED size_t mr_begin_desc(const mr_buf *b) { return b->len; }
+
+static inline MR_UNUSED void mr_end_desc(mr_buf *b, size_t start) {
+    for (size_t i = start; i < b->len; i++) b->ptr[i] = (uint8_t)~b->ptr[i];
+}
+
 /* Text or bytes alone in a cell. */
 MR_HOT void mr_put_raw(mr_buf *b, mr_str s) { mr_push(b, s.ptr, s.len); }
 
@@ -106,6 +117,24 @@ static inline MR_UNUSED bool mr_get_text(mr_str *cell, mr_buf *scratch, mr_str *
     }
 }
 
+/* The front of a cell turned round again, in `flipped`, to read the element from that was put between
+ * `mr_begin_desc` and `mr_end_desc`; `mr_leave_desc` then passes it with what was left.
+ *
+ *     mr_str inner = mr_enter_desc(cell, &flipped);
+ *     bool ok = mr_get_u64(&inner, &n) && mr_leave_desc(&cell, inner); */
+static inline MR_UNUSED mr_str mr_enter_desc(mr_str cell, mr_buf *flipped) {
+    flipped->len = 0;
+    mr_push(flipped, cell.ptr, cell.len);
+    mr_end_desc(flipped, 0);
+    return mr_view(flipped);
+}
+
+static inline MR_UNUSED bool mr_leave_desc(mr_str *cell, mr_str inner) {
+    cell->ptr += cell->len - inner.len;
+    cell->len = inner.len;
+    return true;
+}
+
 /* Whether nothing is left of a cell. */
 MR_HOT bool mr_done(mr_str cell) { return cell.len == 0; }
 
@@ -131,6 +160,14 @@ static MR_UNUSED int mr_width_front(const char **name) {
         int width;
     } known[] = {{"text", MR_VARIABLE}, {"bytes", MR_VARIABLE}, {"u64", 8}, {"s64", 8}, {"f64", 8}, {"bool", 1}, {"unit", 0}};
     while (**name == ' ') ++*name;
+    if (strncmp(*name, "desc<", 5) == 0) {
+        *name += 5;
+        int width = mr_width_front(name);
+        if (**name != '>') return MR_NO_TYPE;
+        do ++*name;
+        while (**name == ' ');
+        return width;
+    }
     if (strncmp(*name, "tuple<", 6) == 0) {
         int sum = 0;
         char mark;

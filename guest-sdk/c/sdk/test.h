@@ -298,6 +298,15 @@ static bool mr_test_render(mr_buf *out, const char **type, mr_str *cell, bool al
         if (**type) ++*type;
         return true;
     }
+    if (strncmp(name, "desc<", 5) == 0) {
+        *type += 5;
+        mr_str inner = mr_enter_desc(*cell, &scratch);
+        bool rendered = mr_test_render(out, type, &inner, false);
+        if (**type) ++*type;
+        (void)mr_leave_desc(cell, inner);
+        mr_free(&scratch);
+        return rendered;
+    }
     (void)mr_width_front(type);
     switch (name[0] == 'b' ? name[1] : name[0]) {
     case 't':

@@ -13,15 +13,24 @@ static mr_buf unhex(const char *hex) {
     return bytes;
 }
 
-/* Takes the next element's type off `type`, whatever tuples it lies in: they leave no trace in a cell. */
-static bool element(const char **type, char *name) {
-    while (strncmp(*type, "tuple<", 6) == 0) *type += 6;
+/* Whether the next of `type` is of this kind: `tuple<` or `desc<`. It is passed then. */
+static bool begins(const char **type, const char *kind) {
+    size_t len = strlen(kind);
+    if (strncmp(*type, kind, len) != 0) return false;
+    *type += len;
+    return true;
+}
+
+/* Takes a plain type off `type`. */
+static void take_name(const char **type, char *name) {
     size_t len = strcspn(*type, ",>");
     memcpy(name, *type, len);
     name[len] = 0;
-    *type += len + strspn(*type + len, ",>");
-    return len > 0;
+    *type += len;
 }
+
+/* Passes what follows an element: whether it is a comma, so that there is another. */
+static bool next(const char **type) { return *(*type)++ == ','; }
 
 static void put(mr_buf *cell, const char *name, const char *value, bool alone) {
     if (strcmp(name, "u64") == 0) mr_put_u64(cell, strtoull(value, NULL, 10));
@@ -33,6 +42,23 @@ static void put(mr_buf *cell, const char *name, const char *value, bool alone) {
         if (alone) mr_put_raw(cell, mr_view(&bytes));
         else mr_put_text(cell, mr_view(&bytes));
         mr_free(&bytes);
+    }
+}
+
+/* Writes a value whose elements are the next of `fields`. */
+static void put_all(mr_buf *cell, const char **type, char **fields, bool alone) {
+    char name[32];
+    if (begins(type, "desc<")) {
+        size_t start = mr_begin_desc(cell);
+        put_all(cell, type, fields, false);
+        mr_end_desc(cell, start);
+        (void)next(type);
+    } else if (begins(type, "tuple<")) {
+        do put_all(cell, type, fields, false);
+        while (next(type));
+    } else {
+        take_name(type, name);
+        put(cell, name, strsep(fields, "\t"), alone);
     }
 }
 
@@ -57,13 +83,29 @@ static bool again(mr_str *cell, const char *name, bool alone, mr_buf *out) {
     return mr_get_text(cell, &scratch, &text) && (mr_put_text(out, text), true);
 }
 
-static bool read_again(const char *type, mr_str cell, mr_buf *out) {
+static bool all_again(mr_str *cell, const char **type, bool alone, mr_buf *out) {
     char name[32];
-    bool alone = strncmp(type, "tuple<", 6) != 0;
+    if (begins(type, "desc<")) {
+        mr_buf flipped = {0};
+        mr_str inner = mr_enter_desc(*cell, &flipped);
+        size_t start = mr_begin_desc(out);
+        bool ok = all_again(&inner, type, false, out) && mr_leave_desc(cell, inner);
+        mr_end_desc(out, start);
+        mr_free(&flipped);
+        return ok && (next(type), true);
+    }
+    if (begins(type, "tuple<")) {
+        do if (!all_again(cell, type, false, out)) return false;
+        while (next(type));
+        return true;
+    }
+    take_name(type, name);
+    return again(cell, name, alone, out);
+}
+
+static bool read_again(const char *type, mr_str cell, mr_buf *out) {
     out->len = 0;
-    while (element(&type, name))
-        if (!again(&cell, name, alone, out)) return false;
-    return mr_done(cell);
+    return all_again(&cell, &type, true, out) && mr_done(cell);
 }
 
 static int failures;
@@ -84,17 +126,16 @@ int main(int argc, char **argv) {
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
         strcpy(fields, line);
-        char *rest = fields, *type = strsep(&rest, "\t"), *hex = strsep(&rest, "\t"), name[32];
+        char *rest = fields, *type = strsep(&rest, "\t"), *hex = strsep(&rest, "\t");
         mr_buf cell = unhex(hex);
         lines++;
         if (strncmp(type, "malformed ", 10) == 0) {
             check(!read_again(type + 10, mr_view(&cell), &copy), "a malformed cell was read", line);
             continue;
         }
-        bool alone = strncmp(type, "tuple<", 6) != 0;
         const char *left = type;
         written.len = 0;
-        while (element(&left, name)) put(&written, name, strsep(&rest, "\t"), alone);
+        put_all(&written, &left, &rest, true);
         check(mr_equal(mr_view(&written), mr_view(&cell)), "another cell was written", line);
         check(read_again(type, mr_view(&cell), &copy) && mr_equal(mr_view(&copy), mr_view(&cell)), "another value was read", line);
         int width = mr_width(type);

@@ -1,7 +1,7 @@
 // Types of keys and values: their names, and how cells of them are written and read
 // (wit/ENCODING.md of the engine).
 //
-//     mr::Text, mr::Bytes, uint64_t, int64_t, double, bool, mr::Unit, mr::Tuple<...> of these
+//     mr::Text, mr::Bytes, uint64_t, int64_t, double, bool, mr::Unit, mr::Tuple<...> and mr::Desc<...> of these
 //
 // Text and bytes are read as mr::Str, a view of the batch in hand; in a tuple, as std::string. What
 // may be emitted for them is anything that becomes a std::string_view.
@@ -23,6 +23,8 @@ struct Text {};
 struct Bytes {};
 struct Unit {};
 template <class... T> struct Tuple {};
+// Sorts the other way round, the greatest first. Its values are those of T.
+template <class T> struct Desc {};
 
 inline constexpr Unit unit{};
 
@@ -144,6 +146,26 @@ template <class First, class... Rest> struct Type<Tuple<First, Rest...>> {
             values);
     }
     static bool read(mr_str cell, View &values) { return get(cell, values) && mr_done(cell); }
+};
+
+// The cell as an element of a tuple, all bits flipped.
+template <class T> struct Type<Desc<T>> {
+    static constexpr auto name = detail::Fixed("desc<") + Type<T>::name + detail::Fixed(">");
+    using View = typename Type<T>::Owned;
+    using Owned = View;
+
+    template <class Value> static void put(mr_buf &out, const Value &value) {
+        size_t start = mr_begin_desc(&out);
+        Type<T>::put(out, value);
+        mr_end_desc(&out, start);
+    }
+    template <class Value> static void write(mr_buf &out, const Value &value) { put(out, value); }
+    static bool get(mr_str &cell, View &value) {
+        static mr_buf flipped;
+        mr_str inner = mr_enter_desc(cell, &flipped);
+        return Type<T>::get(inner, value) && mr_leave_desc(&cell, inner);
+    }
+    static bool read(mr_str cell, View &value) { return get(cell, value) && mr_done(cell); }
 };
 
 // What a plugin reads for a type.

@@ -49,6 +49,8 @@ template <class... E> struct Parse<mr::Tuple<E...>> {
     static auto from(Fields &fields, size_t &at) { return std::tuple{Parse<E>::from(fields, at)...}; }
 };
 
+template <class T> struct Parse<mr::Desc<T>> : Parse<T> {};
+
 static std::string last, last_type;
 
 template <class T> bool test(const std::string &type, Fields &fields, const std::string &line) {
@@ -86,7 +88,9 @@ int main(int, char **argv) {
         }
         dispatch<mr::Text, mr::Bytes, uint64_t, int64_t, double, bool, mr::Unit, mr::Tuple<mr::Text>, mr::Tuple<mr::Text, uint64_t>,
                  mr::Tuple<mr::Text, mr::Text>, mr::Tuple<mr::Bytes, int64_t>, mr::Tuple<mr::Tuple<int64_t, double>, bool>,
-                 mr::Tuple<uint64_t, mr::Unit, mr::Text>>(fields[0], fields, line);
+                 mr::Tuple<uint64_t, mr::Unit, mr::Text>, mr::Desc<mr::Text>, mr::Desc<mr::Bytes>, mr::Desc<uint64_t>, mr::Desc<int64_t>,
+                 mr::Desc<double>, mr::Desc<bool>, mr::Desc<mr::Unit>, mr::Desc<mr::Tuple<mr::Text, uint64_t>>,
+                 mr::Desc<mr::Desc<mr::Text>>, mr::Tuple<mr::Text, mr::Desc<uint64_t>>, mr::Tuple<mr::Desc<mr::Text>, mr::Text>>(fields[0], fields, line);
     }
     std::cout << lines << " vectors, " << failures << " failures\n";
     return failures > 0 || lines < 50;

@@ -20,7 +20,7 @@
 //	func main() {}
 //
 // Types of keys and values: Text, string, Bytes, uint64, int64, float64, bool, Unit, Tuple1 to
-// Tuple4 of these. Text is a view of the batch in hand, string a copy; both are text to the engine.
+// Tuple4 and Desc of these. Text is a view of the batch in hand, string a copy; both are text to the engine.
 // A value may have a method Setup(*Task) error, which is called at the start of every task, and one
 // Finish(*Out) error, its last chance to emit.
 package mr
@@ -33,6 +33,9 @@ type Plugin struct {
 	Reducer       GroupRole
 	Partitioner   PartitionerRole
 	Params        []Param
+	// GroupPrefix is the number of elements of the mapper's keys, which are tuples, that make a group: the
+	// reducer reads the tuple of these, and the values come in the order of the others. 0 for the whole key.
+	GroupPrefix int
 }
 
 // Param is a parameter of a job that the plugin takes.

@@ -1,6 +1,7 @@
 package mr
 
 import (
+	"strconv"
 	"strings"
 	"unsafe"
 )
@@ -270,6 +271,9 @@ func facts(roles string) (all []fact) {
 	}
 	if d := registered.Reducer.driver; d != nil && has("reducer") {
 		all = append(all, d.facts("reduce")...)
+		if elements := registered.GroupPrefix; elements > 0 {
+			all = append(all, fact{"reduce.group", strconv.Itoa(elements)})
+		}
 	}
 	if d := registered.Partitioner.driver; d != nil && has("partitioner") {
 		all = append(all, fact{"partition.key", d.name()})

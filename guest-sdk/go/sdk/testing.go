@@ -175,26 +175,34 @@ func (run *Run) Text() string {
 
 // render writes a cell as text output does.
 func render(text []byte, name string, cell []byte) []byte {
-	elements, isTuple := strings.CutPrefix(name, "tuple<")
-	if !isTuple {
-		if name == "text" || name == "bytes" {
-			return append(text, cell...)
-		}
-		text, _ = renderElement(text, name, cell)
-		return text
+	if name == "text" || name == "bytes" {
+		return append(text, cell...)
 	}
-	tab := false
-	for _, element := range strings.FieldsFunc(elements, func(r rune) bool { return strings.ContainsRune("<>,", r) }) {
-		if element == "tuple" {
-			continue
-		}
-		if tab {
-			text = append(text, '\t')
-		}
-		tab = true
-		text, cell = renderElement(text, element, cell)
-	}
+	text, _, _ = renderFront(text, name, cell)
 	return text
+}
+
+// renderFront takes a type off the front of a name, and a cell of it off the front of cells.
+func renderFront(text []byte, name string, cell []byte) ([]byte, string, []byte) {
+	if elements, isTuple := strings.CutPrefix(name, "tuple<"); isTuple {
+		name = elements
+		for {
+			text, name, cell = renderFront(text, name, cell)
+			if !strings.HasPrefix(name, ",") {
+				return text, strings.TrimPrefix(name, ">"), cell
+			}
+			text, name = append(text, '\t'), name[1:]
+		}
+	}
+	if inner, isDesc := strings.CutPrefix(name, "desc<"); isDesc {
+		flipped := append([]byte(nil), cell...)
+		flip(flipped)
+		text, name, flipped = renderFront(text, inner, flipped)
+		return text, strings.TrimPrefix(name, ">"), cell[len(cell)-len(flipped):]
+	}
+	end := strings.IndexAny(name+">", ",>")
+	text, cell = renderElement(text, name[:end], cell)
+	return text, name[end:], cell
 }
 
 func renderElement(text []byte, name string, cell []byte) ([]byte, []byte) {

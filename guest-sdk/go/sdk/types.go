@@ -46,6 +46,12 @@ func NewTuple2[A, B any](a A, b B) Tuple2[A, B] { return Tuple2[A, B]{a, b} }
 // NewTuple3 makes a tuple of three.
 func NewTuple3[A, B, C any](a A, b B, c C) Tuple3[A, B, C] { return Tuple3[A, B, C]{a, b, c} }
 
+// Desc sorts the other way round, the greatest first.
+type Desc[T any] struct{ Value T }
+
+// NewDesc turns the order of a value round.
+func NewDesc[T any](value T) Desc[T] { return Desc[T]{value} }
+
 // variable is the width of a type whose cells differ.
 const variable = -1
 
@@ -164,8 +170,40 @@ func getBool(cell []byte) (bool, []byte, bool) {
 	return cell[0] == 1, cell[1:], true
 }
 
-// tuple is implemented by the tuples.
-type tuple interface{ codec() any }
+// nested is implemented by the tuples and by Desc.
+type nested interface{ codec() any }
+
+// codec writes the value as an element of a tuple, all bits flipped.
+func (Desc[T]) codec() any {
+	inner := codecOf[T]()
+	return whole(codec[Desc[T]]{
+		name:  "desc<" + inner.name + ">",
+		width: inner.width,
+		put: func(cell []byte, value Desc[T]) []byte {
+			start := len(cell)
+			cell = inner.put(cell, value.Value)
+			flip(cell[start:])
+			return cell
+		},
+		get: func(cell []byte) (value Desc[T], rest []byte, ok bool) {
+			front := cell
+			if inner.width != variable && inner.width < len(cell) {
+				front = cell[:inner.width]
+			}
+			flipped := append([]byte(nil), front...)
+			flip(flipped)
+			left := flipped
+			value.Value, left, ok = inner.get(flipped)
+			return value, cell[len(flipped)-len(left):], ok
+		},
+	})
+}
+
+func flip(bytes []byte) {
+	for i := range bytes {
+		bytes[i] = ^bytes[i]
+	}
+}
 
 func (Tuple1[A]) codec() any {
 	a := codecOf[A]()
@@ -272,12 +310,12 @@ func codecOf[T any]() codec[T] {
 			put:  func(cell []byte, _ Unit) []byte { return cell },
 			get:  func(cell []byte) (Unit, []byte, bool) { return Unit{}, cell, true },
 		})
-	case tuple:
+	case nested:
 		found = value.codec()
 	}
 	c, ok := found.(codec[T])
 	if !ok {
-		panic("a type is none of keys and values: use mr.Text, string, mr.Bytes, uint64, int64, float64, bool, mr.Unit or tuples of these")
+		panic("a type is none of keys and values: use mr.Text, string, mr.Bytes, uint64, int64, float64, bool, mr.Unit, or tuples and mr.Desc of these")
 	}
 	return c
 }

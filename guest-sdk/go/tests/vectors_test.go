@@ -87,6 +87,18 @@ func TestCellsAreThoseOfTheVectors(t *testing.T) {
 		return NewTuple2(NewTuple2(intOf(f[0]), floatOf(f[1])), f[2] == "true")
 	}))
 	add(of(func(f []string) Tuple3[uint64, Unit, Text] { return NewTuple3(uintOf(f[0]), Unit{}, Text(text(f[2]))) }))
+	add(of(func(f []string) Desc[Text] { return NewDesc(Text(text(f[0]))) }))
+	add(of(func(f []string) Desc[string] { return NewDesc(string(text(f[0]))) }))
+	add(of(func(f []string) Desc[Bytes] { return NewDesc(Bytes(text(f[0]))) }))
+	add(of(func(f []string) Desc[uint64] { return NewDesc(uintOf(f[0])) }))
+	add(of(func(f []string) Desc[int64] { return NewDesc(intOf(f[0])) }))
+	add(of(func(f []string) Desc[float64] { return NewDesc(floatOf(f[0])) }))
+	add(of(func(f []string) Desc[bool] { return NewDesc(f[0] == "true") }))
+	add(of(func(f []string) Desc[Unit] { return NewDesc(Unit{}) }))
+	add(of(func(f []string) Desc[Tuple2[Text, uint64]] { return NewDesc(NewTuple2(Text(text(f[0])), uintOf(f[1]))) }))
+	add(of(func(f []string) Desc[Desc[Text]] { return NewDesc(NewDesc(Text(text(f[0])))) }))
+	add(of(func(f []string) Tuple2[Text, Desc[uint64]] { return NewTuple2(Text(text(f[0])), NewDesc(uintOf(f[1]))) }))
+	add(of(func(f []string) Tuple2[Desc[Text], Text] { return NewTuple2(NewDesc(Text(text(f[0]))), Text(text(f[1]))) }))
 
 	file, err := os.ReadFile("vectors.txt")
 	if err != nil {

@@ -20,6 +20,9 @@ export const bool: Type<boolean>;
 export const unit: Type<null>;
 export function tuple<T extends unknown[]>(...parts: { [I in keyof T]: Type<T[I]> }): Type<T>;
 
+/** The type that sorts the other way round, the greatest first. */
+export function desc<T>(inner: Type<T>): Type<T>;
+
 /** A chunk of whole lines, with their newlines; or one line by itself. */
 export interface Chunk {
   readonly bytes: Uint8Array;
@@ -109,6 +112,8 @@ export function reducer<K, V, KO = K, VO = V, S = undefined>(
     value: Type<V>;
     /** What it emits, where that is of other types. */
     out?: { key: Type<KO>; value: Type<VO> };
+    /** So many elements of the mapper's keys make a group: `key` is the tuple of these. */
+    groupPrefix?: number;
     reduce(key: K, values: Iterable<V>, out: Emitter<KO, VO>, state: S): void;
     finish?(out: Emitter<KO, VO>, state: S): void;
   },

@@ -18,4 +18,4 @@ export { count, log, param, sideInput } from "./context.js";
 export { Fatal, Invalid, Reject, Transient } from "./errors.js";
 export { chunks, fileLines, lines, records, words } from "./inputs.js";
 export { combiner, folding, mapper, max, min, partitioner, reducer, sum } from "./stages.js";
-export { bool, bytes, f64, s64, s64Big, text, tuple, u64, u64Big, unit } from "./types.js";
+export { bool, bytes, desc, f64, s64, s64Big, text, tuple, u64, u64Big, unit } from "./types.js";

@@ -32,6 +32,7 @@ export class Stage {
     else if (this.role === "reducer") {
       types("reduce.in", this.keyIn, this.valueIn);
       types("reduce", this.key, this.value);
+      if (this.groupPrefix) facts.push(["reduce.group", String(this.groupPrefix)]);
     } else facts.push(["partition.key", this.keyIn.name]);
     for (const [name, param] of Object.entries(this.params)) {
       facts.push([`param.${name}.type`, param.type ?? "text"]);
@@ -61,9 +62,13 @@ export function combiner(def) {
 }
 
 /** Declares a reducer: `reduce(key, values, out, state)`; `values` is gone through once. What it emits is of the same
- * types, or of those in `out: { key, value }`. */
+ * types, or of those in `out: { key, value }`. With `groupPrefix`, so many elements of the mapper's keys make a group: `key`
+ * is the tuple of these, and the values come in the order of the others. */
 export function reducer(def) {
   const { key: keyIn, value: valueIn } = pair("reducer", def);
+  if (def.groupPrefix && keyIn.parts?.length !== def.groupPrefix) {
+    throw new TypeError(`the key of a reducer with groupPrefix ${def.groupPrefix} is a tuple of as many elements`);
+  }
   const out = def.out ? pair("reducer's out", def.out) : { key: keyIn, value: valueIn };
   return new Stage("reducer", { ...def, ...out, keyIn, valueIn }, "reduce");
 }

@@ -162,7 +162,7 @@ export function job(plugin, input, options) {
     runs.push(twice);
     cells = twice.cells;
   }
-  const last = plugin.reducer ? runGroups(plugin.reducer, grouped(cells), options) : mapped;
+  const last = plugin.reducer ? runGroups(plugin.reducer, reduceGroups(plugin.reducer, cells), options) : mapped;
   if (last === mapped) {
     last.cells.sort(([a], [b]) => compare(a, b));
     return last;
@@ -191,6 +191,19 @@ function grouped(cells) {
     const last = groups[groups.length - 1];
     if (last && compare(last[0], key) === 0) last[1].push(value);
     else groups.push([key, [value]]);
+  }
+  return groups;
+}
+
+/** The groups that a reducer is given. */
+function reduceGroups(stage, cells) {
+  if (!stage.groupPrefix) return grouped(cells);
+  const groups = [];
+  for (const [whole, values] of grouped(cells)) {
+    const key = whole.subarray(0, stage.keyIn.take(whole, 0)[1]);
+    const last = groups[groups.length - 1];
+    if (last && compare(last[0], key) === 0) last[1].push(...values);
+    else groups.push([key, [...values]]);
   }
   return groups;
 }

@@ -402,8 +402,40 @@ class Tuple extends Type {
   }
 }
 
+/** Sorts the other way round: the cell as an element of a tuple, all bits flipped. Its values are those of `inner`. */
+class Desc extends Type {
+  constructor(inner) {
+    checkType(inner, "what desc turns round");
+    if (depth([inner]) > DEPTH_MAX) throw new TypeError(`types nest up to ${DEPTH_MAX} deep`);
+    super(`desc<${inner.name}>`, inner.width);
+    this.inner = inner;
+  }
+
+  encodeColumn(values) {
+    const column = columnOf(this.inner.elements(values).map(flipped));
+    return this.width === null ? column : { width: this.width, ends: new Uint8Array(0), data: column.data };
+  }
+
+  decode(cell) {
+    const [value, end] = this.take(cell, 0);
+    if (end !== cell.length) throw malformed(this, cell);
+    return value;
+  }
+
+  take(cell, at) {
+    const end = this.width === null ? cell.length : at + this.width;
+    const [value, taken] = this.inner.take(flipped(cell.subarray(at, end)), 0);
+    return [value, at + taken];
+  }
+}
+
+function flipped(cell) {
+  return cell.map((byte) => byte ^ 0xff);
+}
+
 function depth(parts) {
-  return 1 + Math.max(0, ...parts.filter((part) => part instanceof Tuple).map((part) => depth(part.parts)));
+  const inner = parts.map((part) => (part instanceof Desc ? [part.inner] : part instanceof Tuple ? part.parts : null));
+  return 1 + Math.max(0, ...inner.filter((part) => part !== null).map(depth));
 }
 
 export const text = new Text();
@@ -421,6 +453,11 @@ export function tuple(...parts) {
   return new Tuple(parts);
 }
 
+/** The type that sorts the other way round, the greatest first: `desc(u64)`. */
+export function desc(inner) {
+  return new Desc(inner);
+}
+
 /** Fails unless it is a type. */
 export function checkType(given, what) {
   if (!(given instanceof Type)) throw new TypeError(`${what} is ${given}, and not a type such as text or u64`);
@@ -430,6 +467,7 @@ export function checkType(given, what) {
 /** A value as the engine writes it to text; null for a unit, which is left out. */
 export function render(type, value) {
   if (type instanceof Tuple) return value.map((part, at) => render(type.parts[at], part) ?? "").join("\t");
+  if (type instanceof Desc) return render(type.inner, value);
   if (type instanceof Unit) return null;
   if (type instanceof Bytes) return decode(value);
   return type instanceof Float ? renderFloat(value) : String(value);

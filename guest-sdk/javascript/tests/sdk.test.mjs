@@ -15,6 +15,7 @@ const vectors = JSON.parse(readFileSync(new URL("../../../wit/vectors.json", imp
 function parse(name, big) {
   const plain = { bytes: mr.bytes, text: mr.text, u64: big ? mr.u64Big : mr.u64, s64: big ? mr.s64Big : mr.s64, f64: mr.f64, bool: mr.bool, unit: mr.unit };
   if (name in plain) return plain[name];
+  if (name.startsWith("desc<")) return mr.desc(parse(name.slice("desc<".length, -1), big));
   const parts = [];
   let level = 0;
   let part = "";
@@ -33,6 +34,7 @@ const unhex = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseIn
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function valueOf(type, given) {
+  if (type.inner) return valueOf(type.inner, given);
   if (type.parts) return type.parts.map((part, at) => valueOf(part, given[at]));
   if (type === mr.text || type === mr.bytes) {
     const raw = typeof given === "object" ? unhex(given.hex) : new TextEncoder().encode(given);
@@ -256,4 +258,22 @@ test("declarations are checked", () => {
     "map.batch": "chunks", "map.input-key": "path-offset", "map.key": "text", "map.value": "u64",
     "param.n.type": "u64", "param.n.default": "3", "param.n.help": "how many",
   });
+});
+
+test("a prefix of the key makes a group", () => {
+  const key = mr.tuple(mr.text, mr.desc(mr.u64));
+  const mapper = mr.mapper({
+    key,
+    value: mr.u64,
+    map(line, out) {
+      const [name, number] = line.split(" ");
+      out.emit([name, Number(number)], Number(number));
+    },
+  });
+  const reduce = (name, numbers, out) => out.emit(name[0], [...numbers].join(","));
+  const out = { key: mr.text, value: mr.text };
+  const reducer = mr.reducer({ key: mr.tuple(mr.text), value: mr.u64, groupPrefix: 1, out, reduce });
+  const done = job({ mapper, reducer }, "b 1\na 2\na 10\nb 3\na 1\n");
+  assert.equal(done.text(), "a\t10,2,1\nb\t3,1\n");
+  assert.throws(() => mr.reducer({ key: mr.text, value: mr.u64, groupPrefix: 1, reduce }));
 });

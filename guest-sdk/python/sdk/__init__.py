@@ -18,11 +18,11 @@ needs nothing but Python's own library.
 from .errors import Error, Fatal, Invalid, Reject, Transient
 from .inputs import byte_lines, chunks, file_lines, lines, records
 from .stages import Param, combiner, folding, mapper, partitioner, reducer
-from .context import Task, count, log, param, side_input, task
-from .types import bool_, bytes_, f64, s64, text, tuple_, u64, unit
+from .context import Task, count, emit, log, param, side_input, task
+from .types import bool_, bytes_, desc, f64, s64, text, tuple_, u64, unit
 
 __all__ = [
     "Error", "Fatal", "Invalid", "Param", "Reject", "Task", "Transient", "bool_", "byte_lines", "bytes_", "chunks",
-    "combiner", "count", "f64", "file_lines", "folding", "lines", "log", "mapper", "param", "partitioner", "records",
-    "reducer", "s64", "side_input", "task", "text", "tuple_", "u64", "unit",
+    "combiner", "count", "desc", "emit", "f64", "file_lines", "folding", "lines", "log", "mapper", "param", "partitioner",
+    "records", "reducer", "s64", "side_input", "task", "text", "tuple_", "u64", "unit",
 ]

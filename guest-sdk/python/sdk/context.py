@@ -26,6 +26,8 @@ class Task:
     seed: int
     """Equal for all attempts of the task."""
     batch_bytes: int = 256 * 1024
+    outputs: tuple = ("main",)
+    """Names of the outputs, the main one first."""
 
     def param(self, name):
         """As `mr.param`."""
@@ -40,6 +42,7 @@ class State:
         self.declared = {}
         self.params = {}
         self.counted = {}
+        self.named = {}
 
 
 state = State()
@@ -80,6 +83,18 @@ def param(name):
     if name in state.declared or not state.declared:
         return None
     raise Fatal(f"parameter {name} is not declared; there are {', '.join(state.declared)}")
+
+
+def emit(output, key, value):
+    """Emits a pair to a named output, one of those that the stage declares as `outputs`."""
+    try:
+        named = state.named[output]
+    except KeyError:
+        raise Fatal(
+            f"there is no output {output} in this stage: declare it in outputs={{...}}, of the reducer, or of the mapper "
+            f"of a job without reducers"
+        ) from None
+    named.put(key, value)
 
 
 def count(name, delta=1):

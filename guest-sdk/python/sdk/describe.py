@@ -13,6 +13,10 @@ def attributes(module):
         stage = stages_of(module).get(role)
         if stage:
             facts.update(stage.attributes())
+    # A mapper and a reducer may both declare some: one that both do is one.
+    names = dict.fromkeys(name for stage in stages_of(module).values() for name in stage.outputs)
+    if names:
+        facts["outputs"] = ",".join(names)
     return list(facts.items())
 
 

@@ -4,10 +4,11 @@ Pairs are collected as they come and leave as columns; loops over pairs are thos
 written in C. A generator is emptied in portions, so that a record may yield more than fits in memory.
 """
 
+from dataclasses import replace
 from itertools import islice, pairwise
 
 from . import host
-from .context import begin, send_counters
+from .context import begin, send_counters, state
 from .errors import Failed, Fatal, Invalid, Reject, failed, sample, sentence
 from .types import cells_of, pack_ends, read_ends
 
@@ -20,9 +21,16 @@ COLUMN_BYTES_MAX = 4 * 1024 * 1024
 class Emitter:
     """Collects pairs of a stage and emits them."""
 
-    def __init__(self, stage):
+    def __init__(self, stage, port=0):
         self.stage = stage
+        self.port = port
         self.pairs = []
+
+    def put(self, key, value):
+        """Takes one pair."""
+        self.pairs.append((key, value))
+        if len(self.pairs) >= PAIRS_MAX:
+            self.flush()
 
     def take(self, result):
         """Takes what an author's function yielded or returned."""
@@ -67,17 +75,17 @@ class Emitter:
         if rows:
             key_column = encode(self.stage, "key", self.stage.key, keys)
             value_column = encode(self.stage, "value", self.stage.value, values)
-            emit(rows, key_column, value_column)
+            emit(rows, key_column, value_column, self.port)
 
 
-def emit(rows, keys, values):
+def emit(rows, keys, values, port=0):
     """Emits columns, in portions that the engine takes."""
     if rows > 1 and len(keys[2]) + len(values[2]) > COLUMN_BYTES_MAX:
         half = rows // 2
-        emit(half, part(keys, 0, half), part(values, 0, half))
-        emit(rows - half, part(keys, half, rows), part(values, half, rows))
+        emit(half, part(keys, 0, half), part(values, 0, half), port)
+        emit(rows - half, part(keys, half, rows), part(values, half, rows), port)
     elif rows:
-        host.current.emit(rows, keys, values)
+        host.current.emit(port, rows, keys, values)
 
 
 def part(column, start, end):
@@ -129,7 +137,20 @@ class Driver:
 
     def begin(self, context):
         begin(context, self.stage.params)
+        state.named = dict(self.named(context))
         self.work, self.finish = (None, None) if self.stage.fold else self.stage.start(context)
+
+    def named(self, context):
+        """Emitters of those of its named outputs that the task has."""
+        for name, (key, value) in self.stage.outputs.items():
+            if name in context.outputs:
+                yield name, Emitter(replace(self.stage, key=key, value=value), context.outputs.index(name))
+
+    def flush(self):
+        """Emits what was collected."""
+        self.out.flush()
+        for out in state.named.values():
+            out.flush()
 
     def call(self, otherwise, work):
         """Runs one exported call: an exception becomes an answer, counters are sent at its end."""
@@ -155,7 +176,7 @@ class Driver:
         def end():
             if self.finish:
                 self.out.take(self.finish())
-            self.out.flush()
+            self.flush()
 
         self.call("invalid-input", end)
 
@@ -180,7 +201,7 @@ class MapDriver(Driver):
             while not one(rest):
                 pass
         self.row = self.describe = None
-        self.out.flush()
+        self.flush()
 
     # Two loops rather than a test for each record; each ends where a record is given up, and is called again.
     def map_single(self, records):
@@ -254,7 +275,7 @@ class GroupDriver(Driver):
                 for _ in values_:
                     pass
         self.row = self.describe = None
-        self.out.flush()
+        self.flush()
 
     def same_key(self, cell, pairs):
         """Fails where a combiner emits another key than it was given."""

@@ -31,8 +31,8 @@ class Engine:
     """The imports."""
 
     @staticmethod
-    def emit(rows, keys, values):
-        output.emit(0, types.Batch(rows, types.Column(*keys), types.Column(*values)))
+    def emit(port, rows, keys, values):
+        output.emit(port, types.Batch(rows, types.Column(*keys), types.Column(*values)))
 
     @staticmethod
     def log(level, message):
@@ -99,7 +99,10 @@ def role(stage):
             nonlocal driver
             sys.stdout, sys.stderr = Lines("info"), Lines("warn")
             host.use(Engine)
-            context = Task(ctx.job_id, ctx.stage, ctx.task, ctx.attempt, ctx.partitions, ctx.seed, ctx.batch_bytes)
+            context = Task(
+                ctx.job_id, ctx.stage, ctx.task, ctx.attempt, ctx.partitions, ctx.seed, ctx.batch_bytes,
+                tuple(ctx.outputs),
+            )
             driver = answering(DRIVERS[stage.role])(stage, context)
 
         def close(self):

@@ -1,7 +1,7 @@
 """What an author declares: functions or classes for the roles, with the types that they speak."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import inputs, types
 
@@ -51,8 +51,12 @@ class Stage:
     key: object = None
     value: object = None
     params: tuple = ()
+    outputs: dict = field(default_factory=dict)
+    """Named outputs: types of key and value, by name."""
     fold: object = None
     """Makes one value of an iterable of them; then there is no `work`."""
+    group_prefix: int = 0
+    """Number of elements of the mapper's keys that make a group; 0 for the whole key."""
 
     def start(self, task):
         """The function that does the work, and what to call at the end."""
@@ -72,8 +76,12 @@ class Stage:
         elif self.role == "reducer":
             yield from types_as("reduce.in", self.key_in, self.value_in)
             yield from types_as("reduce", self.key, self.value)
+            if self.group_prefix:
+                yield "reduce.group", str(self.group_prefix)
         else:
             yield "partition.key", self.key_in.name
+        for name, (key, value) in self.outputs.items():
+            yield from types_as(f"output.{name}", key, value)
         for param in self.params:
             yield from param.attributes()
 
@@ -115,15 +123,22 @@ def both(role, key, value):
     return types.check_type(key, f"the key of a {role}"), types.check_type(value, f"the value of a {role}")
 
 
-def mapper(input=inputs.lines, *, key, value, params=()):
+def named(role, outputs):
+    return {name: both(f"{role}'s output {name}", *kinds) for name, kinds in (outputs or {}).items()}
+
+
+def mapper(input=inputs.lines, *, key, value, outputs=None, params=()):
     """Declares the mapper: a function of a record that yields (or returns) pairs of key and value, or returns a
     dict of them; or a class with such a method `map`, made with the task if its `__init__` takes one, and perhaps
-    a method `finish`."""
+    a method `finish`. In a job without reducers it may write to named outputs, `outputs={name: (key, value)}`, with
+    `mr.emit`."""
     if not isinstance(input, inputs.Input):
         raise TypeError(f"the input of a mapper is {input!r}, and not one such as mr.lines or mr.records(...)")
     key, value = both("mapper", key, value)
-    params = tuple(params)
-    return decorator(lambda work: Stage("mapper", work, input=input, key=key, value=value, params=params))
+    outputs, params = named("mapper", outputs), tuple(params)
+    return decorator(
+        lambda work: Stage("mapper", work, input=input, key=key, value=value, outputs=outputs, params=params)
+    )
 
 
 def combiner(key, value, *, params=()):
@@ -136,15 +151,20 @@ def combiner(key, value, *, params=()):
     )
 
 
-def reducer(key, value, *, out=None, params=()):
+def reducer(key, value, *, out=None, group_prefix=0, outputs=None, params=()):
     """Declares the reducer: a function of a key and its values, an iterator that is gone through once, that yields
-    pairs. They are of the same types, or of those in `out=(key, value)`."""
+    pairs. They are of the same types, or of those in `out=(key, value)`. With `group_prefix`, so many elements of the
+    mapper's keys make a group: `key` is the tuple of these, and the values come in the order of the others. It may
+    write to named outputs, `outputs={name: (key, value)}`, with `mr.emit`."""
+    if group_prefix and not (isinstance(key, types.Tuple) and len(key.elements) == group_prefix):
+        raise TypeError(f"the key of a reducer with group_prefix={group_prefix} is a tuple of as many elements")
     key, value = both("reducer", key, value)
     out_key, out_value = both("reducer's out", *(out or (key, value)))
-    params = tuple(params)
+    outputs, params = named("reducer", outputs), tuple(params)
     return decorator(
         lambda work: Stage(
-            "reducer", work, key_in=key, value_in=value, key=out_key, value=out_value, params=params
+            "reducer", work, key_in=key, value_in=value, key=out_key, value=out_value, outputs=outputs, params=params,
+            group_prefix=group_prefix,
         )
     )
 

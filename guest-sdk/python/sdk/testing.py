@@ -33,11 +33,19 @@ class Run:
 
     def __init__(self, stage):
         self.key, self.value = stage.key, stage.value
+        self.outputs = stage.outputs
         self.cells, self.counters, self.rejects, self.log = [], {}, [], []
+        # Pairs of bytes of named outputs, by name.
+        self.named = {name: [] for name in stage.outputs}
 
     def records(self):
         """The pairs, in the order in which they were emitted."""
         return [(self.key.decode(key), self.value.decode(value)) for key, value in self.cells]
+
+    def output(self, name):
+        """The pairs of a named output, in the order in which they were emitted."""
+        kind, cells = self.outputs[name], self.named[name]
+        return [(kind[0].decode(key), kind[1].decode(value)) for key, value in cells]
 
     def text(self):
         """The pairs as the engine writes them: key, tab, value, newline."""
@@ -55,10 +63,10 @@ class Double:
         self.run, self.given, self.side_inputs = run, params, side_inputs
         self.rest = []
 
-    def emit(self, rows, keys, values):
+    def emit(self, port, rows, keys, values):
         cells = list(zip(types.cells_of(rows, *keys), types.cells_of(rows, *values), strict=True))
         assert len(cells) == rows, "a malformed batch was emitted"
-        self.run.cells.extend(cells)
+        (self.run.named[list(self.run.outputs)[port - 1]] if port else self.run.cells).extend(cells)
 
     def reject(self, row, reason):
         self.run.rejects.append(reason)
@@ -98,7 +106,7 @@ def job(plugin, text, *, params=None, side_inputs=None):
             done.append(combined)
             # First parts of what the mapper emitted, then what came of them.
             cells = combined.cells if part is None else [*combined.cells, *(cells if part is not parts[0] else [])]
-    last = run_groups(plugin, "reducer", grouped(cells), **options) if "reducer" in roles else sorted_run(mapped)
+    last = run_groups(plugin, "reducer", reduce_groups(plugin, cells), **options) if "reducer" in roles else sorted_run(mapped)
     for earlier in done if last is not mapped else []:
         for name, delta in earlier.counters.items():
             last.counters[name] = last.counters.get(name, 0) + delta
@@ -182,6 +190,15 @@ def grouped(cells):
     return [(key, [value for _, value in group]) for key, group in groupby(ordered, key=lambda pair: pair[0])]
 
 
+def reduce_groups(plugin, cells):
+    """The groups that the reducer is given."""
+    stage = stages_of(plugin.__name__)["reducer"]
+    if not stage.group_prefix:
+        return grouped(cells)
+    groups = groupby(grouped(cells), key=lambda group: group[0][:stage.key_in.take(group[0], 0)[1]])
+    return [(key, [value for _, values in group for value in values]) for key, group in groups]
+
+
 def run_groups(plugin, role, groups, *, params=None, side_inputs=None):
     stage = stage_of(plugin, role)
     cut = role == "reducer"
@@ -216,7 +233,8 @@ def run_stage(stage, work, params, side_inputs, partitions=1):
     double = Double(run, defaults(stage, params or {}), side_inputs or {})
     before = host.use(double)
     try:
-        driver = DRIVERS[stage.role](stage, Task("test", 0, 0, 0, partitions, 0))
+        outputs = ("main", *stage.outputs)
+        driver = DRIVERS[stage.role](stage, Task("test", 0, 0, 0, partitions, 0, outputs=outputs))
         work(driver, double)
         driver.close()
     except Failed as failed:

@@ -305,8 +305,37 @@ class Tuple(Type):
         return tuple(values), at
 
 
+class Desc(Type):
+    """Sorts the other way round: the cell as an element of a tuple, all bits flipped. Its values are those of the
+    type that it turns round."""
+
+    def __init__(self, inner):
+        if depth([inner]) > DEPTH_MAX:
+            raise TypeError(f"types nest up to {DEPTH_MAX} deep")
+        self.elements = [inner]
+        self.inner = inner
+        self.name = f"desc<{inner.name}>"
+        self.width = inner.width
+
+    def encode_column(self, values):
+        cells = self.inner.element(values)
+        ends = b"" if self.width is not None else pack_ends(accumulate(map(len, cells)))
+        return self.width or 0, ends, b"".join(cells).translate(FLIP_ALL)
+
+    def decode(self, cell):
+        value, end = self.take(cell, 0)
+        if end != len(cell):
+            raise self.malformed(cell)
+        return value
+
+    def take(self, data, at):
+        end = len(data) if self.width is None else at + self.width
+        value, taken = self.inner.take(data[at:end].translate(FLIP_ALL), 0)
+        return value, at + taken
+
+
 def depth(elements):
-    return 1 + max((depth(element.elements) for element in elements if isinstance(element, Tuple)), default=0)
+    return 1 + max((depth(element.elements) for element in elements if isinstance(element, (Tuple, Desc))), default=0)
 
 
 bytes_ = Bytes()
@@ -325,6 +354,11 @@ def tuple_(*elements):
     return Tuple(elements)
 
 
+def desc(inner):
+    """The type that sorts the other way round, the greatest first: `mr.desc(mr.u64)`."""
+    return Desc(check_type(inner, "what desc turns round"))
+
+
 def check_type(given, what):
     """Fails unless it is a type."""
     if not isinstance(given, Type):
@@ -338,6 +372,8 @@ def parse(name):
     plain = {known.name: known for known in (bytes_, text, u64, s64, f64, bool_, unit)}
     if name in plain:
         return plain[name]
+    if name.startswith("desc<") and name.endswith(">"):
+        return desc(parse(name[len("desc<"):-1]))
     if not (name.startswith("tuple<") and name.endswith(">")):
         raise ValueError(f"there is no type {name!r}")
     parts, level, part = [], 0, ""
@@ -355,6 +391,8 @@ def render(datatype, value):
     """A value as the engine writes it to text; None for a unit, which is left out."""
     if isinstance(datatype, Tuple):
         return b"\t".join(render(element, part) or b"" for element, part in zip(datatype.elements, value))
+    if isinstance(datatype, Desc):
+        return render(datatype.inner, value)
     if isinstance(datatype, Bytes):
         return to_bytes(value)
     if isinstance(datatype, Unit):

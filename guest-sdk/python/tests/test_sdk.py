@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 import mr
-from mr import testing, types
+from mr import describe, testing, types
 
 WIT = Path(os.environ.get("MR_WIT", Path(__file__).resolve().parents[3] / "wit"))
 VECTORS = json.loads((WIT / "vectors.json").read_text("utf-8"))
@@ -20,6 +20,8 @@ def value_of(datatype, given):
     """A value as the vectors write it."""
     if isinstance(datatype, types.Tuple):
         return tuple(value_of(element, part) for element, part in zip(datatype.elements, given))
+    if isinstance(datatype, types.Desc):
+        return value_of(datatype.inner, given)
     if isinstance(datatype, types.Bytes):
         raw = bytes.fromhex(given["hex"]) if isinstance(given, dict) else given.encode()
         return raw.decode("utf-8", "surrogateescape") if datatype is mr.text else raw
@@ -34,6 +36,26 @@ def same(a, b):
     if isinstance(a, float):
         return a == b and math.copysign(1, a) == math.copysign(1, b) or a != a and b != b
     return a == b
+
+
+class Grouping(unittest.TestCase):
+    def test_a_prefix_of_the_key_makes_a_group(self):
+        plugin = python.ModuleType("grouping")
+        exec(
+            "import mr\n"
+            "@mr.mapper(mr.lines, key=mr.tuple_(mr.text, mr.desc(mr.u64)), value=mr.u64)\n"
+            "def numbers(line):\n"
+            "    name, number = line.split()\n"
+            "    yield (name, int(number)), int(number)\n"
+            "@mr.reducer(mr.tuple_(mr.text), mr.u64, group_prefix=1, out=(mr.text, mr.text))\n"
+            "def joined(key, numbers):\n"
+            "    yield key[0], ','.join(map(str, numbers))\n",
+            plugin.__dict__,
+        )
+        text = "b 1\na 2\na 10\nb 3\na 1\n"
+        self.assertEqual(testing.job(plugin, text).text(), "a\t10,2,1\nb\t3,1\n")
+        with self.assertRaises(TypeError):
+            mr.reducer(mr.text, mr.u64, group_prefix=1)
 
 
 class Vectors(unittest.TestCase):
@@ -138,6 +160,23 @@ class Jobs(unittest.TestCase):
         )
         run = testing.map(module, {"a": "x\nyy\nz\n", "b": "\nq\n"})
         self.assertEqual(run.text(), "a\t0\tx\na\t2\tyy\na\t5\tz\nb\t0\t\nb\t1\tq\n")
+
+    def test_named_outputs(self):
+        module = declare(
+            "@mr.mapper(key=mr.unit, value=mr.text, outputs={'long': (mr.text, mr.u64), 'none': (mr.u64, mr.unit)})\n"
+            "def f(line):\n"
+            "    if len(line) > 3:\n        mr.emit('long', line, len(line))\n"
+            "    else:\n        yield None, line\n"
+        )
+        run = testing.map(module, "a\nbbbb\nc\n" * 9)
+        self.assertEqual(run.text(), "a\nc\n" * 9)
+        self.assertEqual(run.output("long"), [("bbbb", 4)] * 9)
+        self.assertEqual(run.output("none"), [])
+        facts = dict(describe.attributes(module.__name__))
+        self.assertEqual([facts[name] for name in ["outputs", "output.long.value"]], ["long,none", "u64"])
+        module = declare("@mr.mapper(key=mr.unit, value=mr.text)\ndef f(line):\n    mr.emit('long', line, 1)\n")
+        with self.assertRaisesRegex(testing.Failure, "there is no output long in this stage"):
+            testing.map(module, "a\n")
 
     def test_records_long_groups_and_classes(self):
         module = declare(
@@ -273,7 +312,6 @@ class Failures(unittest.TestCase):
                 declare(source)
 
     def test_attributes(self):
-        from mr import describe
 
         module = declare(
             "@mr.mapper(mr.file_lines, key=mr.text, value=mr.u64, params=[mr.Param('n', mr.u64, 'how many', default=3)])\n"

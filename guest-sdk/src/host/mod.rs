@@ -8,7 +8,7 @@ mod native;
 mod sandbox;
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use native::{Said, emit, emitted, next_values, params, recycle, take_said};
+pub(crate) use native::{Said, emit, emitted, emitted_to, next_values, params, recycle, take_said};
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{count, log, reject, set_group_rest, side_input_bytes, side_input_read, start};
 #[cfg(target_family = "wasm")]

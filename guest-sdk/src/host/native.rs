@@ -24,6 +24,8 @@ struct Host {
     params: Vec<(String, String)>,
     side_inputs: BTreeMap<String, Vec<u8>>,
     emitted: VecDeque<Batch>,
+    /// What was emitted to named outputs, with their ports.
+    emitted_to: Vec<(u32, Batch)>,
     spare: Vec<Batch>,
     group_rest: VecDeque<(u32, Column)>,
     said: Said,
@@ -42,6 +44,11 @@ pub(crate) fn start(params: Vec<(String, String)>, side_inputs: BTreeMap<String,
 /// The oldest batch that was emitted and not taken yet.
 pub(crate) fn emitted() -> Option<Batch> {
     HOST.with_borrow_mut(|host| host.emitted.pop_front())
+}
+
+/// What was emitted to named outputs and not taken yet, with their ports.
+pub(crate) fn emitted_to() -> Vec<(u32, Batch)> {
+    HOST.with_borrow_mut(|host| mem::take(&mut host.emitted_to))
 }
 
 /// Gives back the memory of a batch.
@@ -65,11 +72,15 @@ pub(crate) fn set_group_rest(parts: impl IntoIterator<Item = (u32, Column)>) {
 }
 
 /// Takes the batch and leaves an empty one in its place, so that nothing is copied here either.
-pub(crate) fn emit(batch: &mut Batch) {
+pub(crate) fn emit(port: u32, batch: &mut Batch) {
     HOST.with_borrow_mut(|host| {
         let mut next = host.spare.pop().unwrap_or_default();
         (next.keys.width, next.values.width) = (batch.keys.width, batch.values.width);
-        host.emitted.push_back(mem::replace(batch, next));
+        let full = mem::replace(batch, next);
+        match port {
+            0 => host.emitted.push_back(full),
+            named => host.emitted_to.push((named, full)),
+        }
     });
 }
 

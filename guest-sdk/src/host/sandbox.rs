@@ -6,8 +6,8 @@ use crate::wire::{Batch, Column};
 use super::Level;
 
 /// Sends a batch on. The host reads it where it lies: nothing is copied here.
-pub(crate) fn emit(batch: &mut Batch) {
-    output::emit(0, batch);
+pub(crate) fn emit(port: u32, batch: &mut Batch) {
+    output::emit(port, batch);
 }
 
 pub(crate) fn reject(row: u32, reason: &str) {

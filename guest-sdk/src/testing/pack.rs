@@ -57,6 +57,21 @@ pub(super) fn pack<'a>(cells: impl Iterator<Item = &'a Cell>, width: Option<usiz
     column
 }
 
+/// Puts groups together whose keys begin with the same `K`, which is then their key.
+pub(super) fn group_by_prefix<K: DataType>(whole: Groups) -> Groups {
+    let mut groups = Groups::new();
+    for (mut key, mut values) in whole {
+        let mut rest = key.as_slice();
+        assert!(K::decode_front(&mut rest).is_some(), "a key does not begin with a {}", K::name());
+        key.truncate(key.len() - rest.len());
+        match groups.last_mut() {
+            Some((known, all)) if *known == key => all.append(&mut values),
+            _ => groups.push((key, values)),
+        }
+    }
+    groups
+}
+
 /// Packs groups into a batch; of a group with more than `values_max` values the rest is apart.
 pub(super) fn pack_groups<K: DataType, V: DataType>(
     groups: &[(Cell, Vec<Cell>)],

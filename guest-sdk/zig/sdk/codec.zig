@@ -1,7 +1,7 @@
 //! Types of keys and values: their names, and how cells of them are written and read
 //! (wit/ENCODING.md of the engine).
 //!
-//! `Text`, `Bytes`, `u64`, `i64`, `f64`, `bool`, `void` and `Tuple(.{ ... })` of these.
+//! `Text`, `Bytes`, `u64`, `i64`, `f64`, `bool`, `void`, and `Tuple(.{ ... })` and `Desc(T)` of these.
 
 const std = @import("std");
 const Buffer = @import("buffer.zig").Buffer;
@@ -23,10 +23,31 @@ pub fn Tuple(comptime types: anytype) type {
     };
 }
 
+/// A type that sorts the other way round, the greatest first: `Desc(u64)`. Its values are those of `T`.
+pub fn Desc(comptime T: type) type {
+    return struct {
+        pub const mr_desc = T;
+    };
+}
+
 pub const Malformed = error{Malformed};
 
 fn isTuple(comptime T: type) bool {
     return @typeInfo(T) == .@"struct" and @hasDecl(T, "mr_elements");
+}
+
+fn isDesc(comptime T: type) bool {
+    return @typeInfo(T) == .@"struct" and @hasDecl(T, "mr_desc");
+}
+
+/// How often bytes of a cell are flipped to read it, at most.
+fn flips(comptime T: type) usize {
+    if (comptime isDesc(T)) return 1 + comptime flips(T.mr_desc);
+    var sum: usize = 0;
+    if (comptime isTuple(T)) inline for (T.mr_elements) |Element| {
+        sum += comptime flips(Element);
+    };
+    return sum;
 }
 
 fn isString(comptime T: type) bool {
@@ -40,6 +61,7 @@ pub fn name(comptime T: type) []const u8 {
         inline for (T.mr_elements, 0..) |Element, i| text = text ++ (if (i > 0) "," else "") ++ comptime name(Element);
         return text ++ ">";
     }
+    if (comptime isDesc(T)) return "desc<" ++ comptime name(T.mr_desc) ++ ">";
     return switch (T) {
         Text, Bytes => T.mr_name,
         u64 => "u64",
@@ -47,7 +69,7 @@ pub fn name(comptime T: type) []const u8 {
         f64 => "f64",
         bool => "bool",
         void => "unit",
-        else => @compileError(@typeName(T) ++ " is not a type of keys and values: use Text, Bytes, u64, i64, f64, bool, void or Tuple"),
+        else => @compileError(@typeName(T) ++ " is not a type of keys and values: use Text, Bytes, u64, i64, f64, bool, void, Tuple or Desc"),
     };
 }
 
@@ -58,6 +80,7 @@ pub fn width(comptime T: type) ?usize {
         inline for (T.mr_elements) |Element| sum += (comptime width(Element)) orelse return null;
         return sum;
     }
+    if (comptime isDesc(T)) return comptime width(T.mr_desc);
     return switch (T) {
         Text, Bytes => null,
         bool => 1,
@@ -74,6 +97,7 @@ pub fn View(comptime T: type) type {
         const done = views;
         return @Tuple(&done);
     }
+    if (comptime isDesc(T)) return View(T.mr_desc);
     return if (comptime isString(T)) []const u8 else T;
 }
 
@@ -90,6 +114,12 @@ pub fn put(comptime T: type, buffer: *Buffer, value: anytype) void {
         inline for (T.mr_elements, 0..) |Element, i| put(Element, buffer, value[i]);
         return;
     }
+    if (comptime isDesc(T)) {
+        const start = buffer.len;
+        put(T.mr_desc, buffer, value);
+        flip(buffer.items()[start..]);
+        return;
+    }
     switch (T) {
         Text, Bytes => putString(buffer, value),
         u64 => putBits(buffer, value),
@@ -104,6 +134,10 @@ pub fn put(comptime T: type, buffer: *Buffer, value: anytype) void {
         void => {},
         else => _ = comptime name(T),
     }
+}
+
+fn flip(bytes: []u8) void {
+    for (bytes) |*byte| byte.* = ~byte.*;
 }
 
 inline fn putBits(buffer: *Buffer, bits: u64) void {
@@ -129,7 +163,7 @@ pub inline fn read(comptime T: type, cell: []const u8, scratch: *Buffer) Malform
     if (comptime isString(T)) return cell;
     scratch.clear();
     // No growth while it is read: elements point into it.
-    if (comptime isTuple(T)) scratch.reserve(cell.len);
+    if (comptime isTuple(T) or isDesc(T)) scratch.reserve(cell.len * (1 + comptime flips(T)));
     var rest = cell;
     const value = try get(T, &rest, scratch);
     return if (rest.len == 0) value else error.Malformed;
@@ -141,6 +175,15 @@ fn get(comptime T: type, rest: *[]const u8, scratch: *Buffer) Malformed!View(T) 
         var view: View(T) = undefined;
         inline for (T.mr_elements, 0..) |Element, i| view[i] = try get(Element, rest, scratch);
         return view;
+    }
+    if (comptime isDesc(T)) {
+        const start = scratch.len;
+        scratch.append(rest.*);
+        flip(scratch.items()[start..]);
+        var inner: []const u8 = scratch.items()[start..];
+        const value = try get(T.mr_desc, &inner, scratch);
+        rest.* = rest.*[rest.len - inner.len ..];
+        return value;
     }
     switch (T) {
         Text, Bytes => return getString(rest, scratch),

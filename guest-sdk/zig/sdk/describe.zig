@@ -1,5 +1,6 @@
 //! What a plugin says of itself (wit/ATTRIBUTES.md of the engine).
 
+const std = @import("std");
 const codec = @import("codec.zig");
 const input = @import("input.zig");
 
@@ -19,6 +20,9 @@ pub const Plugin = struct {
     name: []const u8,
     version: []const u8 = "0.1.0",
     params: []const Param = &.{},
+    /// Number of elements of the mapper's keys, which are tuples, that make a group: the reducer reads the tuple
+    /// of these, and the values come in the order of the others. 0 for the whole key.
+    group_prefix: u32 = 0,
 };
 
 pub const Fact = struct { []const u8, []const u8 };
@@ -37,6 +41,7 @@ pub fn facts(comptime user: type) []const Fact {
         if (@hasDecl(user, "reducer")) {
             const reduce = Reduce(user.reducer);
             all = all ++ types("reduce.in", reduce.InKey, reduce.InValue) ++ types("reduce", reduce.Out.Key, reduce.Out.Value);
+            if (user.plugin.group_prefix > 0) all = all ++ &[_]Fact{.{ "reduce.group", std.fmt.comptimePrint("{d}", .{user.plugin.group_prefix}) }};
         }
         if (@hasDecl(user, "partitioner")) all = all ++ &[_]Fact{.{ "partition.key", codec.name(user.partitioner.Key) }};
         for (user.plugin.params) |param| {

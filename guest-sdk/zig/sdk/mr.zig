@@ -22,6 +22,7 @@ const task = @import("task.zig");
 pub const Text = codec_.Text;
 pub const Bytes = codec_.Bytes;
 pub const Tuple = codec_.Tuple;
+pub const Desc = codec_.Desc;
 pub const View = codec_.View;
 pub const Line = input.Line;
 pub const FileLine = input.FileLine;

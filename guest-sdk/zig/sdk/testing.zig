@@ -251,7 +251,7 @@ fn Render(comptime K: type, comptime V: type) type {
                 u64, i64, f64 => text.print("{d}", .{value}),
                 bool => text.append(if (value) "true" else "false"),
                 void => {},
-                else => inline for (T.mr_elements, 0..) |Element, i| {
+                else => if (@hasDecl(T, "mr_desc")) one(T.mr_desc, text, value) else inline for (T.mr_elements, 0..) |Element, i| {
                     if (i > 0) text.append("\t");
                     one(Element, text, value[i]);
                 },

@@ -11,6 +11,9 @@ const types = .{
     f64,                                             bool,                             void,                            mr.Tuple(.{mr.Text}),
     mr.Tuple(.{ mr.Text, u64 }),                     mr.Tuple(.{ mr.Text, mr.Text }),  mr.Tuple(.{ mr.Bytes, i64 }),    mr.Tuple(.{ mr.Tuple(.{ i64, f64 }), bool }),
     mr.Tuple(.{ u64, void, mr.Text }),
+    mr.Desc(mr.Text),                                mr.Desc(mr.Bytes),                mr.Desc(u64),                    mr.Desc(i64),
+    mr.Desc(f64),                                    mr.Desc(bool),                    mr.Desc(void),                   mr.Desc(mr.Tuple(.{ mr.Text, u64 })),
+    mr.Desc(mr.Desc(mr.Text)),                       mr.Tuple(.{ mr.Text, mr.Desc(u64) }), mr.Tuple(.{ mr.Desc(mr.Text), mr.Text }),
 };
 
 const Fields = std.mem.SplitIterator(u8, .scalar);
@@ -31,6 +34,7 @@ fn parse(comptime T: type, fields: *Fields) !codec.View(T) {
             return;
         },
         else => {
+            if (@hasDecl(T, "mr_desc")) return parse(T.mr_desc, fields);
             var view: codec.View(T) = undefined;
             inline for (T.mr_elements, 0..) |Element, i| view[i] = try parse(Element, fields);
             return view;

@@ -79,6 +79,8 @@ fn spec(reducers: u32) -> JobSpec {
             ..OutputSpec::of(OutputFormat::Text)
         },
         partitioning: Partitioning::Hash,
+        shuffle_types: StageTypes::default(),
+        group_prefix: 0,
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,
         permissions: Permissions::default(),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::super::job::names;
+use super::super::job::names_below;
 use super::super::process::{command, plugin, run, shared_cache};
 use super::super::random::Random;
 
@@ -178,7 +178,7 @@ fn read_files(out: &Path) -> BTreeMap<String, (u64, String)> {
         let bytes = fs::read(out.join(&name)).unwrap();
         (name, (bytes.len() as u64, blake3::hash(&bytes).to_hex().to_string()))
     };
-    names(out).into_iter().filter(|name| name != "_manifest.json").map(hashed).collect()
+    names_below(out).into_iter().filter(|name| name != "_manifest.json").map(hashed).collect()
 }
 
 /// Text of so many bytes at least, made from a seed: few words are most of it. It is made once for all

@@ -62,7 +62,7 @@ impl Line {
             PlanError::Input(_) | PlanError::Split(_) => "input",
             PlanError::Side(_) => "side",
             PlanError::Memory(_) => "memory",
-            PlanError::Types { .. } | PlanError::Inputs { .. } => "types",
+            PlanError::Types { .. } | PlanError::Inputs { .. } | PlanError::Group { .. } => "types",
             PlanError::Param { .. } | PlanError::ParamCount { .. } => "param",
             PlanError::Options(_) => "options",
         };

@@ -8,6 +8,7 @@ use mr_cluster::worker::{self, Isolation, WorkerOptions};
 use mr_net::{Limits, NodeRole};
 use mr_policy::Policy;
 use mr_shuffle::Codec;
+use mr_stores::StoreInputs;
 
 use super::service;
 use crate::args::cluster::{CodecArg, IsolationArg, WorkerRunArgs};
@@ -24,7 +25,7 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
     let identity = identity::load(identity, NodeRole::Worker, args.name.as_deref())?;
     let name = identity.node().name().to_owned();
     let options = WorkerOptions {
-        remote: None,
+        remote: Some(Arc::new(StoreInputs::default())),
         identity,
         coordinator: coordinator.clone(),
         listen: args.listen,

@@ -39,6 +39,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         reducers: Some(2),
         write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
+        group_prefix: None,
         split_bytes: SPLIT_BYTES,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,

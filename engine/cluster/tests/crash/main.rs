@@ -31,7 +31,7 @@ use mr_scheduler::Outcome;
 
 use crate::backend::Unsynced;
 use crate::plan::{MAPS, REDUCERS};
-use crate::scene::{Scene, part_content};
+use crate::scene::Scene;
 
 const DIR: &str = "MR_CRASH_DIR";
 const AT: &str = "MR_CRASH_AT";
@@ -129,6 +129,18 @@ fn a_mapper_that_emits_something_else_when_it_runs_again_fails_the_job() {
     }
 }
 
+/// A worker names files as it likes: its attempts fail, and what an honest one made is the output.
+#[test]
+fn a_worker_that_tells_of_odd_files_is_not_believed() {
+    let sandbox = Sandbox::new(MODES[1]);
+    let mut scene = Scene::open(sandbox.dir.path(), Unsynced::Kept, false);
+    scene.lying = true;
+    let JobEnd::Succeeded(report) = scene.run() else { panic!("the last attempts are honest") };
+    assert_eq!(report.attempts_failed, 3 * u64::from(REDUCERS));
+    drop(scene);
+    sandbox.check("after lies");
+}
+
 fn crash_again(mode: Mode, at: u64, again: u64) {
     let context = format!("{}, crashes at steps {at} and {again}", mode.name);
     let sandbox = Sandbox::new(mode);
@@ -193,14 +205,17 @@ impl Sandbox {
     fn check(&self, context: &str) {
         let output = scene::output(self.dir.path());
         let names: Vec<PathBuf> = sorted_names(&output);
+        let files = || (0..REDUCERS).flat_map(scene::files);
+        let of_main = |name: &String| !name.contains('/');
         let mut expected: Vec<PathBuf> =
-            (0..REDUCERS).map(|index| format!("part-r-{index:05}").into()).collect();
-        expected.extend(["_SUCCESS".into(), "_manifest.json".into()]);
+            files().map(|(name, _)| name).filter(of_main).map(PathBuf::from).collect();
+        expected.extend(["_SUCCESS".into(), "_manifest.json".into(), "errors".into()]);
         expected.sort();
         assert_eq!(names, expected, "{context}");
-        for index in 0..REDUCERS {
-            let part = fs::read_to_string(output.join(format!("part-r-{index:05}"))).unwrap();
-            assert_eq!(part, part_content(index), "{context}");
+        assert_eq!(sorted_names(&output.join("errors")).len(), REDUCERS as usize, "{context}");
+        for (name, content) in files() {
+            let part = fs::read_to_string(output.join(&name)).unwrap();
+            assert_eq!(part, content, "{context}: {name}");
         }
         let beside: Vec<PathBuf> = sorted_names(self.dir.path());
         let known = ["input", "journal", "out", "world"].map(PathBuf::from);
@@ -244,7 +259,7 @@ fn life() {
     let mut scene = Scene::open(Path::new(&dir), mode.unsynced, mode.workers_survive);
     let end = scene.run();
     let JobEnd::Succeeded(report) = end else { panic!("{end:?}") };
-    assert_eq!(report.output_records, u64::from(REDUCERS));
+    assert_eq!(report.output_records, 3 * u64::from(REDUCERS));
     drop(scene);
     println!("\n{STEPS}{}", steps::count());
 }

@@ -1,11 +1,12 @@
-//! The job of the sweep: identity stages over three tiny splits, two reducers.
+//! The job of the sweep: identity stages over three tiny splits, two reducers, each of which writes several files
+//! of two outputs.
 
 use std::fs;
 use std::path::Path;
 
 use mr_cluster::protocol::{OutputRequest, Share, SubmittedPlan};
 use mr_model::limit::BATCH_BYTES;
-use mr_model::{Partitioning, Permissions};
+use mr_model::{OutputSpec, Partitioning, Permissions, Port, StageTypes};
 use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, SpreadDescription, Stages, WriteOptions};
 
 use crate::scene::job;
@@ -21,7 +22,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
     if !input.exists() {
         fs::write(&input, "abcdefghi\n".repeat(MAPS as usize)).unwrap();
     }
-    let plan = Plan::new(JobRequest {
+    let mut plan = Plan::new(JobRequest {
         id: job(),
         stages: Stages::default(),
         inputs: vec![InputRequest {
@@ -35,6 +36,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         reducers: Some(REDUCERS),
         write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
+        group_prefix: None,
         split_bytes: 10,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,
@@ -46,6 +48,8 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
     })
     .unwrap();
     assert_eq!(plan.splits.len(), MAPS as usize);
+    let port = Port { name: "errors".into(), names: None, types: StageTypes::default() };
+    plan.spec.output = OutputSpec { part_bytes_max: Some(1), ports: vec![port], ..plan.spec.output };
     let description = plan.describe(SpreadDescription::Hash, dir.to_owned());
     SubmittedPlan { record: plan.record(), description, splits: plan.splits, output, share }
 }

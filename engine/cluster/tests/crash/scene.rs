@@ -16,7 +16,7 @@ use mr_cluster::protocol::{
 use mr_model::{Incarnation, JobId, Stage, TaskId, WorkerId};
 use mr_runtime::{Facts, MapFacts, ReduceFacts, StageFacts};
 use mr_scheduler::{AttemptReport, Config, Lease, Progress, Time};
-use mr_storage::{PartNames, PartsWriter};
+use mr_storage::{PartNames, PartsWriter, ReadyParts};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Unsynced};
@@ -59,6 +59,8 @@ pub struct Scene {
     accepted: bool,
     /// Mappers emit something else in each life of their worker.
     pub capricious: bool,
+    /// Reducers say what is not so of all attempts but the last.
+    pub lying: bool,
 }
 
 pub fn job() -> JobId {
@@ -97,6 +99,7 @@ impl Scene {
             inputs: VecDeque::new(),
             accepted: false,
             capricious: false,
+            lying: false,
         };
         scene.save();
         scene.carry_out(effects);
@@ -272,13 +275,22 @@ impl Scene {
         let description: mr_runtime::JobDescription = postcard::from_bytes(&description).unwrap();
         let (task, attempt) = (lease.attempt.task, lease.attempt.attempt);
         let path = description.part_dir;
-        let _ = fs::remove_file(path.join(format!("_attempt-r-{:05}-{attempt}", task.index)));
+        for place in ["", ".1", ".2"] {
+            let _ = fs::remove_file(path.join(format!("_attempt-r-{:05}-{attempt}{place}", task.index)));
+        }
         let names = PartNames::of(&description.spec.output);
         let mut parts = PartsWriter::new(&path, lease.attempt, names);
-        let mut part = parts.begin(0).unwrap();
-        part.write(part_content(task.index).as_bytes(), 1).unwrap();
-        parts.end(part).unwrap();
-        let parts = parts.finish().unwrap().hand_over();
+        for (port, (_, content)) in [0, 1, 0].into_iter().zip(files(task.index)) {
+            let mut part = parts.begin(port).unwrap();
+            part.write(content.as_bytes(), 1).unwrap();
+            parts.end(part).unwrap();
+        }
+        let mut parts = parts.finish().unwrap().hand_over();
+        if self.lying
+            && let Some(lie) = LIES.get(attempt as usize)
+        {
+            lie(&mut parts);
+        }
         let report = AttemptReport { records_in: 1, records_out: 1, ..AttemptReport::default() };
         AttemptEnd::Parts { report, facts: reduce_facts(), parts }
     }
@@ -310,14 +322,26 @@ fn map_facts(emitted: u128) -> Facts {
 fn reduce_facts() -> Facts {
     let records = u64::from(MAPS);
     let counted =
-        ReduceFacts { records_in: records, bytes_in: records, records_out: 1, ..ReduceFacts::default() };
+        ReduceFacts { records_in: records, bytes_in: records, records_out: 3, ..ReduceFacts::default() };
     facts(StageFacts::Reduce(counted))
 }
 
-/// What reduce task `index` writes.
-pub fn part_content(index: u32) -> String {
-    format!("part {index} of {REDUCERS}\n")
+/// Names and content of the files of reduce task `index`, in the order in which it begins them.
+pub fn files(index: u32) -> [(String, String); 3] {
+    [("", 0), ("errors/", 0), ("", 1)].map(|(folder, number)| {
+        (
+            format!("{folder}part-r-{index:05}-{number:04}"),
+            format!("{folder}{number} of {index} of {REDUCERS}\n"),
+        )
+    })
 }
+
+/// What a worker may say of the parts of its attempt that is not so: nothing of it is committed.
+const LIES: [fn(&mut ReadyParts); 3] = [
+    |parts| parts.parts[1].name = "errors/../../part-r-00000".into(),
+    |parts| parts.parts[1].name = parts.parts[1].name.replace("errors", "others"),
+    |parts| parts.parts.truncate(0),
+];
 
 fn ended(lease: &Lease, end: &AttemptEnd) -> WorkerWord {
     WorkerWord::Ended { lease: lease.clone(), end: Box::new(end.clone()), log: Vec::new() }

@@ -19,7 +19,7 @@ use crate::source::{Source, read_exact_at};
 /// First and last bytes of a file.
 const MAGIC: &[u8; 6] = b"ARROW1";
 /// Bytes of the footer's length and the magic behind it.
-const TAIL_BYTES: u64 = 10;
+const TAIL_BYTES: usize = 10;
 /// Most bytes of a record batch (or dictionary), as it lies and decoded: it is in memory as a whole.
 const BATCH_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Decoded bytes of a batch that nobody counts against its stored ones.
@@ -123,12 +123,12 @@ fn too_large(offset: u64, bytes: u64) -> FormatError {
 /// The footer, whose length lies within the file, and where it begins.
 fn read_footer(source: &dyn Source) -> Result<(Vec<u8>, u64), FormatError> {
     let bytes = source.bytes();
-    if bytes < MAGIC.len() as u64 + TAIL_BYTES {
+    if bytes < (MAGIC.len() + TAIL_BYTES) as u64 {
         return Err(FormatError::bad(0, format!("its {bytes} bytes are too few for a file of Arrow IPC")));
     }
-    let (mut front, mut tail) = ([0; 6], [0; TAIL_BYTES as usize]);
+    let (mut front, mut tail) = ([0; 6], [0; TAIL_BYTES]);
     read_exact_at(source, 0, &mut front)?;
-    read_exact_at(source, bytes - TAIL_BYTES, &mut tail)?;
+    read_exact_at(source, bytes - TAIL_BYTES as u64, &mut tail)?;
     if front != *MAGIC {
         let reason = "it does not begin as a file of Arrow IPC does (a stream of Arrow IPC is not one)";
         return Err(FormatError::bad(0, reason));
@@ -139,13 +139,13 @@ fn read_footer(source: &dyn Source) -> Result<(Vec<u8>, u64), FormatError> {
     }
     let [a, b, c, d, ..] = tail;
     let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-    let room = bytes - TAIL_BYTES - MAGIC.len() as u64;
+    let room = bytes - (TAIL_BYTES + MAGIC.len()) as u64;
     if length > room {
         let reason =
             format!("it says that its footer has {length} bytes, and there are {room} ahead of this place");
-        return Err(FormatError::bad(bytes - TAIL_BYTES, reason));
+        return Err(FormatError::bad(bytes - TAIL_BYTES as u64, reason));
     }
-    let at = bytes - TAIL_BYTES - length;
+    let at = bytes - TAIL_BYTES as u64 - length;
     Ok((read_bytes(source, at, length)?, at))
 }
 

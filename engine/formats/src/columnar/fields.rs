@@ -157,6 +157,6 @@ fn readable(arrow: &Arrow, datatype: &DataType) -> bool {
         DataType::F64 => arrow.is_numeric(),
         DataType::Bool => *arrow == Arrow::Boolean,
         DataType::Bytes => matches!(natural(arrow), Some(DataType::Bytes)) || arrow.is_string(),
-        DataType::Unit | DataType::Tuple(_) => false,
+        DataType::Unit | DataType::Tuple(_) | DataType::Desc(_) => false,
     }
 }

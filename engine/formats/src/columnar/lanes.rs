@@ -148,14 +148,19 @@ fn whole(array: &ArrayRef, signed: bool) -> Result<(Cells, Vec<usize>), ArrowErr
         (Arrow::Int32, false) => fitting::<Int32Type>(array, |value| to_unsigned(value.into())),
         (Arrow::Int64, false) => fitting::<Int64Type>(array, to_unsigned),
         (_, true) => downcast_temporal_array!(
-            array => {
-                let ticks = |row| of_signed(array.value(row).into());
-                (Cells::Words((0..array.len()).map(ticks).collect()), Vec::new())
-            }
+            array => (Cells::Words(tick_words(array)), Vec::new()),
             _ => return Err(unexpected(array)),
         ),
         _ => return Err(unexpected(array)),
     })
+}
+
+/// The words of dates and times, as signed numbers.
+fn tick_words<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>) -> Vec<u64>
+where
+    i64: From<T::Native>,
+{
+    array.values().iter().map(|ticks| i64::from(*ticks).cast_unsigned() ^ SIGN).collect()
 }
 
 fn float_word(value: f64) -> u64 {

@@ -23,7 +23,7 @@ const MAGIC: &[u8; 4] = b"PAR1";
 /// Last bytes of a file with an encrypted footer.
 const ENCRYPTED_MAGIC: &[u8; 4] = b"PARE";
 /// Bytes of the footer's length and the magic behind it.
-const TAIL_BYTES: u64 = 8;
+const TAIL_BYTES: usize = 8;
 /// Decoded bytes of a row group that nobody counts against its stored ones.
 const EXPANSION_FREE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -48,7 +48,7 @@ impl ParquetFile {
     /// Reads the footer.
     pub fn open(source: &dyn Source) -> Result<Self, FormatError> {
         let footer = read_footer(source)?;
-        let at = source.bytes() - TAIL_BYTES - footer.len() as u64;
+        let at = source.bytes() - (TAIL_BYTES + footer.len()) as u64;
         let bad = |error: &dyn std::fmt::Display| damaged(at, error);
         let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| bad(&error))?;
         let groups = groups(&metadata, at)?;
@@ -92,12 +92,12 @@ impl ParquetFile {
 /// The footer, whose length lies within the file.
 fn read_footer(source: &dyn Source) -> Result<Vec<u8>, FormatError> {
     let bytes = source.bytes();
-    if bytes < MAGIC.len() as u64 + TAIL_BYTES {
+    if bytes < (MAGIC.len() + TAIL_BYTES) as u64 {
         return Err(FormatError::bad(0, format!("its {bytes} bytes are too few for a Parquet file")));
     }
-    let (mut front, mut tail) = ([0; 4], [0; TAIL_BYTES as usize]);
+    let (mut front, mut tail) = ([0; 4], [0; TAIL_BYTES]);
     read_exact_at(source, 0, &mut front)?;
-    read_exact_at(source, bytes - TAIL_BYTES, &mut tail)?;
+    read_exact_at(source, bytes - TAIL_BYTES as u64, &mut tail)?;
     let ([a, b, c, d, ..], magic) = (tail, &tail[4..]);
     if magic == ENCRYPTED_MAGIC || front == *ENCRYPTED_MAGIC {
         return Err(FormatError::bad(0, "it is an encrypted Parquet file, which cannot be read"));
@@ -110,13 +110,13 @@ fn read_footer(source: &dyn Source) -> Result<Vec<u8>, FormatError> {
         return Err(FormatError::bad(bytes - 4, reason));
     }
     let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-    let room = bytes - TAIL_BYTES - MAGIC.len() as u64;
+    let room = bytes - (TAIL_BYTES + MAGIC.len()) as u64;
     if length > room {
         let reason =
             format!("it says that its footer has {length} bytes, and there are {room} ahead of this place");
-        return Err(FormatError::bad(bytes - TAIL_BYTES, reason));
+        return Err(FormatError::bad(bytes - TAIL_BYTES as u64, reason));
     }
-    read_bytes(source, bytes - TAIL_BYTES - length, length)
+    read_bytes(source, bytes - TAIL_BYTES as u64 - length, length)
 }
 
 /// The row groups with their places, in order of these, each within the bytes ahead of the footer.

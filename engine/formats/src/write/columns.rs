@@ -23,6 +23,8 @@ pub(crate) struct OutColumn {
     pub name: String,
     pub kind: Kind,
     pub nullable: bool,
+    /// Its bytes are flipped: it sorts the other way round.
+    pub desc: bool,
 }
 
 /// The columns of keys and values, those of keys first.
@@ -191,23 +193,24 @@ fn flatten(datatype: &DataType, name: &str, columns: &mut Vec<OutColumn>) {
             for (i, element) in elements.iter().enumerate() {
                 let name = format!("{name}_{}", i + 1);
                 match nullable(element) {
-                    Some(kind) => columns.push(OutColumn { name, kind, nullable: true }),
+                    Some((kind, desc)) => columns.push(OutColumn { name, kind, nullable: true, desc }),
                     None => flatten(element, &name, columns),
                 }
             }
         }
         scalar => {
-            columns.extend(kind(scalar).map(|kind| OutColumn {
+            columns.extend(kind(scalar).map(|(kind, desc)| OutColumn {
                 name: name.to_owned(),
                 kind,
                 nullable: false,
+                desc,
             }));
         }
     }
 }
 
 /// `T` of a `tuple<bool,T>`.
-fn nullable(element: &DataType) -> Option<Kind> {
+fn nullable(element: &DataType) -> Option<(Kind, bool)> {
     match element {
         DataType::Tuple(pair) => match pair.as_slice() {
             [DataType::Bool, datatype] => kind(datatype),
@@ -217,16 +220,19 @@ fn nullable(element: &DataType) -> Option<Kind> {
     }
 }
 
-fn kind(datatype: &DataType) -> Option<Kind> {
-    match datatype {
-        DataType::U64 => Some(Kind::U64),
-        DataType::S64 => Some(Kind::S64),
-        DataType::F64 => Some(Kind::F64),
-        DataType::Bool => Some(Kind::Bool),
-        DataType::Text => Some(Kind::Text),
-        DataType::Bytes => Some(Kind::Bytes),
-        DataType::Unit | DataType::Tuple(_) => None,
-    }
+/// What values of a type are, and whether their bytes are flipped.
+fn kind(datatype: &DataType) -> Option<(Kind, bool)> {
+    let kind = match datatype {
+        DataType::U64 => Kind::U64,
+        DataType::S64 => Kind::S64,
+        DataType::F64 => Kind::F64,
+        DataType::Bool => Kind::Bool,
+        DataType::Text => Kind::Text,
+        DataType::Bytes => Kind::Bytes,
+        DataType::Desc(inner) => return kind(inner).map(|(kind, desc)| (kind, !desc)),
+        DataType::Unit | DataType::Tuple(_) => return None,
+    };
+    Some((kind, false))
 }
 
 /// Reads the element of a tuple (or the number alone in a cell) at `at`; none if it is malformed.
@@ -240,6 +246,7 @@ fn read_front(
 ) -> Option<Slot> {
     let there = !column.nullable || read_bool(cell, at)?;
     let read = match column.kind {
+        _ if column.desc => read_desc(column.kind, cell, at, scratch)?,
         Kind::U64 => Slot::U64(read_word(cell, at)?),
         Kind::S64 => Slot::S64((read_word(cell, at)? ^ (1 << 63)).cast_signed()),
         Kind::F64 => {
@@ -250,6 +257,24 @@ fn read_front(
         Kind::Text | Kind::Bytes => read_bytes(cell, at, scratch, slot)?,
     };
     Some(if there { read } else { Slot::Null })
+}
+
+/// Reads an element whose bytes are flipped.
+#[cold]
+fn read_desc(kind: Kind, cell: &[u8], at: &mut usize, scratch: &mut Vec<u8>) -> Option<Slot> {
+    let flipped: Vec<u8> = cell.get(*at..)?.iter().map(|byte| !byte).collect();
+    let plain = OutColumn { name: String::new(), kind, nullable: false, desc: false };
+    let (mut passed, mut own) = (0, Vec::new());
+    let read = read_front(&plain, &flipped, &mut passed, &mut own, Slot::Key)?;
+    *at += passed;
+    let bytes = match read {
+        Slot::Key(from, to) => flipped.get(from..to)?,
+        Slot::Scratch(from, to) => own.get(from..to)?,
+        number => return Some(number),
+    };
+    let from = scratch.len();
+    scratch.extend_from_slice(bytes);
+    Some(Slot::Scratch(from, scratch.len()))
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! Rows of delimited text against the `csv` crate.
 
-use mr_formats::{FormatError, delimited_footprint};
+use mr_formats::{FormatError, footprint};
 use mr_model::{Compression, Delimited, InputFormat};
 use proptest::prelude::*;
 
@@ -275,7 +275,9 @@ fn the_footprint_of_a_range_is_all_that_its_reader_needs() {
     let mut read = Vec::new();
     for start in (0..end).step_by(7_919) {
         let range = start..(start + 7_919).min(end);
-        let needed = delimited_footprint(&bytes, delimited, range.clone(), 300).unwrap();
+        let needed =
+            footprint(&bytes, InputFormat::Delimited(delimited), Compression::None, range.clone(), 300)
+                .unwrap();
         let mut copy = vec![0; bytes.len()];
         for part in needed {
             let part = usize::try_from(part.start).unwrap()..usize::try_from(part.end).unwrap();

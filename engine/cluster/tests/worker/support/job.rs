@@ -48,6 +48,8 @@ impl SmallJob {
             inputs: vec![InputSpec::of(InputFormat::LineKeys)],
             output: OutputSpec::of(OutputFormat::Raw),
             partitioning: Partitioning::Hash,
+            shuffle_types: Default::default(),
+            group_prefix: 0,
             batch_bytes: mr_model::limit::BATCH_BYTES,
             attempts_max: mr_model::limit::ATTEMPTS_MAX,
             permissions: Permissions::default(),
