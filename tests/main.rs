@@ -4,7 +4,8 @@
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins that came first), [`plugins`] (those of the classic literature), [`records`] (shuffles of every
-//! shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`sides`], [`output`], [`outputs`];
+//! shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`sides`], [`output`], [`outputs`],
+//! [`formats`] (of both);
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
@@ -18,6 +19,7 @@ mod cluster;
 mod commands;
 mod disk;
 mod faults;
+mod formats;
 mod hostile;
 mod input;
 mod interrupt;

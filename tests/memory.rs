@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
 use crate::support::naive::{Remap, digested, fixed_records};
-use crate::support::process::{isolated, run};
+use crate::support::process::measured;
 use crate::support::random::Random;
 use crate::support::{Done, Job, MIB};
 
@@ -16,14 +15,10 @@ const PROCESS_MIB: usize = 64;
 /// Runs the job, which must succeed, with a budget of `mib` MiB, and peak where it may.
 #[track_caller]
 fn within(mib: usize, job: &Job) -> Done {
-    let peak_file = job.path("other");
-    let mut job_command = job.command_to_folder();
-    job_command.args(["--json", "--memory"]).arg(format!("{mib}M"));
-    let mut command = isolated(Command::new(env!("CARGO_BIN_EXE_measure")), &job.path("."));
-    command.arg(&peak_file).arg(job_command.get_program()).args(job_command.get_args());
-    let done = job.judge_done(run(command));
-    let peak_kib: usize = fs::read_to_string(peak_file).unwrap().parse().unwrap();
-    let peak_mib = peak_kib / 1024;
+    let mut command = job.command_to_folder();
+    command.args(["--json", "--memory"]).arg(format!("{mib}M"));
+    let (ended, peak_mib) = measured(&command, &job.path("."), &job.path("other"));
+    let done = job.judge_done(ended);
     assert!(peak_mib <= mib + PROCESS_MIB, "peak of {peak_mib} MiB with a budget of {mib} MiB");
     eprintln!("peak of {peak_mib} MiB with a budget of {mib} MiB");
     done

@@ -18,13 +18,6 @@ fn join(cluster: &Cluster, seed: u64) -> (Work, Vec<u8>) {
     (Work::new("map-join", input, &args), expected)
 }
 
-/// All parts of an output, one after the other.
-fn whole(cluster: &Cluster, id: &str) -> Vec<u8> {
-    let output = cluster.output(id);
-    let parts = names(&output).into_iter().filter(|name| name.starts_with("part-"));
-    parts.flat_map(|part| std::fs::read(output.join(part)).unwrap()).collect()
-}
-
 /// How often the present processes of the workers say that they fetched a side input.
 fn fetched(cluster: &Cluster) -> Vec<usize> {
     cluster.workers.iter().map(|worker| worker.said().matches("side input fetched").count()).collect()
@@ -35,7 +28,7 @@ fn one_travels_once_to_each_worker() {
     let mut cluster = Cluster::steady(2);
     let (work, expected) = join(&cluster, 4);
     cluster.check(&work, "first");
-    assert_same_bytes("parts", &whole(&cluster, "first"), &expected);
+    assert_same_bytes("parts", &cluster.parts("first"), &expected);
     assert_eq!(cluster.winners("first"), ["worker-1", "worker-2"]);
     assert_eq!(fetched(&cluster), [1, 1]);
     // Another job with the same content sends it to nobody.
@@ -71,7 +64,7 @@ fn a_job_with_one_goes_on_through_restarts() {
     cluster.restart_worker(0);
     cluster.restart_coordinator();
     job.done();
-    assert_same_bytes("parts", &whole(&cluster, "job"), &expected);
+    assert_same_bytes("parts", &cluster.parts("job"), &expected);
     cluster.assert_idle(&["job"]);
 }
 

@@ -93,6 +93,15 @@ pub fn run(command: Command) -> Ended {
     Running::start(command).end()
 }
 
+/// Runs a command in `dir`, and tells the peak of its resident memory in MiB, by way of `file`.
+pub fn measured(of: &Command, dir: &Path, file: &Path) -> (Ended, usize) {
+    let mut command = isolated(Command::new(env!("CARGO_BIN_EXE_measure")), dir);
+    command.arg(file).arg(of.get_program()).args(of.get_args());
+    let ended = run(command);
+    let peak_kib: usize = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    (ended, peak_kib / 1024)
+}
+
 impl Running {
     /// Starts a command whose output is collected.
     pub fn start(mut command: Command) -> Self {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::super::job::names;
 use super::super::process::{Ended, command, run};
 use super::eventually;
 use super::handed::Handed;
@@ -40,6 +41,13 @@ impl Client {
     /// Where the output of a job goes.
     pub fn output(&self, id: &str) -> PathBuf {
         self.path("outputs").join(id)
+    }
+
+    /// All parts of a job's output, one after the other.
+    pub fn parts(&self, id: &str) -> Vec<u8> {
+        let output = self.output(id);
+        let parts = names(&output).into_iter().filter(|name| name.starts_with("part-"));
+        parts.flat_map(|part| std::fs::read(output.join(part)).expect("a part")).collect()
     }
 
     /// A command that knows the cluster.

@@ -37,7 +37,7 @@ const FIXED: [&str; 11] = [
 /// A job without a place and a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Work {
-    plugin: PathBuf,
+    plugin: Option<PathBuf>,
     input: PathBuf,
     args: String,
     /// Options that change nothing of what it yields.
@@ -62,7 +62,7 @@ impl Work {
 
     /// The same by a plugin in a file.
     pub fn small_count_by(plugin: &Path) -> Self {
-        Self { plugin: plugin.to_owned(), ..Self::small_count() }
+        Self { plugin: Some(plugin.to_owned()), ..Self::small_count() }
     }
 
     /// Sorts the lines of a few MiB, in 24 splits.
@@ -85,7 +85,12 @@ impl Work {
 
     /// A job of the plugin in a file.
     pub fn of(plugin: PathBuf, input: PathBuf, args: &str) -> Self {
-        Self { plugin, input, args: args.to_owned(), free_args: String::new() }
+        Self { plugin: Some(plugin), ..Self::copy(input, args) }
+    }
+
+    /// A job without any plugin.
+    pub fn copy(input: PathBuf, args: &str) -> Self {
+        Self { plugin: None, input, args: args.to_owned(), free_args: String::new() }
     }
 
     /// Other options than those that shape what it yields so far.
@@ -105,7 +110,7 @@ impl Work {
 
     /// Gives a command everything but the output.
     pub fn dress(&self, command: &mut std::process::Command) {
-        command.arg(&self.plugin).args(self.args.split_whitespace()).args(self.free_args.split_whitespace());
+        command.args(&self.plugin).args(self.args.split_whitespace()).args(self.free_args.split_whitespace());
         command.arg("--input").arg(&self.input).arg("--cache-dir").arg(shared_cache());
     }
 
