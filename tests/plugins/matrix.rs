@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proptest::strategy::Strategy;
-
 use super::parts;
 use crate::support::Job;
 use crate::support::random::{Arrangement, Random, property};

@@ -225,7 +225,7 @@ pub fn footprint(
     record_bytes_max: u64,
 ) -> Result<Vec<Range<u64>>, FormatError> {
     let bytes = source.bytes();
-    let whole = || Ok(vec![0..bytes]);
+    let whole = || Ok(std::iter::once(0..bytes).collect());
     if compression != Compression::None {
         return whole();
     }
@@ -234,7 +234,7 @@ pub fn footprint(
     let lines = range.start.saturating_sub(1)..behind;
     match format {
         InputFormat::Lines | InputFormat::LineKeys | InputFormat::Fixed { .. } | InputFormat::JsonLines => {
-            Ok(vec![lines])
+            Ok(Vec::from([lines]))
         }
         InputFormat::Delimited(delimited) => {
             crate::text::delimited_footprint(source, delimited, range, record_bytes_max)

@@ -128,7 +128,7 @@ fn open_piece(piece: &Piece, options: &ReaderOptions) -> Result<Open, Failure> {
         prefix
     });
     if input.format == InputFormat::Kv {
-        check_types(piece, &*source, options)?;
+        check_types(piece, &source, options)?;
     }
     let read = ReadOptions {
         record_bytes_max: options.record_bytes_max,

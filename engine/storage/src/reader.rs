@@ -42,7 +42,6 @@ pub struct BadInput {
 pub struct SplitReader(Reader);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each attempt")]
 enum Reader {
     Plain(PlainReader),
     Formatted(FormattedReader),
