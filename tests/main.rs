@@ -6,6 +6,7 @@
 //! plugins that came first), [`plugins`] (those of the classic literature), [`records`] (shuffles of every
 //! shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`sides`], [`output`], [`outputs`];
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
+//! [`conditions`] (on counters),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
 //! the rest: [`cache`], [`commands`].
@@ -16,6 +17,7 @@ mod cache;
 mod check;
 mod cluster;
 mod commands;
+mod conditions;
 mod disk;
 mod faults;
 mod hostile;

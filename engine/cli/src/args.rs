@@ -10,7 +10,8 @@ pub mod workshop;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mr_model::{Compression, Fields, OutputFormat, parse_group_prefix};
+use mr_model::condition::parse_job_condition;
+use mr_model::{Compression, Condition, Fields, OutputFormat, parse_group_prefix};
 
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
@@ -307,6 +308,13 @@ pub struct JobArgs {
     /// Records that the plugins may reject before the job fails; they are kept in _rejects.jsonl
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
     pub max_rejects: u64,
+    /// Fail the job and publish nothing if a counter is so in the end, like "errors/bad date > 10"; OP is one
+    /// of < <= == != >= >, a counter that nobody counted is 0; may be given several times. The engine's own:
+    /// mr/input-records, mr/input-bytes, mr/map-output-records, mr/map-output-bytes, mr/shuffle-records,
+    /// mr/reduce-groups, mr/output-records, mr/output-bytes, mr/rejects
+    #[arg(long, value_name = "COUNTER OP NUMBER", num_args = 1, requires = "output", value_parser = parse_job_condition,
+        help_heading = "Resources")]
+    pub fail_if: Vec<Condition>,
     /// Most bytes of keys and values that the plugins of one attempt at a task may emit
     #[arg(long, value_name = "SIZE", default_value = "256G", value_parser = parse_size, help_heading = "Resources")]
     pub max_task_output: u64,

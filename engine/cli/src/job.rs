@@ -233,6 +233,7 @@ pub fn request(
             PartitionArg::Plugin => Partitioning::Plugin,
         }),
         group_prefix: args.group_prefix,
+        fail_if: args.fail_if.clone(),
         split_bytes: args.split_size,
         batch_bytes: BATCH_BYTES,
         memory_bytes: args.memory.filter(|_| place == Place::Here).unwrap_or_else(machine::memory_bytes),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::id::{Role, TaskId};
 use crate::path_serde;
 
@@ -142,6 +143,13 @@ pub enum Failure {
         /// Where the last one came from, if known.
         place: Option<Place>,
     },
+    /// The job is as a condition says that fails it.
+    Condition {
+        /// The condition.
+        condition: Condition,
+        /// What its counter came to.
+        value: i64,
+    },
     /// Map output could not be had from a worker.
     Fetch {
         /// Whose output.
@@ -212,6 +220,7 @@ impl Failure {
             | Failure::InputChanged { .. }
             | Failure::InputRecord { .. }
             | Failure::Rejects { .. }
+            | Failure::Condition { .. }
             | Failure::Cancelled => Retry::Never,
         }
     }
@@ -297,6 +306,11 @@ impl fmt::Display for Failure {
                 }
                 write!(f, " ({reason}), and {allowed} rejects are allowed (raise it with --max-rejects)")
             }
+            Failure::Condition { condition, value } => write!(
+                f,
+                "the job fails by its condition --fail-if \"{condition}\": {} is {value}; nothing is published",
+                condition.counter()
+            ),
             Failure::Fetch { map_task, reason } => {
                 write!(f, "output of {map_task} could not be fetched: {reason}")
             }
@@ -361,6 +375,7 @@ mod tests {
             Failure::InputChanged { path: path.clone(), reason: reason.clone() },
             Failure::InputRecord { place: place.clone(), reason: reason.clone() },
             Failure::Rejects { allowed: 1, reason: reason.clone(), place: Some(place) },
+            Failure::Condition { condition: "a/b >= -7".parse().unwrap(), value: i64::MIN },
             Failure::Fetch { map_task, reason: reason.clone() },
             Failure::Corrupt { path: path.clone(), reason: reason.clone(), map_task: Some(map_task) },
             Failure::Disk { path, reason, full: true },

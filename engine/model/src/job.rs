@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::datatype::DataType;
 use crate::format::{Compression, InputFormat, Row};
 use crate::id::{AttemptId, JobId};
@@ -230,6 +231,8 @@ pub struct JobSpec {
     pub permissions: Permissions,
     /// Files that its plugins may read, in the order of their names.
     pub sides: Vec<Side>,
+    /// The job fails, and publishes nothing, if one of them holds in its end.
+    pub fail_if: Vec<Condition>,
 }
 
 /// What an attempt is told about itself (`types.task-context`).

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use mr_model::limit::{OUTPUT_FILES_MAX, table};
-use mr_model::{AttemptId, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId};
+use mr_model::{
+    AttemptId, Condition, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId,
+};
 use mr_shuffle::SpillStats;
 use mr_storage::{Manifest, Part, PartNames};
 
@@ -23,6 +25,8 @@ pub struct Tally {
     permissions: Permissions,
     /// The job has a combiner, so that parts may differ and be right.
     combines: bool,
+    /// What fails the job in its end.
+    fail_if: Vec<Condition>,
     /// Names of its parts.
     names: Option<PartNames>,
     /// A task that ran again made other output than before.
@@ -60,6 +64,7 @@ impl Tally {
             reducers: record.spec.reducers,
             permissions: record.spec.permissions.clone(),
             names: Some(PartNames::of(&record.spec.output)),
+            fail_if: record.spec.fail_if.clone(),
             combines: record.plugins.iter().any(|plugin| plugin.roles.contains(&Role::Combiner)),
             ..Self::default()
         }
@@ -162,6 +167,44 @@ impl Tally {
             .and_then(|()| self.check_output(0, 0))
             .and_then(|()| self.check_files())
             .err()
+    }
+
+    /// The failure of a job that has come to its end and is as one of its conditions says; the first one that
+    /// holds.
+    pub fn verdict(&self) -> Option<Failure> {
+        // Not of `counters`, which leaves some out where there are too many names.
+        let mut values: BTreeMap<&str, i64> = BTreeMap::new();
+        for condition in &self.fail_if {
+            let name = condition.counter();
+            values.insert(
+                name,
+                self.engine_counter(name).map_or(0, |sum| i64::try_from(sum).unwrap_or(i64::MAX)),
+            );
+        }
+        for (name, delta) in self.facts().flat_map(|facts| facts.counters.iter()) {
+            if let Some(sum) = values.get_mut(name) {
+                *sum = sum.saturating_add(delta);
+            }
+        }
+        let value = |condition: &Condition| values.get(condition.counter()).copied().unwrap_or(0);
+        let held = self.fail_if.iter().find(|condition| condition.holds_for(value(condition)))?;
+        Some(Failure::Condition { condition: held.clone(), value: value(held) })
+    }
+
+    /// A sum of the engine's own, one of [`mr_model::condition::ENGINE_COUNTERS`].
+    fn engine_counter(&self, name: &str) -> Option<u64> {
+        Some(match name {
+            "mr/input-records" => sum(self.maps().map(|facts| facts.records_in)),
+            "mr/input-bytes" => sum(self.maps().map(|facts| facts.bytes_in)),
+            "mr/map-output-records" => sum(self.maps().map(|facts| facts.records_out)),
+            "mr/map-output-bytes" => sum(self.maps().map(|facts| facts.bytes_out)),
+            "mr/shuffle-records" => self.sums.shuffle_records,
+            "mr/reduce-groups" => sum(self.reduces().map(|facts| facts.groups)),
+            "mr/output-records" => self.sums.output_records,
+            "mr/output-bytes" => self.sums.output_bytes,
+            "mr/rejects" => self.sums.rejects,
+            _ => return None,
+        })
     }
 
     /// Refuses another part of `bytes` bytes and `records` records if the job would write more than it
@@ -346,6 +389,8 @@ fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use mr_model::condition::ENGINE_COUNTERS;
+
     use super::*;
 
     fn attempt(task: TaskId, attempt: u32) -> AttemptId {
@@ -392,6 +437,34 @@ mod tests {
         let said = "the mapper is not deterministic: map task 3 made other output in attempt 2 than in attempt 1, \
                     from the same input; let what it emits depend on ";
         assert!(tally.fault().unwrap().to_string().starts_with(said), "{:?}", tally.fault());
+    }
+
+    #[test]
+    fn conditions_are_judged_over_winners() {
+        let counted = |count: i64, records_in: u64| {
+            let mut facts = facts(StageFacts::Map(MapFacts { records_in, ..MapFacts::default() }));
+            facts.counters.add("errors/date", count).unwrap();
+            facts
+        };
+        let verdict = |condition: &str| {
+            let fail_if = vec!["nobody > 0".parse().unwrap(), condition.parse().unwrap()];
+            let mut tally = Tally { maps: 9, fail_if, ..Tally::default() };
+            tally.keep(attempt(TaskId::map(0), 0), counted(50, 50), Vec::new());
+            tally.keep(attempt(TaskId::map(0), 1), counted(3, 10), Vec::new());
+            tally.keep(attempt(TaskId::map(1), 0), counted(4, 10), Vec::new());
+            tally.verdict()
+        };
+        for condition in ["errors/date > 7", "mr/input-records != 20", "nobody != 0"] {
+            assert_eq!(verdict(condition), None, "{condition}");
+        }
+        for (condition, value) in [("errors/date >= 7", 7), ("mr/input-records == 20", 20), ("errors < 1", 0)]
+        {
+            let failure = Failure::Condition { condition: condition.parse().unwrap(), value };
+            assert_eq!(verdict(condition), Some(failure));
+        }
+        for name in ENGINE_COUNTERS {
+            assert!(Tally::default().engine_counter(name).is_some(), "{name}");
+        }
     }
 
     #[test]
