@@ -244,7 +244,7 @@ fn refused_code(refused: &Refused) -> Code {
 
 fn failure_code(failure: &Failure) -> Code {
     match failure {
-        Failure::Plugin { .. } | Failure::Rejects { .. } => Code::PluginFailed,
+        Failure::Plugin { .. } | Failure::Rejects { .. } | Failure::RejectsShare { .. } => Code::PluginFailed,
         Failure::Condition { .. } => Code::Condition,
         Failure::Limit { .. } => Code::Limit,
         Failure::InputLost { .. } | Failure::InputChanged { .. } | Failure::InputRecord { .. } => Code::Input,

@@ -104,6 +104,7 @@ fn believed(failure: Failure, work: &AttemptWork) -> Failure {
         Failure::Disk { path, reason, full } => Failure::Disk { path, reason: text(reason), full },
         Failure::Internal { message } => Failure::Internal { message: text(message) },
         other @ (Failure::Fetch { .. }
+        | Failure::RejectsShare { .. }
         | Failure::Condition { .. }
         | Failure::Refused { .. }
         | Failure::Cancelled) => Failure::internal(format!(

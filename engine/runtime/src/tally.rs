@@ -169,9 +169,14 @@ impl Tally {
             .err()
     }
 
-    /// The failure of a job that has come to its end and is as one of its conditions says; the first one that
-    /// holds.
+    /// The failure of a job that has come to its end, where too large a share of its input was rejected or it
+    /// is as one of its conditions says.
     pub fn verdict(&self) -> Option<Failure> {
+        self.check_share().err().or_else(|| self.condition_held())
+    }
+
+    /// The first condition that holds.
+    fn condition_held(&self) -> Option<Failure> {
         // Not of `counters`, which leaves some out where there are too many names.
         let mut values: BTreeMap<&str, i64> = BTreeMap::new();
         for condition in &self.fail_if {
@@ -233,9 +238,23 @@ impl Tally {
         if self.sums.rejects <= allowed {
             return Ok(());
         }
-        let last = self.tasks.values().rev().find_map(|won| won.facts.last_reject.clone());
-        let LastReject { place, reason } = last.unwrap_or(LastReject { place: None, reason: String::new() });
+        let LastReject { place, reason } = self.last_reject();
         Err(Failure::Rejects { allowed, reason, place })
+    }
+
+    fn check_share(&self) -> Result<(), Failure> {
+        let Some(per_million_max) = self.permissions.rejects_per_million_max else { return Ok(()) };
+        let (rejects, records) = (self.sums.rejects, sum(self.maps().map(|facts| facts.records_in)));
+        if u128::from(rejects) * 1_000_000 <= u128::from(per_million_max) * u128::from(records) {
+            return Ok(());
+        }
+        let LastReject { place, reason } = self.last_reject();
+        Err(Failure::RejectsShare { rejects, records, per_million_max, reason, place })
+    }
+
+    fn last_reject(&self) -> LastReject {
+        let last = self.tasks.values().rev().find_map(|won| won.facts.last_reject.clone());
+        last.unwrap_or(LastReject { place: None, reason: String::new() })
     }
 
     fn facts(&self) -> impl Iterator<Item = &Facts> {
@@ -465,6 +484,27 @@ mod tests {
         for name in ENGINE_COUNTERS {
             assert!(Tally::default().engine_counter(name).is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_share_of_rejects_is_of_all_records() {
+        let verdict = |rejects: [u64; 2], per_million_max: u32| {
+            let permissions =
+                Permissions { rejects_per_million_max: Some(per_million_max), ..Permissions::default() };
+            let mut tally = Tally { maps: 9, permissions, ..Tally::default() };
+            for (index, rejects) in (0..).zip(rejects) {
+                let map = MapFacts { records_in: 100, ..MapFacts::default() };
+                let told = Facts { rejects, ..facts(StageFacts::Map(map)) };
+                tally.keep(attempt(TaskId::map(index), 0), told, Vec::new());
+            }
+            tally.verdict()
+        };
+        // One task is over the share, all together are not.
+        assert_eq!(verdict([2, 0], 10_000), None);
+        assert_eq!(verdict([0, 0], 0), None);
+        let says = "3 of 200 records were rejected, the last one (), and 1% are allowed (raise it with --max-rejects)";
+        assert_eq!(verdict([2, 1], 10_000).unwrap().to_string(), says);
+        assert!(verdict([1, 0], 4_999).is_some());
     }
 
     #[test]

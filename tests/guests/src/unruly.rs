@@ -94,7 +94,11 @@ impl Mapper for Lined {
 
     fn setup(task: &Task) -> Result<Self> {
         log(Level::Info, format!("maps task {}", task.number()));
-        Ok(Self { conduct: Conduct::new(task, "mapper")?, lines: task.counter("lines"), odd: task.counter("odd/boom lines") })
+        Ok(Self {
+            conduct: Conduct::new(task, "mapper")?,
+            lines: task.counter("lines"),
+            odd: task.counter("odd/boom lines"),
+        })
     }
 
     fn map(&mut self, line: Line<'_>, out: &mut Self::Output) -> Result {
