@@ -16,8 +16,13 @@ fn text(lines: u64) -> String {
     for line in 0..lines {
         let letter = ["a", "b", "m", "z"][usize::try_from(random.below(4)).unwrap()];
         let mark = if random.below(7) == 0 { "!" } else { "" };
-        writeln!(text, "{letter}{} {mark}{line} {}", random.below(50), "x".repeat(usize::try_from(line % 9).unwrap()))
-            .unwrap();
+        writeln!(
+            text,
+            "{letter}{} {mark}{line} {}",
+            random.below(50),
+            "x".repeat(usize::try_from(line % 9).unwrap())
+        )
+        .unwrap();
     }
     text
 }

@@ -9,7 +9,10 @@ use crate::support::process::run;
 #[track_caller]
 fn refused(name: &str, bytes: &[u8], args: &str, sentence: &str) {
     let said = complaint(copy(args).file(&format!("in/{name}"), bytes));
-    if sentence == "?" { eprintln!("SAID {name} {args} => {said}"); return; }
+    if sentence == "?" {
+        eprintln!("SAID {name} {args} => {said}");
+        return;
+    }
     assert_eq!(said, format!("mr-engine: {sentence}\n"), "{name} {args}");
 }
 
@@ -64,7 +67,8 @@ fn records_of_a_fixed_length_and_whole_files() {
 #[test]
 fn files_with_a_schema() {
     let table = rows(50, 500);
-    let kv = copy("--input-format csv --output-format kv").input(table::delimited(&table, ',')).done().whole();
+    let kv =
+        copy("--input-format csv --output-format kv").input(table::delimited(&table, ',')).done().whole();
     for (format, whole, empty, magic, cut) in [
         ("parquet", table::parquet(&table, 100), "?", "?", "?"),
         ("arrow", table::arrow(&table, 100), "?", "?", "?"),
@@ -87,9 +91,12 @@ fn files_with_a_schema() {
 #[test]
 fn compressed_files() {
     let text = table::json_lines(&rows(51, 500));
-    for (ending, (magic, cut, corrupt, behind)) in
-        COMPRESSIONS.into_iter().zip([("?", "?", "?", "?"), ("?", "?", "?", "?"), ("?", "?", "?", "?"), ("?", "?", "?", "?")])
-    {
+    for (ending, (magic, cut, corrupt, behind)) in COMPRESSIONS.into_iter().zip([
+        ("?", "?", "?", "?"),
+        ("?", "?", "?", "?"),
+        ("?", "?", "?", "?"),
+        ("?", "?", "?", "?"),
+    ]) {
         let name = format!("a.{ending}");
         let bytes = compressed(&text, ending, 30_000);
         refused(&name, &text, "", magic);

@@ -20,7 +20,8 @@ fn complaint(job: &Job) -> String {
     let (ended, peak_mib) = measured(&command, &job.path("."), &job.path("other"));
 
     fs::remove_file(job.path("other")).unwrap();
-    eprintln!("PEAK {peak_mib} {:?} {}", ended.code(), ended.stderr); ended.stderr
+    eprintln!("PEAK {peak_mib} {:?} {}", ended.code(), ended.stderr);
+    ended.stderr
 }
 
 /// A job of one worker; the memory is for [`complaint`] to say.
@@ -43,7 +44,9 @@ fn a_line_of_ten_gigabytes() {
     ] {
         let job = read(&format!("--input-format {format}")).file("in/huge", "");
         File::options().write(true).open(job.path("in/huge")).unwrap().set_len(10 << 30).unwrap();
-        { let _ = complaint(&job); }
+        {
+            let _ = complaint(&job);
+        }
     }
 }
 
@@ -51,7 +54,9 @@ fn a_line_of_ten_gigabytes() {
 fn a_row_within_quotes_of_ten_gigabytes() {
     let job = read("--input-format csv").file("in/huge", "a,b\n1,\"2");
     File::options().write(true).open(job.path("in/huge")).unwrap().set_len(10 << 30).unwrap();
-    { let _ = complaint(&job); }
+    {
+        let _ = complaint(&job);
+    }
 }
 
 /// Four gigabytes of one byte, in one file of a few megabytes at most.
@@ -65,7 +70,9 @@ fn bombs_of_zeros() {
         for (format, says) in [("lines", "?"), ("csv", "?"), ("jsonl --fields a", "?"), ("whole", "?")] {
             let name = format!("in/bomb.{ending}");
             let job = read(&format!("--input-format {format}")).file(&name, bomb(0, ending));
-            { let _ = complaint(&job); }
+            {
+                let _ = complaint(&job);
+            }
         }
     }
 }
@@ -76,7 +83,9 @@ fn bombs_of_newlines() {
         let name = format!("in/bomb.{ending}");
         // 255 bytes from one are the most that LZ4 makes: no trap by default.
         let job = read("--max-expansion 200 --output-format kv").file(&name, bomb(b'\n', ending));
-        { let _ = complaint(&job); }
+        {
+            let _ = complaint(&job);
+        }
     }
 }
 

@@ -72,7 +72,8 @@ fn every_format_yields_the_same_rows_on_a_cluster() {
         let (id, input) = (format!("job-{number}"), cluster.path(format!("in-{number}")));
         std::fs::write(&input, &case.bytes).unwrap();
         let args = format!("--reducers 0 {} --input-format {}", case.args(), case.format);
-        let args = if case.format == "kv" { format!("{args} --output-fields {}", table::NAMES) } else { args };
+        let args =
+            if case.format == "kv" { format!("{args} --output-fields {}", table::NAMES) } else { args };
         cluster.check(&Work::copy(input, &args), &id);
         assert_same_bytes(case.format, &cluster.parts(&id), &table::json_lines(&table));
         ids.push(id);

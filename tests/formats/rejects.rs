@@ -3,19 +3,18 @@
 
 use serde_json::json;
 
-use super::table::compressed_once;
 use super::copy;
+use super::table::compressed_once;
 
 #[test]
 fn bad_rows_are_kept_beside_the_output() {
     let csv = "id,name\n1,a\n2\n3,b\nx,c\n4,d,e\n5,f\n";
-    let job = copy("--input-format csv --fields id:u64,name --output-format jsonl --max-rejects 3 --split-size 7");
-    let done = job.file("in/rows.csv", csv).check_whole(
-        b"{\"id\":1,\"name\":\"a\"}\n{\"id\":3,\"name\":\"b\"}\n{\"id\":5,\"name\":\"f\"}\n",
-    );
-    let reject = |offset: u64, reason: &str, sample: &str| {
-        json!({ "path": "in/rows.csv", "offset": offset, "reason": reason, "sample": sample })
-    };
+    let job =
+        copy("--input-format csv --fields id:u64,name --output-format jsonl --max-rejects 3 --split-size 7");
+    let done = job
+        .file("in/rows.csv", csv)
+        .check_whole(b"{\"id\":1,\"name\":\"a\"}\n{\"id\":3,\"name\":\"b\"}\n{\"id\":5,\"name\":\"f\"}\n");
+    let reject = |offset: u64, reason: &str, sample: &str| json!({ "path": "in/rows.csv", "offset": offset, "reason": reason, "sample": sample });
     let expected = [
         reject(12, "the row has 1 values and the header 2", "2"),
         reject(18, "the field \"id\" is \"x\", which is no u64", "x,c"),
@@ -32,7 +31,8 @@ fn bad_lines_are_kept_beside_the_output() {
     {
         let job = copy("--input-format jsonl --fields id:u64 --output-format jsonl --max-rejects 3");
         let done = job.file(name, bytes).check_whole(b"{\"id\":1}\n{\"id\":2}\n{\"id\":4}\n");
-        let places: Vec<_> = done.rejects.iter().map(|reject| (&reject["offset"], &reject["sample"])).collect();
+        let places: Vec<_> =
+            done.rejects.iter().map(|reject| (&reject["offset"], &reject["sample"])).collect();
         assert_eq!(
             places,
             [

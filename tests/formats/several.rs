@@ -69,7 +69,8 @@ fn counts_are_brought_up_to_date() {
 #[test]
 fn two_inputs_are_joined() {
     let mut random = Random::new(15);
-    let mut line = |keys: u64, what: &str, number: u64| (format!("k{}", random.below(keys)), format!("{what}{number}"));
+    let mut line =
+        |keys: u64, what: &str, number: u64| (format!("k{}", random.below(keys)), format!("{what}{number}"));
     let left: Vec<(String, String)> = (0..400).map(|number| line(300, "left", number)).collect();
     let right: Vec<(String, String)> = (0..3_000).map(|number| line(400, "right", number)).collect();
     let text = |lines: &[(String, String)], flip: bool| -> String {

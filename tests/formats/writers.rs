@@ -56,7 +56,9 @@ fn every_compression_is_read_back() {
     }
     let kv = first(&table, "--output-format kv --output-compression lz4");
     kv.done();
-    next(&kv, "kv", "--output-format csv --output-fields").arg(NAMES).check_whole(&table::delimited(&table, ','));
+    next(&kv, "kv", "--output-format csv --output-fields")
+        .arg(NAMES)
+        .check_whole(&table::delimited(&table, ','));
 }
 
 #[test]
@@ -71,8 +73,7 @@ fn tables_are_sorted_as_a_whole() {
     let mut expected: Vec<(i64, u64, bool)> = table.iter().map(|row| (row.count, row.id, row.ok)).collect();
     expected.sort_unstable();
     let got: Vec<String> = done.parts.iter().flat_map(|part| body(part)).collect();
-    let expected: Vec<String> =
-        expected.iter().map(|(count, id, ok)| format!("{count},{id},{ok}")).collect();
+    let expected: Vec<String> = expected.iter().map(|(count, id, ok)| format!("{count},{id},{ok}")).collect();
     assert!(got == expected);
     assert_eq!(done.parts.len(), 4);
 }
@@ -95,7 +96,8 @@ fn assert_sizes(done: &Done, at_most: usize, total: &[u8]) {
 #[test]
 fn files_are_ended_at_a_size() {
     let table = rows(24, 2_000);
-    let job = first(&table, "--output-format jsonl --output-file-size 10K --workers 1").args("--split-size 64M");
+    let job =
+        first(&table, "--output-format jsonl --output-file-size 10K --workers 1").args("--split-size 64M");
     assert_sizes(&job.done(), 12_000, &table::json_lines(&table));
 }
 
