@@ -41,7 +41,7 @@ fn lines_are_those_of_the_text() {
             .collect();
         assert!(keys[..12_000].is_sorted_by(|one, next| one < next), "{ending}");
         let tasks = done.number("map_tasks");
-        assert!(if ending == "gz" { tasks == 1 } else { tasks >= 5 }, "{ending}: {tasks} tasks");
+        assert!(if ending == "gz" { tasks <= 2 } else { tasks >= 5 }, "{ending}: {tasks} tasks");
     }
 }
 

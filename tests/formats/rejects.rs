@@ -26,9 +26,11 @@ fn bad_rows_are_kept_beside_the_output() {
 #[test]
 fn bad_lines_are_kept_beside_the_output() {
     let lines = "{\"id\":1}\nnothing\n{\"id\":2}\n{\"id\":-3}\n{}\n{\"id\":4}\n";
-    for (name, bytes) in
-        [("in/a", lines.as_bytes().to_vec()), ("in/a.gz", compressed_once(lines.as_bytes(), "gz"))]
-    {
+    // Places in a compressed file are where what holds them begins.
+    for (name, bytes, offsets) in [
+        ("in/a", lines.as_bytes().to_vec(), [9, 26, 36]),
+        ("in/a.gz", compressed_once(lines.as_bytes(), "gz"), [0, 0, 0]),
+    ] {
         let job = copy("--input-format jsonl --fields id:u64 --output-format jsonl --max-rejects 3");
         let done = job.file(name, bytes).check_whole(b"{\"id\":1}\n{\"id\":2}\n{\"id\":4}\n");
         let places: Vec<_> =
@@ -36,9 +38,9 @@ fn bad_lines_are_kept_beside_the_output() {
         assert_eq!(
             places,
             [
-                (&json!(9), &json!("nothing")),
-                (&json!(26), &json!("{\\\"id\\\":-3}")),
-                (&json!(36), &json!("{}")),
+                (&json!(offsets[0]), &json!("nothing")),
+                (&json!(offsets[1]), &json!("{\\\"id\\\":-3}")),
+                (&json!(offsets[2]), &json!("{}")),
             ]
         );
         assert!(done.rejects.iter().all(|reject| reject["path"] == name));

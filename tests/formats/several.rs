@@ -45,7 +45,7 @@ fn rows_of_different_types_are_refused() {
         .file("in/a.csv", table::delimited(&table, ','))
         .file("in/b.parquet", table::parquet(&table, 9))
         .reads(&["in/a.csv:csv", "in/b.parquet:parquet"]);
-    job.fails(5, &["the input (csv), without a mapper", "the input (parquet), without a mapper", "tuple<"]);
+    job.fails(5, &["the input (csv, without a mapper)", "the input (parquet, without a mapper)", "tuple<"]);
 }
 
 #[test]

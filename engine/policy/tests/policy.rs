@@ -164,6 +164,7 @@ fn who_asks_for_more_is_refused_permission_by_permission() {
         idle_timeout: Duration::from_millis(10_001),
         task_time_max: Duration::from_secs(7200),
         rejects_max: 6,
+        rejects_per_million_max: None,
         task_output_bytes_max: 2 << 30,
         task_output_records_max: 1_000_001,
         shuffle_bytes_max: Some(11 << 30),
