@@ -5,7 +5,7 @@
 //! range and written. Sync and single-threaded. Must not open paths, list folders or use a network: bytes
 //! come from a [`Source`], and whoever calls puts the name of the file to a [`FormatError`].
 //!
-//! In reading order: [`source`], [`error`], [`mod@open`] (what a caller sees), `cell` and `digits` (one value of
+//! In reading order: `source`, `error`, `open` (what a caller sees), `cell` and `digits` (one value of
 //! a row), `compress`, `tape` (a window over bytes), `text`, `whole`, `kv`, `columnar`, `write`.
 
 mod cell;

@@ -19,9 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In reading order: [`pipeline`] (what somebody wants), [`until`], [`file`] (as TOML), `names` (parameters),
+//! In reading order: [`pipeline`] (what somebody wants), [`until`], [`mod@file`] (as TOML), `names` (parameters),
 //! [`graph`] (checked), [`fault`] (what is wrong with it), [`draw`]; [`flow`] (what happens next; pure), [`call`]
-//! (one run of a stage), [`key`] (what is the same), [`ledger`] (what was made), [`run`] (all of it); [`beat`] (runs
+//! (one run of a stage), [`key`] (what is the same), [`ledger`] (what was made), [`mod@run`] (all of it); [`beat`] (runs
 //! at certain times) and [`watch`] (runs of new files).
 
 pub mod beat;
