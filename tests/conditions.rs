@@ -54,7 +54,8 @@ fn conditions_that_cannot_be_judged_are_refused() {
         counting().arg("--fail-if").arg(condition).fails(2, &[says]);
     }
     // What went to standard output cannot be taken back.
-    let mut command = counting().command("submit");
+    let job = counting();
+    let mut command = job.command("submit");
     command.args(["--fail-if", "lines > 7"]);
     assert_eq!(run(command).code(), Some(2));
 }

@@ -246,5 +246,5 @@ fn command_lines_that_make_no_sense() {
     without_input.arg("submit").arg(plugin("wordcount"));
     let ended = run(without_input);
     assert_eq!(ended.code(), Some(2));
-    assert!(ended.stderr.contains("--input <PATH>"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--input <[NAME=]PATH[:FORMAT]>"), "{}", ended.stderr);
 }
