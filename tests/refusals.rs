@@ -238,10 +238,15 @@ fn command_lines_that_make_no_sense() {
     refused(&wordcount("--max-record 17M"), 2, "--max-record is at most 16.00 MiB");
     refused(&wordcount("--max-rejects 100001"), 2, "--max-rejects is at most 100,000");
     refused(&wordcount("--reducers 100001"), 2, "--reducers 100001 is over 100000");
+    let dir = tempfile::tempdir().unwrap();
+    let mut to_a_store = command(dir.path());
+    to_a_store.args(["submit", "--input", "/etc/hostname", "--output", "s3://bucket/out"]);
+    let ended = run(to_a_store);
+    assert_eq!(ended.code(), Some(2));
+    assert!(ended.stderr.starts_with("mr-engine: --output s3://bucket/out is no folder"), "{}", ended.stderr);
     let job = wordcount("--job-id A");
     refused(&job, 2, "--job-id: job id \"A\" is not 1 to 64 characters of a-z, 0-9 and '-'");
 
-    let dir = tempfile::tempdir().unwrap();
     let mut without_input = command(dir.path());
     without_input.arg("submit").arg(plugin("wordcount"));
     let ended = run(without_input);

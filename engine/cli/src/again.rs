@@ -11,6 +11,7 @@ use mr_pipeline::watch::{Intent, WATCH_POLL, Watch};
 use mr_runtime::PlanError;
 use mr_storage::InputError;
 use mr_storage::InputFile;
+use mr_stores::StoreInputs;
 
 use crate::args::run::AgainArgs;
 use crate::exit::UsageError;
@@ -156,7 +157,7 @@ fn list(patterns: &[String]) -> Result<Vec<InputFile>> {
     let mut listed = Vec::new();
     for pattern in patterns {
         let pattern = job::absolute_pattern(pattern).context("--watch")?;
-        match mr_storage::list_inputs(std::slice::from_ref(&pattern), &[], None) {
+        match mr_storage::list_inputs(std::slice::from_ref(&pattern), &[], Some(&StoreInputs::default())) {
             Ok(files) => listed.extend(files),
             Err(InputError::NoMatch { .. } | InputError::Missing { .. }) => {}
             Err(error) => return Err(anyhow::Error::from(PlanError::Input(error)).context("--watch")),

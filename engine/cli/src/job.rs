@@ -206,6 +206,14 @@ pub fn request(
         None => fresh_job_id()?,
     };
     let output = match &args.output {
+        // It would become a folder of that name.
+        Some(path) if path.to_str().is_some_and(|path| path.contains("://")) => {
+            return Err(UsageError(format!(
+                "--output {} is no folder; outputs go to folders, so copy it to the store once the job is done",
+                path.display()
+            ))
+            .into());
+        }
         Some(path) => OutputTarget::Dir {
             path: match place {
                 Place::Here => path.clone(),

@@ -25,7 +25,7 @@ use crate::reset::RandomIds;
 
 /// Version of the protocol that this release speaks. Raised with every change to what crosses the
 /// network, in this crate or in the messages of its users.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// Versions that a listener recognises, only to refuse them by name.
 const VERSIONS_RECOGNISED: u16 = 64;
 const ALPN_PREFIX: &str = "mr-engine/";

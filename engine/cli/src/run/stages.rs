@@ -11,6 +11,7 @@ use mr_pipeline::{Call, FileFact, Ingredients, Made, Notice, Origin, PartFact, S
 use mr_policy::Policy;
 use mr_runtime::{JobError, JobReport, Plan, Progress, run_local};
 use mr_sandbox::{LoadProgress, LogForward, Plugin, Sandbox, read_component};
+use mr_stores::StoreInputs;
 
 use super::arguments::{job_args, place_pattern};
 use super::cluster::Remote;
@@ -216,7 +217,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Files of a pattern, as they are.
 fn list(pattern: &str, exclude: &[String]) -> Result<Vec<FileFact>> {
-    let files = mr_storage::list_inputs(&[pattern.to_owned()], exclude, None)
+    let files = mr_storage::list_inputs(&[pattern.to_owned()], exclude, Some(&StoreInputs::default()))
         .map_err(mr_runtime::PlanError::Input)?;
     let fact = |file: &mr_storage::InputFile| FileFact {
         path: file.path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),

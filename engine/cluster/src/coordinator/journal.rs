@@ -29,7 +29,7 @@ const PAGE_BYTES: usize = 2 << 20;
 /// Memory of the database's page cache, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
 /// Version of what is stored. Another one is refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
