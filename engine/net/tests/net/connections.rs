@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mr_net::{
-    CloseReason, ConnectError, Dialer, Expected, Identity, Limits, NodeId, NodeRole, Refusal, Side,
+    CloseReason, ConnectError, Dialer, Expected, Identity, Limits, NodeId, NodeRole, PROTOCOL_VERSION,
+    Refusal, Side,
 };
 
 use crate::support::bare::{self, Pair};
@@ -95,13 +96,13 @@ async fn hostile_certificates_are_refused() {
     let mut running = ours.serve(Service::default(), Limits::default());
     let us = |refusal| (Side::Us, refusal);
 
-    let none = bare::connect(&running.address, None, "mr-engine/1").await.unwrap();
+    let none = bare::connect(&running.address, None, &bare::ours()).await.unwrap();
     assert_eq!(refusal(&running.refusal().await), us(Refusal::NoCertificate));
     assert_eq!(bare::alert_of_close(&none).await, 116);
 
     theirs.identity(NodeRole::Worker, "w");
     let pair = Pair::read(theirs.dir.path(), "worker-w");
-    let foreign = bare::connect(&running.address, Some(&pair), "mr-engine/1").await.unwrap();
+    let foreign = bare::connect(&running.address, Some(&pair), &bare::ours()).await.unwrap();
     assert_eq!(refusal(&running.refusal().await), us(Refusal::ForeignAuthority));
     assert_eq!(bare::alert_of_close(&foreign).await, 48);
 
@@ -110,7 +111,7 @@ async fn hostile_certificates_are_refused() {
         ("elsewhere", Some("mr-engine://elsewhere/worker/w"), Refusal::WrongCluster),
     ] {
         let pair = Pair::forge(&ours, stem, uri);
-        let connection = bare::connect(&running.address, Some(&pair), "mr-engine/1").await.unwrap();
+        let connection = bare::connect(&running.address, Some(&pair), &bare::ours()).await.unwrap();
         assert_eq!(refusal(&running.refusal().await), us(refused));
         let reason = bare::reason_of_close(&connection).await;
         assert_eq!(reason, CloseReason::Refused(refused));
@@ -146,14 +147,13 @@ async fn other_versions_are_refused_by_name() {
     cluster.identity(NodeRole::Worker, "w");
     let pair = Pair::read(cluster.dir.path(), "worker-w");
 
-    let newer = bare::connect(&running.address, Some(&pair), "mr-engine/2").await.unwrap();
-    let mismatch = Refusal::Version { dialer: 2, listener: 1 };
+    let next = PROTOCOL_VERSION + 1;
+    let name = format!("mr-engine/{next}");
+    let newer = bare::connect(&running.address, Some(&pair), &name).await.unwrap();
+    let mismatch = Refusal::Version { dialer: next, listener: PROTOCOL_VERSION };
     let error = running.refusal().await;
     assert_eq!(refusal(&error), (Side::Us, mismatch));
-    assert!(
-        error.to_string().contains("mr-engine/2") && error.to_string().contains("mr-engine/1"),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&name) && error.to_string().contains(&bare::ours()), "{error}");
     assert_eq!(bare::reason_of_close(&newer).await, CloseReason::Refused(mismatch));
 
     let error = bare::connect(&running.address, Some(&pair), "h3").await.unwrap_err();

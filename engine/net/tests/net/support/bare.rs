@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use mr_net::CloseReason;
+use mr_net::{CloseReason, PROTOCOL_VERSION};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ConnectionError, Endpoint};
 use rcgen::{
@@ -79,11 +79,16 @@ pub async fn connect(
     endpoint.connect(address.parse().unwrap(), "127.0.0.1").unwrap().await
 }
 
+/// What this side's protocol is called in a handshake.
+pub fn ours() -> String {
+    format!("mr-engine/{PROTOCOL_VERSION}")
+}
+
 /// Connects as a worker of the cluster and gets through the greeting.
 pub async fn connect_as_worker(cluster: &Cluster, address: &str, name: &str) -> quinn::Connection {
     cluster.identity(mr_net::NodeRole::Worker, name);
     let pair = Pair::read(cluster.dir.path(), &format!("worker-{name}"));
-    let connection = connect(address, Some(&pair), "mr-engine/1").await.unwrap();
+    let connection = connect(address, Some(&pair), &ours()).await.unwrap();
     let (mut send, mut receive) = connection.open_bi().await.unwrap();
     // Kind 0, a frame of one byte: the verdict is ok.
     send.write_all(&[0, 1, 0, 0, 0, 0]).await.unwrap();
@@ -100,7 +105,7 @@ pub fn listen(pair: &Pair) -> Endpoint {
         .with_no_client_auth()
         .with_single_cert(vec![pair.0.clone()], pair.1.clone_key())
         .unwrap();
-    tls.alpn_protocols = vec!["mr-engine/1".into()];
+    tls.alpn_protocols = vec![ours().into()];
     let config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
     Endpoint::server(config, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap()
 }
