@@ -376,8 +376,9 @@ impl fmt::Display for Fields {
 impl TryFrom<String> for Fields {
     type Error = String;
 
+    /// What [`Fields`] show of themselves: nothing for no field, which nobody types.
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+        if text.is_empty() { Ok(Self::default()) } else { text.parse() }
     }
 }
 
@@ -558,6 +559,8 @@ mod tests {
         let row = Row { key: Fields::default(), value: "id:u64,price:f64?".parse().unwrap() };
         assert_eq!(row.value_type().to_string(), "tuple<u64,tuple<bool,f64>>");
         assert_eq!(row.key_type(), None);
+        let again: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+        assert_eq!(again, row, "also without any field of the key");
         for bad in ["", "a,,b", "a:int", "a,a", ":u64", "a:tuple<u64>", "a\\"] {
             assert!(bad.parse::<Fields>().is_err(), "{bad}");
         }
