@@ -14,7 +14,8 @@ type Change = fn(&Path);
 fn files_that_change_or_vanish_are_named() {
     let table = rows(40, 400);
     let csv = table::delimited(&table, ',');
-    let longer: Change = |path| fs::write(path, [fs::read(path).unwrap(), b"more".to_vec()].concat()).unwrap();
+    let longer: Change =
+        |path| fs::write(path, [fs::read(path).unwrap(), b"more".to_vec()].concat()).unwrap();
     let other: Change = |path| {
         // Same length, other content, other time.
         let mut bytes = fs::read(path).unwrap();

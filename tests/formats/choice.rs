@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::table::{self, FIELDS, Row, rows};
 use super::copy;
+use super::table::{self, FIELDS, Row, rows};
 use crate::support::Job;
 use crate::support::process::run;
 
@@ -26,8 +26,12 @@ fn with_files(job: Job, tables: &[Vec<Row>]) -> Job {
 #[test]
 fn globs_and_exclusions_choose() {
     let tables: Vec<Vec<Row>> = (0..8).map(|seed| rows(30 + seed, 20)).collect();
-    let expected: Vec<Row> =
-        FILES.iter().zip(&tables).filter(|((_, read), _)| *read).flat_map(|(_, table)| table.clone()).collect();
+    let expected: Vec<Row> = FILES
+        .iter()
+        .zip(&tables)
+        .filter(|((_, read), _)| *read)
+        .flat_map(|(_, table)| table.clone())
+        .collect();
     for patterns in [&["in/**/*.csv:csv"][..], &["in/2026/*/*.csv:csv", "in/2026:csv", "in/e.csv:csv"]] {
         let exclusions = "--exclude *.tmp.csv --exclude notes.* --exclude old/*";
         let job = copy("--output-format jsonl --fields").arg(FIELDS).args(exclusions).reads(patterns);
@@ -37,7 +41,8 @@ fn globs_and_exclusions_choose() {
 
 #[test]
 fn nothing_that_is_meant_is_missing() {
-    let job = copy("--output-format jsonl --input-format csv").file("in/a.csv", "x\n1\n").reads(&["in/*.tsv"]);
+    let job =
+        copy("--output-format jsonl --input-format csv").file("in/a.csv", "x\n1\n").reads(&["in/*.tsv"]);
     job.fails(3, &["in/*.tsv"]);
 }
 
@@ -63,7 +68,9 @@ fn small_files_share_tasks_in_every_format() {
         let fields = if matches!(format, "csv" | "jsonl") { FIELDS } else { "id,name,price,ok,count,note" };
         let job = copy("--output-format jsonl --split-size 64K --fields").arg(fields);
         let job = job.arg("--input-format").arg(format);
-        let name = |number| format!("in/{:02}/{number:03}{}", number / 50, if format == "jsonl" { ".gz" } else { "" });
+        let name = |number| {
+            format!("in/{:02}/{number:03}{}", number / 50, if format == "jsonl" { ".gz" } else { "" })
+        };
         let files = tables.iter().enumerate();
         let job = files.fold(job, |job, (number, table)| job.file(&name(number), write(table)));
         let plan = plan(&job);
@@ -71,7 +78,11 @@ fn small_files_share_tasks_in_every_format() {
         let splits = plan["splits"].as_array().unwrap();
         let pieces: usize = splits.iter().map(|split| split["pieces"].as_array().unwrap().len()).sum();
         assert!(pieces >= 300, "{format}");
-        assert!(splits.len() as u64 <= bytes / (64 << 10) + 2, "{format}: {} splits of {bytes} bytes", splits.len());
+        assert!(
+            splits.len() as u64 <= bytes / (64 << 10) + 2,
+            "{format}: {} splits of {bytes} bytes",
+            splits.len()
+        );
         let done = job.check_whole(&table::json_lines(&expected));
         assert_eq!(done.number("map_tasks"), splits.len() as u64);
     }

@@ -14,10 +14,12 @@ const UNIT_BYTES: usize = 30_000;
 /// Lines of words that do not compress to nothing.
 fn text() -> Vec<u8> {
     let mut random = Random::new(6);
-    (0..12_000).flat_map(|line| format!("{line} {:x} {:x}\n", random.next(), random.below(999)).into_bytes()).collect()
+    (0..12_000)
+        .flat_map(|line| format!("{line} {:x} {:x}\n", random.next(), random.below(999)).into_bytes())
+        .collect()
 }
 
-/// What a job that shows keys and lines makes of a text whose keys are `key` of the offsets.
+/// The lines in what a job without a plugin writes of them: behind their places and a tab.
 fn values(shown: &[u8]) -> Vec<&[u8]> {
     lines(shown).into_iter().map(|line| line.splitn(2, |byte| *byte == b'\t').nth(1).unwrap()).collect()
 }
@@ -27,7 +29,8 @@ fn lines_are_those_of_the_text() {
     let text = text();
     for ending in COMPRESSIONS {
         let bytes = compressed(&text, ending, UNIT_BYTES);
-        let job = copy(&split_of(&bytes, 7)).file(&format!("in/text.{ending}"), &bytes).file("in/z.txt", "plain\n");
+        let job =
+            copy(&split_of(&bytes, 7)).file(&format!("in/text.{ending}"), &bytes).file("in/z.txt", "plain\n");
         let done = job.done();
         let (whole, expected) = (done.whole(), [text.as_slice(), b"plain\n"].concat());
         assert!(values(&whole) == lines(&expected), "{ending}");
@@ -38,7 +41,7 @@ fn lines_are_those_of_the_text() {
             .collect();
         assert!(keys[..12_000].is_sorted_by(|one, next| one < next), "{ending}");
         let tasks = done.number("map_tasks");
-        assert!(if ending == "gz" { tasks == 1 } else { tasks >= 5 }, "{ending}: {tasks} tasks");
+        assert!(if ending == "gz" { tasks <= 2 } else { tasks >= 5 }, "{ending}: {tasks} tasks");
     }
 }
 
@@ -60,7 +63,8 @@ fn rows_are_those_of_the_file() {
             let bytes = compressed(&bytes, ending, UNIT_BYTES);
             let job = copy(&format!("--output-format jsonl --input-format {format} --fields {FIELDS}"));
             let name = format!("in/rows.{ending}");
-            let done = job.args(&split_of(&bytes, 5)).file(&name, &bytes).check_whole(&table::json_lines(&table));
+            let done =
+                job.args(&split_of(&bytes, 5)).file(&name, &bytes).check_whole(&table::json_lines(&table));
             let split = format == "jsonl" && ending != "gz";
             assert_eq!(done.number("map_tasks") > 1, split, "{format} {ending}");
         }
@@ -88,7 +92,12 @@ fn what_is_not_split_is_said_to_be() {
     let text = text();
     let csv = table::delimited(&rows(8, 2_000), ',');
     for (name, bytes, format, why) in [
-        ("in/text.gz", compressed(&text, "gz", UNIT_BYTES), "lines", "gzip data are read from their beginning"),
+        (
+            "in/text.gz",
+            compressed(&text, "gz", UNIT_BYTES),
+            "lines",
+            "gzip data are read from their beginning",
+        ),
         (
             "in/text.zst",
             compressed(&text, "zst", text.len()),

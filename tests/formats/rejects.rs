@@ -3,19 +3,18 @@
 
 use serde_json::json;
 
-use super::table::compressed_once;
 use super::copy;
+use super::table::compressed_once;
 
 #[test]
 fn bad_rows_are_kept_beside_the_output() {
     let csv = "id,name\n1,a\n2\n3,b\nx,c\n4,d,e\n5,f\n";
-    let job = copy("--input-format csv --fields id:u64,name --output-format jsonl --max-rejects 3 --split-size 7");
-    let done = job.file("in/rows.csv", csv).check_whole(
-        b"{\"id\":1,\"name\":\"a\"}\n{\"id\":3,\"name\":\"b\"}\n{\"id\":5,\"name\":\"f\"}\n",
-    );
-    let reject = |offset: u64, reason: &str, sample: &str| {
-        json!({ "path": "in/rows.csv", "offset": offset, "reason": reason, "sample": sample })
-    };
+    let job =
+        copy("--input-format csv --fields id:u64,name --output-format jsonl --max-rejects 3 --split-size 7");
+    let done = job
+        .file("in/rows.csv", csv)
+        .check_whole(b"{\"id\":1,\"name\":\"a\"}\n{\"id\":3,\"name\":\"b\"}\n{\"id\":5,\"name\":\"f\"}\n");
+    let reject = |offset: u64, reason: &str, sample: &str| json!({ "path": "in/rows.csv", "offset": offset, "reason": reason, "sample": sample });
     let expected = [
         reject(12, "the row has 1 values and the header 2", "2"),
         reject(18, "the field \"id\" is \"x\", which is no u64", "x,c"),
@@ -26,27 +25,27 @@ fn bad_rows_are_kept_beside_the_output() {
 
 #[test]
 fn bad_lines_are_kept_beside_the_output() {
-    let lines = "{\"id\":1}\nnothing\n{\"id\":2}\n{\"id\":-3}\n{}\n{\"id\":4}\n";
-    for (name, bytes) in
-        [("in/a", lines.as_bytes().to_vec()), ("in/a.gz", compressed_once(lines.as_bytes(), "gz"))]
-    {
+    let lines = b"{\"id\":1}\nnothing\n{\"id\":2}\n{\"id\":-3}\n{}\n{\"id\":4}\n";
+    let samples = ["nothing", "{\\\"id\\\":-3}", "{}"];
+    for (name, bytes) in [("in/a", lines.to_vec()), ("in/a.gz", compressed_once(lines, "gz"))] {
         let job = copy("--input-format jsonl --fields id:u64 --output-format jsonl --max-rejects 3");
         let done = job.file(name, bytes).check_whole(b"{\"id\":1}\n{\"id\":2}\n{\"id\":4}\n");
-        let places: Vec<_> = done.rejects.iter().map(|reject| (&reject["offset"], &reject["sample"])).collect();
-        assert_eq!(
-            places,
-            [
-                (&json!(9), &json!("nothing")),
-                (&json!(26), &json!("{\\\"id\\\":-3}")),
-                (&json!(36), &json!("{}")),
-            ]
-        );
-        assert!(done.rejects.iter().all(|reject| reject["path"] == name));
+        for ((reject, offset), sample) in done.rejects.iter().zip([9, 26, 36]).zip(samples) {
+            // Of compressed data the place is that of the member, and the reason tells the rest.
+            let (at, behind) = match name {
+                "in/a" => (offset, String::new()),
+                _ => (0, format!(" ({offset} bytes into the gzip data that begin here)")),
+            };
+            assert_eq!((&reject["path"], &reject["offset"]), (&json!(name), &json!(at)));
+            assert_eq!(reject["sample"], sample);
+            assert!(reject["reason"].as_str().unwrap().ends_with(&behind), "{reject}");
+        }
     }
 }
 
 #[test]
 fn one_more_than_allowed_fails_the_job() {
     let job = copy("--input-format csv --fields id:u64 --output-format jsonl --max-rejects 1");
-    job.file("in/rows.csv", "id\n1\nx\ny\n2\n").fails(6, &["rejected"]);
+    job.file("in/rows.csv", "id\nx\ny\n2\n")
+        .fails(3, &["input in/rows.csv at byte 5: the field \"id\" is \"y\", which is no u64"]);
 }

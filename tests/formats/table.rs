@@ -87,7 +87,8 @@ pub fn delimited(rows: &[Row], delimiter: char) -> Vec<u8> {
             note => quoted(note.unwrap_or_default()),
         };
         let price = row.price.map(|price| price.to_string()).unwrap_or_default();
-        let values = [row.id.to_string(), quoted(&row.name), price, row.ok.to_string(), row.count.to_string(), note];
+        let values =
+            [row.id.to_string(), quoted(&row.name), price, row.ok.to_string(), row.count.to_string(), note];
         values.join(&delimiter.to_string()) + "\n"
     };
     let header = NAMES.replace(',', &delimiter.to_string()) + "\n";
