@@ -53,6 +53,7 @@ Exit codes:
     8  no space left on a disk
     9  the cluster cannot be reached, has no workers, or refuses
    10  a plugin does not yield what its tests expect (`mr-engine test`)
+   11  a condition of the job holds that fails it (`--fail-if`); nothing was published
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)
 ";
     assert!(help.ends_with(codes), "{help}");

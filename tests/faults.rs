@@ -232,6 +232,37 @@ fn rejects_within_the_limit_are_kept() {
     assert_eq!(done.rejects, [json!({ "path": null, "offset": null, "reason": reason, "sample": "boom x" })]);
 }
 
+/// Each task alone may be over the share of all.
+#[test]
+fn a_share_of_the_records_may_be_rejected() {
+    let calm = "calm a\n".repeat(196);
+    let job = |args: &str| {
+        let text = format!("boom x\nboom y\nboom z\n{calm}boom v\n");
+        Job::new("unruly").input(text).args("-p mode=reject --split-size 7").args(args)
+    };
+    let done = job("--max-rejects 2%").check_whole(b"calm a\t196\n");
+    assert_eq!((done.rejects.len(), done.number("input_records")), (4, 200));
+    let says = "mr-engine: 4 of 200 records were rejected, the last one of in at byte 1393 (not wanted; while mapping \
+        the line at byte 1393: \"boom v\"), and 1.9999% are allowed (raise it with --max-rejects)\n";
+    job("--max-rejects 1.9999%").fails(6, &[says]);
+    job("--max-rejects 101%").fails(2, &["is no share"]);
+    job("--max-rejects few").fails(2, &["use a number, or per cent of the input records"]);
+}
+
+/// A row that no plugin sees is a record of the input, too.
+#[test]
+fn malformed_rows_count_as_records_of_the_input() {
+    let job = |share: &str| {
+        let text = "a,b\n1,2\n3\n5,6\n7,8\n";
+        Job::staged()
+            .input(text)
+            .args("--input-format csv --fields a:u64,b:u64 --reducers 0 --max-rejects")
+            .arg(share)
+    };
+    assert_eq!(job("25%").done().rejects.len(), 1);
+    job("24%").fails(6, &["1 of 4 records were rejected", "24% are allowed"]);
+}
+
 #[test]
 fn rejects_without_an_output_folder_are_counted_only() {
     let job = unruly("reject", "mapper").args("--max-rejects 8");

@@ -7,6 +7,7 @@
 //! shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`sides`], [`output`], [`outputs`],
 //! [`formats`] (of both);
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
+//! [`conditions`] (on counters),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
 //! the rest: [`cache`], [`commands`].
@@ -17,6 +18,7 @@ mod cache;
 mod check;
 mod cluster;
 mod commands;
+mod conditions;
 mod disk;
 mod faults;
 mod formats;

@@ -40,7 +40,8 @@ fn the_manifest_tells_how_the_output_came_about() {
         ],
         "params": { "ignore-case": "false", "invert": "false", "pattern": "a" },
         "inputs": [{
-            "name": "", "format": "lines", "compression": null, "key": "offset", "chunks": true, "row": null,
+            "name": "", "format": "lines", "compression": null, "expansion_max": 1000, "key": "offset", "chunks": true,
+            "row": null, "types": { "key": "u64", "value": "bytes" },
             "mapper": hash("grep"),
         }],
         "files": [{ "path": "in", "bytes": 7, "input": 0, "modified_ns": done.manifest["files"][0]["modified_ns"], "tag": null }],
@@ -52,6 +53,7 @@ fn the_manifest_tells_how_the_output_came_about() {
         "reducers": 2,
         "parts": [part("part-r-00000", 2, "a\nxa\n"), part("part-r-00001", 0, "")],
         "counters": { "lines matched": 2 },
+        "sides": [],
         "rejects": 0,
     });
     assert_eq!(done.manifest, expected);

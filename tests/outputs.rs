@@ -16,8 +16,13 @@ fn text(lines: u64) -> String {
     for line in 0..lines {
         let letter = ["a", "b", "m", "z"][usize::try_from(random.below(4)).unwrap()];
         let mark = if random.below(7) == 0 { "!" } else { "" };
-        writeln!(text, "{letter}{} {mark}{line} {}", random.below(50), "x".repeat(usize::try_from(line % 9).unwrap()))
-            .unwrap();
+        writeln!(
+            text,
+            "{letter}{} {mark}{line} {}",
+            random.below(50),
+            "x".repeat(usize::try_from(line % 9).unwrap())
+        )
+        .unwrap();
     }
     text
 }
@@ -80,13 +85,17 @@ fn a_reducer_writes_named_outputs_in_files_of_a_size() {
     let text = text(3_000);
     let mut sorted: Vec<&str> = text.lines().collect();
     sorted.sort_by_key(|line| line.split(' ').next());
-    let files = expected("r-00000", &routed(sorted.into_iter()), 5_000);
+    let files = expected("r-00000", &routed(sorted.into_iter()), 2_000);
     assert!(files.len() > 12, "the test shows something: {}", files.len());
-    let job = Job::new("route").input(&text).args("--reducers 1 --split-size 9000 --output-file-size 5000");
-    assert_same_files(&job.done().parts, &files);
+    let job = Job::new("route").input(&text).args("--reducers 1 --split-size 9000");
+    let sized = |size: &str, overwrite: &[&str]| {
+        let mut command = job.command_to_folder();
+        command.args(["--json", "--output-file-size", size]).args(overwrite);
+        job.judge_done(run(command))
+    };
+    assert_same_files(&sized("2000", &[]).parts, &files);
     // Over a former output, with other files.
-    let again = job.args("--overwrite --output-file-size 1G");
-    let whole = again.done();
+    let whole = sized("1G", &["--overwrite"]);
     let names: Vec<&str> = whole.parts.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["part-r-00000-0000", "errors/part-r-00000-0000", "lengths/part-r-00000-0000"]);
     assert_eq!(whole.manifest["output"]["ports"][1]["name"], "lengths");

@@ -10,7 +10,8 @@ pub mod workshop;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mr_model::{Compression, Fields, OutputFormat, parse_group_prefix};
+use mr_model::condition::parse_job_condition;
+use mr_model::{Compression, Condition, Fields, OutputFormat, parse_group_prefix};
 
 use self::cluster::{
     ClusterCommand, CoordinatorArgs, JobCommand, JobsArgs, TargetArgs, WorkerArgs, WorkersArgs,
@@ -18,7 +19,7 @@ use self::cluster::{
 use self::policy::{CheckArgs, KeygenArgs, PolicyArgs, SignArgs, VerifyArgs};
 use self::run::{AgainArgs, RunArgs};
 use self::workshop::{BuildArgs, NewArgs, TestArgs};
-use crate::size::{parse_millis, parse_size};
+use crate::size::{parse_millis, parse_percent, parse_size};
 
 /// MapReduce with WebAssembly components: map, combine and reduce functions in any language, sandboxed.
 #[derive(Debug, Parser)]
@@ -304,9 +305,17 @@ pub struct JobArgs {
     /// Longest record (line), key and value together; at most 16M
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = parse_size, help_heading = "Resources")]
     pub max_record: u64,
-    /// Records that the plugins may reject before the job fails; they are kept in _rejects.jsonl
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
-    pub max_rejects: u64,
+    /// Records that the plugins may reject before the job fails, or per cent of all input records, which is
+    /// judged at the end; they are kept in _rejects.jsonl
+    #[arg(long, value_name = "N|P%", default_value = "0", value_parser = parse_rejects, help_heading = "Resources")]
+    pub max_rejects: RejectsArg,
+    /// Fail the job and publish nothing if a counter is so in the end, like "errors/bad date > 10"; OP is one
+    /// of < <= == != >= >, a counter that nobody counted is 0; may be given several times. The engine's own:
+    /// mr/input-records, mr/input-bytes, mr/map-output-records, mr/map-output-bytes, mr/shuffle-records,
+    /// mr/reduce-groups, mr/output-records, mr/output-bytes, mr/rejects
+    #[arg(long, value_name = "COUNTER OP NUMBER", num_args = 1, requires = "output", value_parser = parse_job_condition,
+        help_heading = "Resources")]
+    pub fail_if: Vec<Condition>,
     /// Most bytes of keys and values that the plugins of one attempt at a task may emit
     #[arg(long, value_name = "SIZE", default_value = "256G", value_parser = parse_size, help_heading = "Resources")]
     pub max_task_output: u64,
@@ -355,6 +364,15 @@ pub struct CacheArgs {
     pub compile: CompileArgs,
 }
 
+/// Rejects that are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RejectsArg {
+    /// So many.
+    Count(u64),
+    /// So many of a million input records.
+    PerMillion(u32),
+}
+
 /// How keys are spread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PartitionArg {
@@ -364,6 +382,14 @@ pub enum PartitionArg {
     Range,
     /// By the partitioner component
     Plugin,
+}
+
+fn parse_rejects(text: &str) -> Result<RejectsArg, String> {
+    if text.ends_with('%') {
+        return parse_percent(text).map(RejectsArg::PerMillion);
+    }
+    let count = text.parse().map(RejectsArg::Count);
+    count.map_err(|_| "use a number, or per cent of the input records, as in 0.5%".to_owned())
 }
 
 fn parse_side(text: &str) -> Result<(String, PathBuf), String> {

@@ -37,6 +37,7 @@ Exit codes:
     8  no space left on a disk
     9  the cluster cannot be reached, has no workers, or refuses
    10  a plugin does not yield what its tests expect (`mr-engine test`)
+   11  a condition of the job holds that fails it (`--fail-if`); nothing was published
   130  interrupted or cancelled; no output was left (a job on a cluster may go on: it is said so)";
 
 /// An exit code with its meaning.
@@ -52,6 +53,7 @@ enum Code {
     Disk = 8,
     Cluster = 9,
     Tests = 10,
+    Condition = 11,
     Interrupted = 130,
 }
 
@@ -242,7 +244,8 @@ fn refused_code(refused: &Refused) -> Code {
 
 fn failure_code(failure: &Failure) -> Code {
     match failure {
-        Failure::Plugin { .. } | Failure::Rejects { .. } => Code::PluginFailed,
+        Failure::Plugin { .. } | Failure::Rejects { .. } | Failure::RejectsShare { .. } => Code::PluginFailed,
+        Failure::Condition { .. } => Code::Condition,
         Failure::Limit { .. } => Code::Limit,
         Failure::InputLost { .. } | Failure::InputChanged { .. } | Failure::InputRecord { .. } => Code::Input,
         Failure::Disk { full: true, .. } => Code::Disk,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use mr_model::limit::BATCH_BYTES;
+use mr_model::limit::{BATCH_BYTES, REJECTS_MAX};
 use mr_model::{JobId, Partitioning, Permissions, Role, Side};
 use mr_policy::Policy;
 use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages, WriteOptions};
@@ -14,7 +14,7 @@ use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
 use mr_stores::StoreInputs;
 
-use crate::args::{CacheArgs, JobArgs, PartitionArg};
+use crate::args::{CacheArgs, JobArgs, PartitionArg, RejectsArg};
 use crate::exit::UsageError;
 use crate::{compiler, inputs, machine, policy};
 
@@ -99,11 +99,16 @@ pub fn load(
 /// An option asks for more than the engine allows any job.
 pub fn permissions(args: &JobArgs, policy: Option<&Policy>) -> Result<Permissions> {
     let wall_clock = if args.wall_clock { Some(since_1970()?.as_secs()) } else { None };
+    let (rejects_max, rejects_per_million_max) = match args.max_rejects {
+        RejectsArg::Count(count) => (count, None),
+        RejectsArg::PerMillion(share) => (REJECTS_MAX, Some(share)),
+    };
     let mut permissions = Permissions {
         record_bytes_max: args.max_record,
         idle_timeout: args.task_timeout,
         task_time_max: args.max_task_time,
-        rejects_max: args.max_rejects,
+        rejects_max,
+        rejects_per_million_max,
         task_output_bytes_max: args.max_task_output,
         task_output_records_max: args.max_task_records,
         shuffle_bytes_max: args.max_shuffle,
@@ -233,6 +238,7 @@ pub fn request(
             PartitionArg::Plugin => Partitioning::Plugin,
         }),
         group_prefix: args.group_prefix,
+        fail_if: args.fail_if.clone(),
         split_bytes: args.split_size,
         batch_bytes: BATCH_BYTES,
         memory_bytes: args.memory.filter(|_| place == Place::Here).unwrap_or_else(machine::memory_bytes),

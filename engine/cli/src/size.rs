@@ -1,6 +1,6 @@
 //! Sizes and times as people read them. How they are typed is in [`mr_model::quantity`].
 
-pub use mr_model::quantity::{parse_reserve, parse_size, parse_time as parse_millis};
+pub use mr_model::quantity::{parse_percent, parse_reserve, parse_size, parse_time as parse_millis};
 
 /// Bytes for people.
 pub fn bytes(bytes: u64) -> String {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use mr_model::counter::grouped;
 use mr_runtime::JobReport;
 
 use crate::show::{Style, print_json};
@@ -103,8 +104,17 @@ fn text(report: &JobReport, output: Option<&Path>, loaded: Option<u64>) -> Strin
     if report.counters_left_out > 0 {
         line("counter", format!("{} counts left out: too many names", count(report.counters_left_out)));
     }
+    let mut above = None;
     for (name, value) in report.counters.iter() {
-        line("counter", format!("{name} = {value}"));
+        let (group, name) = grouped(name).map_or((None, name), |(group, name)| (Some(group), name));
+        if let Some(group) = group.filter(|_| group != above) {
+            line("counters", group.to_owned());
+        }
+        above = group;
+        match group {
+            Some(_) => line("", format!("  {name} = {value}")),
+            None => line("counter", format!("{name} = {value}")),
+        }
     }
     out
 }

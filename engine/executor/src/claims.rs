@@ -103,13 +103,15 @@ fn believed(failure: Failure, work: &AttemptWork) -> Failure {
         }
         Failure::Disk { path, reason, full } => Failure::Disk { path, reason: text(reason), full },
         Failure::Internal { message } => Failure::Internal { message: text(message) },
-        other @ (Failure::Fetch { .. } | Failure::Refused { .. } | Failure::Cancelled) => {
-            Failure::internal(format!(
-                "the executor of {} told a failure that it cannot have: {}",
-                work.attempt,
-                text(other.to_string())
-            ))
-        }
+        other @ (Failure::Fetch { .. }
+        | Failure::RejectsShare { .. }
+        | Failure::Condition { .. }
+        | Failure::Refused { .. }
+        | Failure::Cancelled) => Failure::internal(format!(
+            "the executor of {} told a failure that it cannot have: {}",
+            work.attempt,
+            text(other.to_string())
+        )),
     }
 }
 

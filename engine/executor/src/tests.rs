@@ -67,6 +67,7 @@ fn order(dir: &Path) -> AttemptOrder {
         partitioning: Partitioning::Hash,
         shuffle_types: Default::default(),
         group_prefix: 0,
+        fail_if: Vec::new(),
         batch_bytes: 1 << 18,
         attempts_max: 4,
         permissions: Permissions::default(),

@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::limit::{COUNTER_NAME_BYTES_MAX, COUNTERS_MAX};
 use crate::text::is_unprintable;
 
+/// What the names begin with that are the engine's own: no plugin counts under them.
+pub const ENGINE_GROUP: &str = "mr/";
+
+/// The group of a counter and its name in it: `group/name`. None where it is in no group.
+pub fn grouped(name: &str) -> Option<(&str, &str)> {
+    name.split_once('/').filter(|(group, name)| !group.is_empty() && !name.is_empty())
+}
+
 /// Named sums, in name order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -24,6 +32,9 @@ impl Counters {
         }
         if name.is_empty() || name.chars().any(is_unprintable) {
             return Err(CounterRefused::Name);
+        }
+        if name.starts_with(ENGINE_GROUP) {
+            return Err(CounterRefused::Reserved);
         }
         if self.0.len() >= COUNTERS_MAX {
             return Err(CounterRefused::Count);
@@ -54,6 +65,9 @@ pub enum CounterRefused {
     /// The name is empty or holds what cannot be shown.
     #[error("a counter's name is empty or holds control characters")]
     Name,
+    /// The name is the engine's.
+    #[error("counters whose names begin with {ENGINE_GROUP} are the engine's own")]
+    Reserved,
     /// The name is too long.
     #[error("a counter's name has {bytes} bytes; 1 to {COUNTER_NAME_BYTES_MAX} are allowed")]
     Long {
@@ -63,4 +77,19 @@ pub enum CounterRefused {
     /// One counter too many.
     #[error("more than {COUNTERS_MAX} counters")]
     Count,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked_and_grouped() {
+        let mut counters = Counters::default();
+        assert_eq!(counters.add("mr/rejects", 1), Err(CounterRefused::Reserved));
+        assert_eq!(counters.add("", 1), Err(CounterRefused::Name));
+        assert_eq!(counters.add("mr", 1), Ok(()));
+        let groups = ["a/b/c", "a", "/a", "a/", "/"].map(grouped);
+        assert_eq!(groups, [Some(("a", "b/c")), None, None, None, None]);
+    }
 }

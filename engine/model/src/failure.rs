@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::id::{Role, TaskId};
 use crate::path_serde;
+use crate::quantity::percent;
 
 /// A position in an input, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +144,26 @@ pub enum Failure {
         /// Where the last one came from, if known.
         place: Option<Place>,
     },
+    /// A larger share of the input was rejected than the job allows.
+    RejectsShare {
+        /// How many were rejected.
+        rejects: u64,
+        /// How many records the input has.
+        records: u64,
+        /// Rejects allowed of a million records.
+        per_million_max: u32,
+        /// Reason that the plugin gave for the last one.
+        reason: String,
+        /// Where the last one came from, if known.
+        place: Option<Place>,
+    },
+    /// The job is as a condition says that fails it.
+    Condition {
+        /// The condition.
+        condition: Condition,
+        /// What its counter came to.
+        value: i64,
+    },
     /// Map output could not be had from a worker.
     Fetch {
         /// Whose output.
@@ -212,6 +234,8 @@ impl Failure {
             | Failure::InputChanged { .. }
             | Failure::InputRecord { .. }
             | Failure::Rejects { .. }
+            | Failure::RejectsShare { .. }
+            | Failure::Condition { .. }
             | Failure::Cancelled => Retry::Never,
         }
     }
@@ -297,6 +321,19 @@ impl fmt::Display for Failure {
                 }
                 write!(f, " ({reason}), and {allowed} rejects are allowed (raise it with --max-rejects)")
             }
+            Failure::RejectsShare { rejects, records, per_million_max, reason, place } => {
+                write!(f, "{rejects} of {records} records were rejected, the last one")?;
+                if let Some(place) = place {
+                    write!(f, " of {place}")?;
+                }
+                let allowed = percent(*per_million_max);
+                write!(f, " ({reason}), and {allowed} are allowed (raise it with --max-rejects)")
+            }
+            Failure::Condition { condition, value } => write!(
+                f,
+                "the job fails by its condition --fail-if \"{condition}\": {} is {value}; nothing is published",
+                condition.counter()
+            ),
             Failure::Fetch { map_task, reason } => {
                 write!(f, "output of {map_task} could not be fetched: {reason}")
             }
@@ -361,6 +398,14 @@ mod tests {
             Failure::InputChanged { path: path.clone(), reason: reason.clone() },
             Failure::InputRecord { place: place.clone(), reason: reason.clone() },
             Failure::Rejects { allowed: 1, reason: reason.clone(), place: Some(place) },
+            Failure::RejectsShare {
+                rejects: 3,
+                records: 4,
+                per_million_max: 500_000,
+                reason: reason.clone(),
+                place: None,
+            },
+            Failure::Condition { condition: "a/b >= -7".parse().unwrap(), value: i64::MIN },
             Failure::Fetch { map_task, reason: reason.clone() },
             Failure::Corrupt { path: path.clone(), reason: reason.clone(), map_task: Some(map_task) },
             Failure::Disk { path, reason, full: true },

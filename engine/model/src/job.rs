@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::datatype::DataType;
 use crate::format::{Compression, InputFormat, Row};
 use crate::id::{AttemptId, JobId};
@@ -60,6 +61,9 @@ pub struct Permissions {
     pub task_time_max: Duration,
     /// Rejects allowed in the whole job.
     pub rejects_max: u64,
+    /// Rejects allowed of a million input records, over the whole job and judged at its end; none for no such
+    /// bound.
+    pub rejects_per_million_max: Option<u32>,
     /// Bytes of keys and values that the guests of one attempt may emit together.
     pub task_output_bytes_max: u64,
     /// Records that the guests of one attempt may emit together.
@@ -84,6 +88,7 @@ impl Default for Permissions {
             idle_timeout: limit::IDLE_TIMEOUT_DEFAULT,
             task_time_max: limit::TASK_TIME_DEFAULT,
             rejects_max: 0,
+            rejects_per_million_max: None,
             task_output_bytes_max: limit::TASK_OUTPUT_BYTES_DEFAULT,
             task_output_records_max: limit::TASK_OUTPUT_RECORDS_DEFAULT,
             shuffle_bytes_max: None,
@@ -230,6 +235,8 @@ pub struct JobSpec {
     pub permissions: Permissions,
     /// Files that its plugins may read, in the order of their names.
     pub sides: Vec<Side>,
+    /// The job fails, and publishes nothing, if one of them holds in its end.
+    pub fail_if: Vec<Condition>,
 }
 
 /// What an attempt is told about itself (`types.task-context`).

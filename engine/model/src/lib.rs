@@ -5,10 +5,11 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`mod@format`], [`contract`],
-//! [`job`], [`output`], [`side`], [`failure`], [`counter`]; below them [`quantity`], [`mod@text`] and
+//! [`job`], [`output`], [`side`], [`failure`], [`counter`], [`condition`]; below them [`quantity`], [`mod@text`] and
 //! [`path_serde`].
 
 pub mod column;
+pub mod condition;
 pub mod contract;
 pub mod counter;
 pub mod datatype;
@@ -24,6 +25,7 @@ pub mod side;
 pub mod text;
 
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
+pub use condition::Condition;
 pub use contract::{Contract, ContractError, Param, PluginInfo, parse_group_prefix};
 pub use counter::Counters;
 pub use datatype::{BadCell, DataType};

@@ -1,4 +1,4 @@
-//! Sizes and times as people write them in options and settings, and back again in the same words, so
+//! Sizes, times and shares as people write them in options and settings, and back again in the same words, so
 //! that a sentence about an option can be typed as it stands.
 
 use std::time::Duration;
@@ -47,6 +47,30 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// See [`parse_size`].
 pub fn parse_reserve(text: &str) -> Result<u64, String> {
     if text.trim() == "0" { Ok(0) } else { parse_size(text) }
+}
+
+/// Parses a share, `1%` or `0.25%`, to parts of a million.
+///
+/// # Errors
+/// A sentence that names the text, where it is no share of at most 100%, or has more than 4 decimals.
+pub fn parse_percent(text: &str) -> Result<u32, String> {
+    let usage = || format!("{text:?} is no share: use one such as 1% or 0.25%, of at most 4 decimals");
+    let number = text.trim().strip_suffix('%').ok_or_else(usage)?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 4 {
+        return Err(usage());
+    }
+    let whole: u32 = whole.parse().map_err(|_| usage())?;
+    let fraction: u32 = format!("{fraction:0<4}").parse().map_err(|_| usage())?;
+    let share = whole.checked_mul(10_000).and_then(|share| share.checked_add(fraction));
+    share.filter(|share| *share <= 1_000_000).ok_or_else(usage)
+}
+
+/// A share in parts of a million, as [`parse_percent`] takes it.
+pub fn percent(per_million: u32) -> String {
+    let text = format!("{}.{:04}", per_million / 10_000, per_million % 10_000);
+    format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// Parses a time: `30s`, `500ms`, `10m`, `2h`; a bare number is in seconds.
@@ -103,6 +127,18 @@ mod tests {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
         assert_eq!(parse_reserve("0"), Ok(0));
+    }
+
+    #[test]
+    fn shares_parse() {
+        for (text, share) in
+            [("0%", 0), ("1%", 10_000), ("0.25%", 2_500), ("12.3456%", 123_456), ("100%", 1_000_000)]
+        {
+            assert_eq!((parse_percent(text), percent(share).as_str()), (Ok(share), text));
+        }
+        for bad in ["", "%", "1", "-1%", "100.1%", "1.23456%", ".5%", "1.%", "99999999999%", "1e1%"] {
+            assert!(parse_percent(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use mr_model::Permissions;
+use mr_model::limit::REJECTS_MAX;
 
 use crate::refusal::{Amount, PermissionRefusal};
 
@@ -58,7 +59,8 @@ impl Caps {
             guest_memory_bytes_max,
             idle_timeout,
             task_time_max,
-            rejects_max: _,
+            rejects_max,
+            rejects_per_million_max,
             task_output_bytes_max,
             task_output_records_max,
             shuffle_bytes_max,
@@ -75,6 +77,10 @@ impl Caps {
         lower(task_time_max, default.task_time_max, self.task_time);
         lower(task_output_bytes_max, default.task_output_bytes_max, self.task_output_bytes);
         lower(task_output_records_max, default.task_output_records_max, self.task_output_records);
+        // Who asks for a share asks for no number, and has the engine's.
+        if let (Some(_), Some(cap)) = (rejects_per_million_max, self.rejects) {
+            lower(rejects_max, REJECTS_MAX, Some(cap));
+        }
         *shuffle_bytes_max = shuffle_bytes_max.or(self.shuffle_bytes);
         *output_bytes_max = output_bytes_max.or(self.output_bytes);
         *output_records_max = output_records_max.or(self.output_records);

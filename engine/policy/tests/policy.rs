@@ -92,6 +92,7 @@ fn who_asks_for_nothing_gets_what_is_allowed() {
         idle_timeout: Duration::from_secs(10),
         task_time_max: Duration::from_secs(3600),
         rejects_max: 0,
+        rejects_per_million_max: None,
         task_output_bytes_max: 1 << 30,
         task_output_records_max: 1_000_000,
         shuffle_bytes_max: Some(10 << 30),
@@ -108,6 +109,7 @@ fn who_asks_for_nothing_gets_what_is_allowed() {
         idle_timeout: Duration::from_secs(3),
         task_time_max: Duration::from_secs(4),
         rejects_max: 5,
+        rejects_per_million_max: Some(6),
         task_output_bytes_max: 6,
         task_output_records_max: 7,
         shuffle_bytes_max: Some(8),
@@ -119,6 +121,14 @@ fn who_asks_for_nothing_gets_what_is_allowed() {
     policy.grant(&mut permissions, None);
     assert_eq!(permissions, modest);
     assert_eq!(office.excesses(&policy, &modest), [""; 0]);
+    // Who asks for a share of the records leaves the number to the engine, and thus to the policy.
+    let mut share = Permissions {
+        rejects_max: mr_model::limit::REJECTS_MAX,
+        rejects_per_million_max: Some(1),
+        ..granted
+    };
+    policy.grant(&mut share, None);
+    assert_eq!((share.rejects_max, share.rejects_per_million_max), (5, Some(1)));
     // Caps above what the engine gives by itself raise nothing either.
     let wide =
         office.policy("[permissions]\nmax-record = \"16M\"\ntask-timeout = \"2h\"\nguest-memory = \"1T\"");
@@ -154,6 +164,7 @@ fn who_asks_for_more_is_refused_permission_by_permission() {
         idle_timeout: Duration::from_millis(10_001),
         task_time_max: Duration::from_secs(7200),
         rejects_max: 6,
+        rejects_per_million_max: None,
         task_output_bytes_max: 2 << 30,
         task_output_records_max: 1_000_001,
         shuffle_bytes_max: Some(11 << 30),

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use mr_model::condition::CONDITIONS_MAX;
 use mr_model::{InputFormat, InputSpec, JobSpec, Partitioning, Role, Side, StageTypes, limit, path_serde};
 use mr_shuffle::StoredSegment;
 use mr_storage::Split;
@@ -92,6 +93,9 @@ impl JobDescription {
         let grouped = |elements: u32| key.as_ref().and_then(|key| key.first(elements as usize));
         if self.spec.group_prefix > 0 && grouped(self.spec.group_prefix).is_none() {
             return Err(format!("its keys do not have {} elements to group by", self.spec.group_prefix));
+        }
+        if self.spec.fail_if.len() > CONDITIONS_MAX {
+            return Err(format!("it has {} conditions that fail it", self.spec.fail_if.len()));
         }
         self.check_roles(stages)
     }

@@ -151,7 +151,11 @@ impl Job {
         ReaderOptions {
             input: input.clone(),
             record_bytes_max: self.spec.permissions.record_bytes_max,
-            bad_max: self.spec.permissions.rejects_max,
+            // One more is counted, so that the job fails for their number.
+            bad_max: match self.spec.permissions.rejects_max {
+                0 => 0,
+                most => most.saturating_add(1),
+            },
             batch_bytes: self.spec.batch_bytes,
         }
     }

@@ -414,7 +414,10 @@ impl<'a> Driver<'a> {
 
     fn finish(&mut self, outcome: Outcome) -> Result<JobReport, JobError> {
         match outcome {
-            Outcome::Succeeded => self.check_no_leases()?,
+            Outcome::Succeeded => {
+                self.check_no_leases()?;
+                self.tally.verdict().map_or(Ok(()), |failure| Err(JobError::Job(failure)))?;
+            }
             Outcome::Cancelled if self.closed => {}
             Outcome::Cancelled => return Err(JobError::Cancelled),
             Outcome::Failed { attempt, failure } => return Err(JobError::Attempt { attempt, failure }),

@@ -117,6 +117,7 @@ impl MapAttempt<'_> {
             let more = reader.next_batch(&mut batch)?;
             for bad in reader.take_bad() {
                 lock(&sink).rejects().count_one(&bad.reason)?;
+                self.records_in += 1;
                 rejected.push(Rejected { place: Some(bad.place), reason: bad.reason, sample: bad.sample });
             }
             if !more {

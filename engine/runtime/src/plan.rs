@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mr_model::condition::CONDITIONS_MAX;
 use mr_model::contract::InputContract;
 use mr_model::limit::{
     EXPANSION_DEFAULT, INPUTS_MAX, REDUCER_INPUT_BYTES, REDUCERS_DEFAULT_MAX, REDUCERS_MAX,
@@ -159,6 +160,12 @@ impl Plan {
         if reducers > REDUCERS_MAX {
             return Err(PlanError::Options(format!("--reducers {reducers} is over {REDUCERS_MAX}")));
         }
+        if request.fail_if.len() > CONDITIONS_MAX {
+            return Err(PlanError::Options(format!(
+                "--fail-if is given {} times, and {CONDITIONS_MAX} are allowed",
+                request.fail_if.len()
+            )));
+        }
         if reducers == 0 {
             (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
         }
@@ -203,6 +210,7 @@ impl Plan {
             attempts_max: request.attempts_max,
             permissions,
             sides: sides.iter().map(|planned| planned.side().clone()).collect(),
+            fail_if: request.fail_if,
         };
         Ok(Self {
             sides,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mr_model::Counters;
+use mr_model::counter::grouped;
 use mr_shuffle::SpillStats;
 use mr_storage::Part;
 use serde::{Deserialize, Serialize};
@@ -70,19 +71,31 @@ pub struct Spilled {
 }
 
 impl JobReport {
-    /// The report as people and scripts read it: what was spilled stands beside the other sums.
+    /// The report as people and scripts read it: what was spilled stands beside the other sums, and counters in
+    /// groups once more under `counter_groups`, group by group.
     ///
     /// # Errors
     /// None that is known; those of the serialiser.
     pub fn json(&self) -> Result<serde_json::Value, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;
-        if let Some(fields) = value.as_object_mut()
-            && let Some(serde_json::Value::Object(spilled)) = fields.remove("spilled")
-        {
-            fields.extend(spilled);
+        if let Some(fields) = value.as_object_mut() {
+            if let Some(serde_json::Value::Object(spilled)) = fields.remove("spilled") {
+                fields.extend(spilled);
+            }
+            fields.insert("counter_groups".to_owned(), counter_groups(&self.counters));
         }
         Ok(value)
     }
+}
+
+fn counter_groups(counters: &Counters) -> serde_json::Value {
+    let mut groups = serde_json::json!({});
+    for (name, sum) in counters.iter() {
+        if let Some((group, name)) = grouped(name) {
+            groups[group][name] = sum.into();
+        }
+    }
+    groups
 }
 
 impl From<SpillStats> for Spilled {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mr_model::{
-    Compression, Fields, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Permissions, Role,
+    Compression, Condition, Fields, InputFormat, InputSpec, JobId, OutputFormat, Partitioning, Permissions,
+    Role,
 };
 use mr_sandbox::Plugin;
 use mr_storage::{Durability, RemoteInputs};
@@ -152,6 +153,8 @@ pub struct JobRequest {
     pub partitioning: Option<Partitioning>,
     /// Number of elements of a key that decide about partition and group; 0 for the whole key.
     pub group_prefix: Option<u32>,
+    /// The job fails, and publishes nothing, if one of them holds in its end.
+    pub fail_if: Vec<Condition>,
     /// Size of splits, in bytes.
     pub split_bytes: u64,
     /// Size that batches aim for, in bytes.

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use mr_model::limit::{OUTPUT_FILES_MAX, table};
-use mr_model::{AttemptId, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId};
+use mr_model::{
+    AttemptId, Condition, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId,
+};
 use mr_shuffle::SpillStats;
 use mr_storage::{Manifest, Part, PartNames};
 
@@ -23,6 +25,8 @@ pub struct Tally {
     permissions: Permissions,
     /// The job has a combiner, so that parts may differ and be right.
     combines: bool,
+    /// What fails the job in its end.
+    fail_if: Vec<Condition>,
     /// Names of its parts.
     names: Option<PartNames>,
     /// A task that ran again made other output than before.
@@ -60,6 +64,7 @@ impl Tally {
             reducers: record.spec.reducers,
             permissions: record.spec.permissions.clone(),
             names: Some(PartNames::of(&record.spec.output)),
+            fail_if: record.spec.fail_if.clone(),
             combines: record.plugins.iter().any(|plugin| plugin.roles.contains(&Role::Combiner)),
             ..Self::default()
         }
@@ -164,6 +169,49 @@ impl Tally {
             .err()
     }
 
+    /// The failure of a job that has come to its end, where too large a share of its input was rejected or it
+    /// is as one of its conditions says.
+    pub fn verdict(&self) -> Option<Failure> {
+        self.check_share().err().or_else(|| self.condition_held())
+    }
+
+    /// The first condition that holds.
+    fn condition_held(&self) -> Option<Failure> {
+        // Not of `counters`, which leaves some out where there are too many names.
+        let mut values: BTreeMap<&str, i64> = BTreeMap::new();
+        for condition in &self.fail_if {
+            let name = condition.counter();
+            values.insert(
+                name,
+                self.engine_counter(name).map_or(0, |sum| i64::try_from(sum).unwrap_or(i64::MAX)),
+            );
+        }
+        for (name, delta) in self.facts().flat_map(|facts| facts.counters.iter()) {
+            if let Some(sum) = values.get_mut(name) {
+                *sum = sum.saturating_add(delta);
+            }
+        }
+        let value = |condition: &Condition| values.get(condition.counter()).copied().unwrap_or(0);
+        let held = self.fail_if.iter().find(|condition| condition.holds_for(value(condition)))?;
+        Some(Failure::Condition { condition: held.clone(), value: value(held) })
+    }
+
+    /// A sum of the engine's own, one of [`mr_model::condition::ENGINE_COUNTERS`].
+    fn engine_counter(&self, name: &str) -> Option<u64> {
+        Some(match name {
+            "mr/input-records" => sum(self.maps().map(|facts| facts.records_in)),
+            "mr/input-bytes" => sum(self.maps().map(|facts| facts.bytes_in)),
+            "mr/map-output-records" => sum(self.maps().map(|facts| facts.records_out)),
+            "mr/map-output-bytes" => sum(self.maps().map(|facts| facts.bytes_out)),
+            "mr/shuffle-records" => self.sums.shuffle_records,
+            "mr/reduce-groups" => sum(self.reduces().map(|facts| facts.groups)),
+            "mr/output-records" => self.sums.output_records,
+            "mr/output-bytes" => self.sums.output_bytes,
+            "mr/rejects" => self.sums.rejects,
+            _ => return None,
+        })
+    }
+
     /// Refuses another part of `bytes` bytes and `records` records if the job would write more than it
     /// may.
     ///
@@ -190,9 +238,23 @@ impl Tally {
         if self.sums.rejects <= allowed {
             return Ok(());
         }
-        let last = self.tasks.values().rev().find_map(|won| won.facts.last_reject.clone());
-        let LastReject { place, reason } = last.unwrap_or(LastReject { place: None, reason: String::new() });
+        let LastReject { place, reason } = self.last_reject();
         Err(Failure::Rejects { allowed, reason, place })
+    }
+
+    fn check_share(&self) -> Result<(), Failure> {
+        let Some(per_million_max) = self.permissions.rejects_per_million_max else { return Ok(()) };
+        let (rejects, records) = (self.sums.rejects, sum(self.maps().map(|facts| facts.records_in)));
+        if u128::from(rejects) * 1_000_000 <= u128::from(per_million_max) * u128::from(records) {
+            return Ok(());
+        }
+        let LastReject { place, reason } = self.last_reject();
+        Err(Failure::RejectsShare { rejects, records, per_million_max, reason, place })
+    }
+
+    fn last_reject(&self) -> LastReject {
+        let last = self.tasks.values().rev().find_map(|won| won.facts.last_reject.clone());
+        last.unwrap_or(LastReject { place: None, reason: String::new() })
     }
 
     fn facts(&self) -> impl Iterator<Item = &Facts> {
@@ -346,6 +408,8 @@ fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use mr_model::condition::ENGINE_COUNTERS;
+
     use super::*;
 
     fn attempt(task: TaskId, attempt: u32) -> AttemptId {
@@ -392,6 +456,55 @@ mod tests {
         let said = "the mapper is not deterministic: map task 3 made other output in attempt 2 than in attempt 1, \
                     from the same input; let what it emits depend on ";
         assert!(tally.fault().unwrap().to_string().starts_with(said), "{:?}", tally.fault());
+    }
+
+    #[test]
+    fn conditions_are_judged_over_winners() {
+        let counted = |count: i64, records_in: u64| {
+            let mut facts = facts(StageFacts::Map(MapFacts { records_in, ..MapFacts::default() }));
+            facts.counters.add("errors/date", count).unwrap();
+            facts
+        };
+        let verdict = |condition: &str| {
+            let fail_if = vec!["nobody > 0".parse().unwrap(), condition.parse().unwrap()];
+            let mut tally = Tally { maps: 9, fail_if, ..Tally::default() };
+            tally.keep(attempt(TaskId::map(0), 0), counted(50, 50), Vec::new());
+            tally.keep(attempt(TaskId::map(0), 1), counted(3, 10), Vec::new());
+            tally.keep(attempt(TaskId::map(1), 0), counted(4, 10), Vec::new());
+            tally.verdict()
+        };
+        for condition in ["errors/date > 7", "mr/input-records != 20", "nobody != 0"] {
+            assert_eq!(verdict(condition), None, "{condition}");
+        }
+        for (condition, value) in [("errors/date >= 7", 7), ("mr/input-records == 20", 20), ("errors < 1", 0)]
+        {
+            let failure = Failure::Condition { condition: condition.parse().unwrap(), value };
+            assert_eq!(verdict(condition), Some(failure));
+        }
+        for name in ENGINE_COUNTERS {
+            assert!(Tally::default().engine_counter(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_rejects_is_of_all_records() {
+        let verdict = |rejects: [u64; 2], per_million_max: u32| {
+            let permissions =
+                Permissions { rejects_per_million_max: Some(per_million_max), ..Permissions::default() };
+            let mut tally = Tally { maps: 9, permissions, ..Tally::default() };
+            for (index, rejects) in (0..).zip(rejects) {
+                let map = MapFacts { records_in: 100, ..MapFacts::default() };
+                let told = Facts { rejects, ..facts(StageFacts::Map(map)) };
+                tally.keep(attempt(TaskId::map(index), 0), told, Vec::new());
+            }
+            tally.verdict()
+        };
+        // One task is over the share, all together are not.
+        assert_eq!(verdict([2, 0], 10_000), None);
+        assert_eq!(verdict([0, 0], 0), None);
+        let says = "3 of 200 records were rejected, the last one (), and 1% are allowed (raise it with --max-rejects)";
+        assert_eq!(verdict([2, 1], 10_000).unwrap().to_string(), says);
+        assert!(verdict([1, 0], 4_999).is_some());
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn refused_counter(refused: &CounterRefused) -> Fault {
     match refused {
         CounterRefused::Count => passed(&table::COUNTERS, COUNTERS_MAX + 1, COUNTERS_MAX),
         CounterRefused::Long { bytes } => passed(&table::COUNTER_NAME_BYTES, *bytes, COUNTER_NAME_BYTES_MAX),
-        CounterRefused::Name => Fault::Contract(refused.to_string()),
+        CounterRefused::Name | CounterRefused::Reserved => Fault::Contract(refused.to_string()),
     }
 }
 

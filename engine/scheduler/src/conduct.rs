@@ -71,6 +71,8 @@ pub(crate) fn is_of_the_worker(failure: &Failure) -> bool {
         | Failure::InputChanged { .. }
         | Failure::InputRecord { .. }
         | Failure::Rejects { .. }
+        | Failure::RejectsShare { .. }
+        | Failure::Condition { .. }
         // What a worker's owner does not allow is no sign of a sick machine.
         | Failure::Refused { .. } => false,
     }

@@ -81,6 +81,7 @@ fn spec(reducers: u32) -> JobSpec {
         partitioning: Partitioning::Hash,
         shuffle_types: StageTypes::default(),
         group_prefix: 0,
+        fail_if: Vec::new(),
         batch_bytes: limit::BATCH_BYTES,
         attempts_max: limit::ATTEMPTS_MAX,
         permissions: Permissions::default(),

@@ -83,6 +83,7 @@ fn allocate() -> ! {
 pub struct Lined {
     conduct: Conduct,
     lines: Counter,
+    odd: Counter,
 }
 
 impl Mapper for Lined {
@@ -93,11 +94,18 @@ impl Mapper for Lined {
 
     fn setup(task: &Task) -> Result<Self> {
         log(Level::Info, format!("maps task {}", task.number()));
-        Ok(Self { conduct: Conduct::new(task, "mapper")?, lines: task.counter("lines") })
+        Ok(Self {
+            conduct: Conduct::new(task, "mapper")?,
+            lines: task.counter("lines"),
+            odd: task.counter("odd/boom lines"),
+        })
     }
 
     fn map(&mut self, line: Line<'_>, out: &mut Self::Output) -> Result {
         self.lines.add(1);
+        if self.conduct.mode == "count" && line.starts_with(b"boom") {
+            self.odd.add(1);
+        }
         self.conduct.act(&line)?;
         if self.conduct.mode == "huge-record" && line.starts_with(b"boom") {
             out.emit(vec![b'x'; HUGE_BYTES], 1);

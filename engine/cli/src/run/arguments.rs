@@ -286,14 +286,14 @@ mod tests {
         let stage = stage.option("reducers", "2").option("sync", "").option("input-format", "csv");
         let inputs = vec![input("in/*", &[]), input("/u", &[("name", "u"), ("fields", "id")]), made.clone()];
         let words = words(&call(stage, inputs), Some("job")).unwrap();
-        let expected = "stage --reduce=/r.wasm --param=p=a=b --reducers=2 --sync --output-format=text \
+        let expected = "stage --reduce=/r.wasm --param=p=a=b --reducers=2 --sync --output-format=kv \
                         --input=/d/in/*:csv --input=u=/u:csv --fields=u=id --input=/w/made:kv --output=/w/out \
                         --overwrite --job-id=job -- /d/x.wasm";
         assert_eq!(words.join(" "), expected);
         let same = super::words(&call(Stage::new("a").plugin("x"), vec![made]), None).unwrap();
         assert_eq!(
             same.join(" "),
-            "stage --output-format=text --input=/w/made --input-format=kv --output=/w/out --overwrite -- /d/x"
+            "stage --output-format=kv --input=/w/made --input-format=kv --output=/w/out --overwrite -- /d/x"
         );
     }
 }

@@ -40,6 +40,7 @@ pub fn plan(dir: &Path) -> SubmittedPlan {
         write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
         group_prefix: None,
+        fail_if: Vec::new(),
         split_bytes: SPLIT_BYTES,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,

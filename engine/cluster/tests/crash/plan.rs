@@ -37,6 +37,7 @@ pub fn submitted_plan(dir: &Path, output: OutputRequest, share: Share) -> Submit
         write: WriteOptions::default(),
         partitioning: Some(Partitioning::Hash),
         group_prefix: None,
+        fail_if: Vec::new(),
         split_bytes: 10,
         batch_bytes: BATCH_BYTES,
         memory_bytes: 64 << 20,

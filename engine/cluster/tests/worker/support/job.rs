@@ -50,6 +50,7 @@ impl SmallJob {
             partitioning: Partitioning::Hash,
             shuffle_types: Default::default(),
             group_prefix: 0,
+            fail_if: Vec::new(),
             batch_bytes: mr_model::limit::BATCH_BYTES,
             attempts_max: mr_model::limit::ATTEMPTS_MAX,
             permissions: Permissions::default(),
