@@ -53,6 +53,8 @@ fn rows_of_delimited_text() {
     let empty = "the field \"a\" is empty and has to be a u64; ask for a:u64? if it may be missing";
     refused_at(8, b"a,b\n1,2\n,4\n", typed, empty);
     refused_at_once(b"a,c\n1,2\n", typed, "the header has no field \"b\"; it has \"a\", \"c\"");
+    let bytes = "the text of its column \"b\" is not UTF-8, which JSON needs: make it bytes, or use --output-format text";
+    refused_at(8, b"a,b\n1,2\n3,\xff\n", csv, bytes);
     refused_at_once(b"a,a\n1,2\n", csv, "the header has the field \"a\" twice");
 }
 
@@ -115,9 +117,10 @@ fn files_with_a_schema() {
         );
         let cut = &whole[..whole.len() * 2 / 3];
         let reason = format!("it does not end as {name} does: it was cut off, or is not complete yet");
-        let magic =
-            ["parquet", "arrow", "kv"].iter().zip([4, 6, 8]).find(|(known, _)| **known == format).unwrap().1;
-        refused("a", cut, &args, &format!("input in/a at byte {}: {reason}", cut.len() - magic));
+        // How far ahead of its end a file is looked at: a magic, or a trailer.
+        let tail =
+            ["parquet", "arrow", "kv"].iter().zip([4, 6, 32]).find(|(known, _)| **known == format).unwrap().1;
+        refused("a", cut, &args, &format!("input in/a at byte {}: {reason}", cut.len() - tail));
     }
     let avro = table::avro(&table, 100);
     refused_at_once(

@@ -47,5 +47,5 @@ fn bad_lines_are_kept_beside_the_output() {
 fn one_more_than_allowed_fails_the_job() {
     let job = copy("--input-format csv --fields id:u64 --output-format jsonl --max-rejects 1");
     job.file("in/rows.csv", "id\nx\ny\n2\n")
-        .fails(3, &["input in/rows.csv at byte 5: the field \"id\" is \"y\", which is no u64"]);
+        .fails(6, &["rejected a record of in/rows.csv at byte 5 (the field \"id\" is \"y\", which is no u64), and 1 rejects are allowed"]);
 }
