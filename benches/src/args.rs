@@ -90,6 +90,8 @@ pub enum Bench {
     Crossing,
     /// A tiny job
     Start,
+    /// Readers of formats against their crates alone, and jobs that copy rows
+    Formats,
     /// Peak memory of jobs ten times their budget
     Memory,
     /// A coordinator and workers against the local runner, and what befalls them
@@ -100,13 +102,14 @@ pub enum Bench {
 
 impl Bench {
     /// Those that run where none is named.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Start,
         Self::Crossing,
         Self::WordCount,
         Self::SmallFiles,
         Self::Sort,
         Self::Grep,
+        Self::Formats,
         Self::Memory,
         Self::Cluster,
     ];
@@ -117,6 +120,7 @@ impl Bench {
             Self::WordCount => "word count",
             Self::Sort => "sort",
             Self::Grep => "grep",
+            Self::Formats => "formats",
             Self::SmallFiles => "small files",
             Self::Crossing => "crossing the sandbox",
             Self::Start => "start-up",

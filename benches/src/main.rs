@@ -19,6 +19,7 @@ mod count;
 mod crossing;
 mod data;
 mod digest;
+mod formats;
 mod grep;
 mod languages;
 mod memory;
@@ -89,6 +90,7 @@ fn run(bench: Bench, setup: &Setup, found: &mut dyn FnMut(Section)) {
         Bench::WordCount => count::run(setup),
         Bench::Sort => sort::run(setup),
         Bench::Grep => grep::run(setup),
+        Bench::Formats => formats::run(setup),
         Bench::SmallFiles => small::run(setup),
         Bench::Crossing => crossing::run(setup),
         Bench::Start => start::run(setup),

@@ -48,6 +48,8 @@ pub struct Sizes {
     pub restart_tasks: u64,
     /// Bytes that are moved from one process to another at a time, in MiB.
     pub transfer_mib: u64,
+    /// Rows of the files of every format.
+    pub format_rows: u64,
 }
 
 const FULL: Sizes = Sizes {
@@ -63,6 +65,7 @@ const FULL: Sizes = Sizes {
     restart_bytes: 64 << 20,
     restart_tasks: 2_000,
     transfer_mib: 256,
+    format_rows: 4_000_000,
 };
 
 const QUICK: Sizes = Sizes {
@@ -78,6 +81,7 @@ const QUICK: Sizes = Sizes {
     restart_bytes: 8 << 20,
     restart_tasks: 2_000,
     transfer_mib: 16,
+    format_rows: 100_000,
 };
 
 /// Everything that a benchmark needs.
@@ -156,17 +160,30 @@ impl Setup {
 
     /// A job of the engine, here or on a cluster.
     pub fn submit(&self, plugin: &str, input: &Path, output: &Path, options: &[&str]) -> Invocation {
-        let mut invocation = Invocation::new([self.scratch("mr-engine")]);
+        let mut invocation = self.unplugged(input, output);
+        invocation.argv.push(self.plugin(plugin).into());
+        invocation.argv.extend(options.iter().map(Into::into));
+        invocation
+    }
+
+    /// A job of the engine, here, that copies its records without a plugin.
+    pub fn copy(&self, input: &Path, output: &Path) -> Invocation {
+        let mut invocation = self.unplugged(input, output);
+        invocation.argv.extend(["--reducers", "0", "--local", "--workers", WORKERS].map(Into::into));
+        invocation
+    }
+
+    /// A job without a plugin.
+    fn unplugged(&self, input: &Path, output: &Path) -> Invocation {
+        let mut invocation = self.engine(&["submit"]);
         let mut add = |option: &str, value: &Path| {
             invocation.argv.extend([option.into(), value.as_os_str().to_owned()]);
         };
-        add("submit", &self.plugin(plugin));
         add("--input", input);
         add("--output", output);
         add("--work-dir", &self.scratch("work"));
         add("--cache-dir", &self.cache());
         invocation.argv.push("--quiet".into());
-        invocation.argv.extend(options.iter().map(Into::into));
         invocation
     }
 

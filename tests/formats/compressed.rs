@@ -19,7 +19,7 @@ fn text() -> Vec<u8> {
         .collect()
 }
 
-/// What a job that shows keys and lines makes of a text whose keys are `key` of the offsets.
+/// The lines in what a job without a plugin writes of them: behind their places and a tab.
 fn values(shown: &[u8]) -> Vec<&[u8]> {
     lines(shown).into_iter().map(|line| line.splitn(2, |byte| *byte == b'\t').nth(1).unwrap()).collect()
 }

@@ -3,10 +3,15 @@
 //!
 //! In reading order: [`table`] (rows, and files of them), [`readers`] (every format of input), [`compressed`],
 //! [`several`] (inputs of one job), [`writers`] (every format of output), [`choice`] (which files are read, and how
-//! they are packed), [`rejects`] (rows that are left out).
+//! they are packed), [`changed`] (files that do not stay as they are), [`bad`] (files), [`bombs`] (files that would
+//! fill the memory), [`rejects`] (rows that are left out), [`page`] (what users are told).
 
+mod bad;
+mod bombs;
+mod changed;
 mod choice;
 mod compressed;
+mod page;
 mod readers;
 mod rejects;
 mod several;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mr_model::{BatchBuf, Failure, InputSpec, Role};
+use mr_model::{BatchBuf, Failure, InputSpec, PluginFault, Role};
 use mr_sandbox::{Mapper, Partitioner, RoleReport, Sink};
 use mr_shuffle::{MapOutputWriter, OutputOptions, SpillStats};
 use mr_storage::{Split, SplitReader};
@@ -12,6 +12,7 @@ use crate::facts::{MapFacts, StageFacts};
 use crate::hook::PluginCombine;
 use crate::isolate::Suspects;
 use crate::job::{Attempt, Spread};
+use crate::outputs::encoder;
 use crate::part_sink::PartSink;
 use crate::sink::{Rejected, Rejects, ShuffleSink, row_sample};
 
@@ -90,6 +91,20 @@ impl MapAttempt<'_> {
         Ok(self.ended(Product::Runs(output), facts, spilled, rejected))
     }
 
+    /// The failure of records that no plugin had a hand in and that the output cannot hold: they are the input's.
+    fn unwritable(&self, failure: Failure, reader: &SplitReader, batch: &BatchBuf) -> Failure {
+        let Failure::Plugin { fault: PluginFault::Contract, .. } = failure else { return failure };
+        let Ok(mut encoder) = encoder(&self.attempt.job.spec.output, 0) else { return failure };
+        let mut encoded = Vec::new();
+        for (row, (key, value)) in (0..).zip(batch.view().iter()) {
+            encoded.clear();
+            if let (Err(error), Some(place)) = (encoder.encode(key, value, &mut encoded), reader.place(row)) {
+                return Failure::InputRecord { place, reason: error.to_string() };
+            }
+        }
+        failure
+    }
+
     fn make_parts(&mut self) -> Result<Ended, Failure> {
         let ports = self.attempt.job.mapper_ports(self.split);
         let (sink, rejected) = self.run(PartSink::new(self.attempt, ports)?)?;
@@ -116,7 +131,8 @@ impl MapAttempt<'_> {
         loop {
             let more = reader.next_batch(&mut batch)?;
             for bad in reader.take_bad() {
-                lock(&sink).rejects().count_one(&bad.reason)?;
+                let counted = lock(&sink).rejects().count_one(&bad.reason);
+                counted.map_err(|failure| failure.at(Some(bad.place.clone())))?;
                 self.records_in += 1;
                 rejected.push(Rejected { place: Some(bad.place), reason: bad.reason, sample: bad.sample });
             }
@@ -144,7 +160,10 @@ impl MapAttempt<'_> {
                         });
                     }
                 }
-                None => lock(&sink).emit(0, batch.view())?,
+                None => {
+                    let emitted = lock(&sink).emit(0, batch.view());
+                    emitted.map_err(|failure| self.unwritable(failure, &reader, &batch))?;
+                }
             }
             let records = self.count(&batch);
             self.records_in += records;

@@ -7,7 +7,7 @@
 //! new inputs (`make fuzz`). Seeds are made by code, so that they are always of this version.
 //!
 //! In reading order: [`take`] and [`mod@file`] (what targets are made with), then the targets: [`net`],
-//! [`identity`], [`mod@column`], [`text`], [`encoding`], [`reader`], [`run_file`], [`manifest`],
+//! [`identity`], [`mod@column`], [`text`], [`encoding`], [`reader`], [`formats`], [`run_file`], [`manifest`],
 //! [`policy`]; those of the cluster: `message`, `journal`, `submission`, `executor`, `coordinator`,
 //! `component`.
 
@@ -16,6 +16,7 @@
 pub mod column;
 pub mod encoding;
 pub mod file;
+pub mod formats;
 pub mod identity;
 pub mod manifest;
 pub mod net;
@@ -71,6 +72,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lines", run: reader::lines, seeds: reader::seeds, damages: MIDDLING },
     Target { name: "line_keys", run: reader::line_keys, seeds: reader::seeds, damages: MIDDLING },
     Target { name: "fixed", run: reader::fixed, seeds: reader::seeds, damages: MIDDLING },
+    Target { name: "delimited", run: formats::delimited, seeds: formats::delimited_seeds, damages: CHEAP },
+    Target { name: "json_lines", run: formats::json_lines, seeds: formats::json_lines_seeds, damages: CHEAP },
+    Target {
+        name: "compressed",
+        run: formats::compressed,
+        seeds: formats::compressed_seeds,
+        damages: MIDDLING,
+    },
+    Target { name: "kv", run: formats::kv, seeds: formats::kv_seeds, damages: MIDDLING },
+    Target { name: "parquet", run: formats::parquet, seeds: formats::parquet_seeds, damages: MIDDLING },
     Target { name: "run_file", run: run_file::run_file, seeds: run_file::file_seeds, damages: MIDDLING },
     Target { name: "segment", run: run_file::segment, seeds: run_file::segment_seeds, damages: MIDDLING },
     Target { name: "block", run: run_file::block, seeds: run_file::block_seeds, damages: MIDDLING },

@@ -100,6 +100,6 @@ macro_rules! targets {
 }
 
 targets! {
-    frame identity column contract typed counters encoding lines line_keys fixed run_file segment block
-    manifest policy signed message journal submission executor coordinator component
+    frame identity column contract typed counters encoding lines line_keys fixed delimited json_lines
+    compressed kv parquet run_file segment block manifest policy signed message journal submission executor coordinator component
 }

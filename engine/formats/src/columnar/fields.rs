@@ -109,10 +109,9 @@ fn column(schema: &Schema, field: &Field) -> Result<Column, FormatError> {
         );
         return Err(FormatError::bad(0, reason));
     };
-    let datatype = field.datatype.clone().unwrap_or(natural);
+    let datatype = field.datatype.clone().unwrap_or_else(|| natural.clone());
     if !readable(column.data_type(), &datatype) {
-        let reason =
-            format!("its column {name:?} is of type {} and cannot be read as {datatype}", column.data_type());
+        let reason = format!("its column {name:?} is {natural} and cannot be read as {datatype}");
         return Err(FormatError::bad(0, reason));
     }
     // A type that was asked for says also whether values may be missing.

@@ -11,8 +11,8 @@ pub enum EncodeError {
     Cell(#[from] BadCell),
     /// Text that is not UTF-8, in a format that is UTF-8 throughout.
     #[error(
-        "the text of its column {column:?} is not UTF-8, which {format} needs: let the plugin declare bytes, or \
-         use --output-format text"
+        "the text of its column {column:?} is not UTF-8, which {format} needs: make it bytes, or use --output-format \
+         text"
     )]
     NotUtf8 {
         /// Name of the column.

@@ -68,7 +68,7 @@ fn json_lines_have_names_and_types() {
     let refused = written("jsonl", Compression::None, &types, &[(b"\xff", &value)]).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the text of its column \"key\" is not UTF-8, which JSON needs: let the plugin declare bytes, or use \
+        "the text of its column \"key\" is not UTF-8, which JSON needs: make it bytes, or use \
          --output-format text"
     );
 }
