@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
 PLUGINS := wordcount grep inverted-index sort map-join matrix-vector teragen teravalidate select aggregate sets join \
-	matrix-multiply ngrams top-k
+	matrix-multiply ngrams top-k secondary-sort sessions pagerank-graph pagerank-step pagerank-ranks k-means
 GUESTS := remap sum gather place route unruly rogue toil latest liar hostile
 
 .DEFAULT_GOAL := help

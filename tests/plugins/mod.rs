@@ -1,9 +1,12 @@
 //! The plugins of the classic literature against naive references, byte for byte: [`tera`] (generator, sort
-//! and validator), [`relational`] (operators on tables), [`matrix`], [`text`]; over made-up data of every
-//! shape and, in [`debian`], over what Debian tells of its packages.
+//! and validator), [`relational`] (operators on tables), [`matrix`], [`text`], [`ordered`] (grouped by less
+//! than they are sorted by), [`iterated`] (run on what they made); over made-up data of every shape and, in
+//! [`debian`], over what Debian tells of its packages.
 
 mod debian;
+mod iterated;
 mod matrix;
+mod ordered;
 mod relational;
 mod tera;
 mod text;
