@@ -92,6 +92,8 @@ pub enum Bench {
     Start,
     /// Readers of formats against their crates alone, and jobs that copy rows
     Formats,
+    /// A join and rounds of PageRank on what Debian tells of its packages
+    Debian,
     /// Peak memory of jobs ten times their budget
     Memory,
     /// A coordinator and workers against the local runner, and what befalls them
@@ -102,7 +104,7 @@ pub enum Bench {
 
 impl Bench {
     /// Those that run where none is named.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Start,
         Self::Crossing,
         Self::WordCount,
@@ -110,6 +112,7 @@ impl Bench {
         Self::Sort,
         Self::Grep,
         Self::Formats,
+        Self::Debian,
         Self::Memory,
         Self::Cluster,
     ];
@@ -121,6 +124,7 @@ impl Bench {
             Self::Sort => "sort",
             Self::Grep => "grep",
             Self::Formats => "formats",
+            Self::Debian => "debian",
             Self::SmallFiles => "small files",
             Self::Crossing => "crossing the sandbox",
             Self::Start => "start-up",

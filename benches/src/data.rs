@@ -67,6 +67,11 @@ impl Data {
         Self { folder, text }
     }
 
+    /// Where inputs are kept.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the text is from.
     pub fn origin(&self) -> String {
         match &self.text {

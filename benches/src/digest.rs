@@ -18,6 +18,8 @@ pub enum Form {
     Bytes,
     /// Lines `word TAB count`, each file in ascending order of words, files in any order.
     Counts,
+    /// Lines, in any order.
+    Lines,
     /// Lines `count word`, as `uniq -c` writes them.
     UniqCounts,
 }
@@ -46,6 +48,7 @@ pub fn digest(path: &Path, form: Form) -> Result<Digest> {
             Form::Bytes => bytes(&mut reader, &mut digest, &mut ordered)?,
             Form::Counts => counts(&mut reader, &mut digest)
                 .with_context(|| format!("{} is no list of counts", file.display()))?,
+            Form::Lines => lines(&mut reader, &mut digest)?,
             Form::UniqCounts => uniq_counts(&mut reader, &mut digest)?,
         }
     }
@@ -95,6 +98,14 @@ fn counts(reader: &mut impl BufRead, digest: &mut Digest) -> Result<()> {
         digest.add(&line);
         last.clear();
         last.extend_from_slice(&line[..tab]);
+    }
+    Ok(())
+}
+
+fn lines(reader: &mut impl BufRead, digest: &mut Digest) -> Result<()> {
+    let mut line = Vec::new();
+    while next_line(reader, &mut line)? {
+        digest.add(&line);
     }
     Ok(())
 }
@@ -169,6 +180,14 @@ mod tests {
         for bad in ["b\t1\na\t1\n", "a\t1\na\t1\n", "a\t1", "a\n"] {
             assert!(of(Form::Counts, &[bad]).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn lines_are_equal_in_any_order() {
+        let lines = of(Form::Lines, &["b\na\n", "a\n"]).unwrap();
+        assert_eq!((lines.rows, lines.bytes), (3, 6));
+        assert_eq!(of(Form::Lines, &["a\na\nb\n"]).unwrap(), lines);
+        assert_ne!(of(Form::Lines, &["a\nb\nb\n"]).unwrap(), lines);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod contest;
 mod count;
 mod crossing;
 mod data;
+mod debian;
 mod digest;
 mod formats;
 mod grep;
@@ -91,6 +92,7 @@ fn run(bench: Bench, setup: &Setup, found: &mut dyn FnMut(Section)) {
         Bench::Sort => sort::run(setup),
         Bench::Grep => grep::run(setup),
         Bench::Formats => formats::run(setup),
+        Bench::Debian => debian::run(setup),
         Bench::SmallFiles => small::run(setup),
         Bench::Crossing => crossing::run(setup),
         Bench::Start => start::run(setup),

@@ -19,7 +19,18 @@ pub const WORKERS: &str = "2";
 /// Memory of the engine and of GNU sort where memory is not what is measured: all fits.
 pub const MEMORY: &str = "4G";
 /// Plugins that are measured, by the names of their crates.
-const PLUGINS: [&str; 5] = ["wordcount", "grep", "sort", "every-word", "slow-words"];
+const PLUGINS: [&str; 10] = [
+    "wordcount",
+    "grep",
+    "sort",
+    "every-word",
+    "slow-words",
+    "join",
+    "pagerank-graph",
+    "pagerank-step",
+    "pagerank-ranks",
+    "top-k",
+];
 
 /// Sizes of inputs.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +61,8 @@ pub struct Sizes {
     pub transfer_mib: u64,
     /// Rows of the files of every format.
     pub format_rows: u64,
+    /// Whether all paths of Debian are joined, or only dependencies.
+    pub contents: bool,
 }
 
 const FULL: Sizes = Sizes {
@@ -66,6 +79,7 @@ const FULL: Sizes = Sizes {
     restart_tasks: 2_000,
     transfer_mib: 256,
     format_rows: 4_000_000,
+    contents: true,
 };
 
 const QUICK: Sizes = Sizes {
@@ -82,6 +96,7 @@ const QUICK: Sizes = Sizes {
     restart_tasks: 2_000,
     transfer_mib: 16,
     format_rows: 100_000,
+    contents: false,
 };
 
 /// Everything that a benchmark needs.
@@ -160,26 +175,35 @@ impl Setup {
 
     /// A job of the engine, here or on a cluster.
     pub fn submit(&self, plugin: &str, input: &Path, output: &Path, options: &[&str]) -> Invocation {
-        let mut invocation = self.unplugged(input, output);
+        let mut invocation = self.unplugged(output);
+        invocation.argv.extend(["--input".into(), input.as_os_str().to_owned()]);
         invocation.argv.push(self.plugin(plugin).into());
         invocation.argv.extend(options.iter().map(Into::into));
         invocation
     }
 
+    /// A job of the engine, here, whose inputs are among the options that follow.
+    pub fn unread(&self, plugin: &str, output: &Path) -> Invocation {
+        let mut invocation = self.unplugged(output);
+        invocation.argv.push(self.plugin(plugin).into());
+        invocation.argv.extend(["--local", "--workers", WORKERS].map(Into::into));
+        invocation
+    }
+
     /// A job of the engine, here, that copies its records without a plugin.
     pub fn copy(&self, input: &Path, output: &Path) -> Invocation {
-        let mut invocation = self.unplugged(input, output);
+        let mut invocation = self.unplugged(output);
+        invocation.argv.extend(["--input".into(), input.as_os_str().to_owned()]);
         invocation.argv.extend(["--reducers", "0", "--local", "--workers", WORKERS].map(Into::into));
         invocation
     }
 
-    /// A job without a plugin.
-    fn unplugged(&self, input: &Path, output: &Path) -> Invocation {
+    /// A job without plugin and input.
+    fn unplugged(&self, output: &Path) -> Invocation {
         let mut invocation = self.engine(&["submit"]);
         let mut add = |option: &str, value: &Path| {
             invocation.argv.extend([option.into(), value.as_os_str().to_owned()]);
         };
-        add("--input", input);
         add("--output", output);
         add("--work-dir", &self.scratch("work"));
         add("--cache-dir", &self.cache());

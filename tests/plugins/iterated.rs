@@ -33,10 +33,10 @@ fn graph<'a>(links: impl Iterator<Item = (&'a str, &'a str)>) -> Graph {
 }
 
 /// One round: the next ranks, in whole numbers as the plugin has them. The rank of nodes without links is
-/// spread over all nodes, or lost.
-fn round(graph: &Graph, spread: bool) -> Graph {
+/// spread over all nodes.
+fn round(graph: &Graph) -> Graph {
     let dangling: u64 = graph.values().filter(|(_, links)| links.is_empty()).map(|(rank, _)| rank).sum();
-    let share = if spread { dangling / graph.len() as u64 } else { 0 };
+    let share = dangling / graph.len() as u64;
     let mut shared: BTreeMap<&str, u64> = graph.keys().map(|node| (node.as_str(), share)).collect();
     for (rank, links) in graph.values() {
         for to in links {
@@ -103,7 +103,7 @@ fn ranks_are_those_of_a_naive_loop() {
         let input: String = links.iter().map(|(from, to)| format!("{from}\t{to}\n")).collect();
         let mut expected = graph(links.iter().map(|(from, to)| (from.as_str(), to.as_str())));
         for _ in 0..3 {
-            expected = round(&expected, true);
+            expected = round(&expected);
         }
         let (parts, _) = ranked(&input, 3, reducers, &arrangement.args(input.len()));
         assert!(parts == text(&expected, reducers), "ranks differ");
@@ -116,7 +116,7 @@ fn packages_of_debian_are_ranked() {
     let mut expected = graph(depends.lines().map(|line| line.split_once('\t').unwrap()));
     let nodes = expected.len() as u64;
     for _ in 0..10 {
-        expected = round(&expected, true);
+        expected = round(&expected);
     }
     let (parts, moved) = ranked(&depends, 10, 2, "--workers 2 --memory 256M --split-size 2M");
     assert!(parts == text(&expected, 2), "ranks differ");
@@ -168,7 +168,7 @@ fn a_pipeline_ranks_until_little_moves() {
     let links: String = (0..2000_u64).map(|n| format!("n{}\tn{}\n", n % 97, n * n % 113)).collect();
     let mut expected = graph(links.lines().map(|line| line.split_once('\t').unwrap()));
     loop {
-        let next = round(&expected, false);
+        let next = round(&expected);
         let moved: u64 = next.iter().map(|(node, (rank, _))| rank.abs_diff(expected[node].0)).sum();
         expected = next;
         if moved < 1_000_000 {

@@ -74,10 +74,11 @@ APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";
 CONF
 aptget() { apt-get -q -c "$tmp/apt.conf" "$@" >>"$log" 2>&1; }
-# cat_index KIND: the index of this kind, unpacked.
+# cat_index KIND: the indexes of this kind one after the other, unpacked; Contents are in two, for packages of
+# this architecture and of all.
 cat_index() {
-    file=$(apt-get -c "$tmp/apt.conf" indextargets --format '$(FILENAME)' "Created-By: $1" 2>>"$log" | head -n 1)
-    [ -n "$file" ] && /usr/lib/apt/apt-helper -c "$tmp/apt.conf" cat-file "$file"
+    apt-get -c "$tmp/apt.conf" indextargets --format '$(FILENAME)' "Created-By: $1" 2>>"$log" | sort -u |
+        while read -r file; do /usr/lib/apt/apt-helper -c "$tmp/apt.conf" cat-file "$file"; done
 }
 
 if [ -n "$keyring" ] && [ -n "$source" ] && aptget update; then

@@ -62,8 +62,7 @@ impl Condition {
 
     /// Whether these counters are as asked for. One that nobody counted is 0.
     pub fn holds(&self, counters: &Counters) -> bool {
-        let value = counters.iter().find(|(name, _)| *name == self.counter).map_or(0, |(_, sum)| sum);
-        self.holds_for(value)
+        self.holds_for(counters.value(&self.counter))
     }
 
     /// Whether this value of the counter is as asked for.

@@ -48,6 +48,11 @@ impl Counters {
         other.iter().try_for_each(|(name, delta)| self.add(name, delta))
     }
 
+    /// The sum of the counter `name`; 0 where nobody counted it.
+    pub fn value(&self, name: &str) -> i64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
     /// Names and sums, in name order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i64)> {
         self.0.iter().map(|(name, sum)| (name.as_str(), *sum))

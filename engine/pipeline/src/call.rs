@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mr_model::Counters;
+
 use crate::graph::{Graph, ITERATIONS_MAX};
-use crate::names::{self, ITERATION};
+use crate::names::{self, ITERATION, Names};
 use crate::pipeline::{Input, Source, Stage};
 
 /// Format of output that only other stages read, and how it is read again: its types and its records as
 /// they are.
 pub const INTERMEDIATE: &str = "kv";
+/// Format of a result that nothing else is said of, as `submit` writes it.
+pub(crate) const RESULT: &str = "text";
+/// Option of `submit` that says how lines and the like become records.
+const INPUT_FORMAT: &str = "input-format";
 /// Option of `submit` that says how records become output.
 const OUTPUT_FORMAT: &str = "output-format";
 
@@ -62,21 +68,29 @@ pub(crate) type Resolved = Vec<(PathBuf, String, String)>;
 
 impl Call {
     /// A stage in a round. `made` tells folder, digest and format of each output that the inputs, then
-    /// the sides, name; the output is filled in later.
-    pub(crate) fn new(graph: &Graph, stage: usize, iteration: u32, made: &[Resolved]) -> Self {
+    /// the sides, name, and `counters` what was counted while these were made; the output is filled in later.
+    pub(crate) fn new(
+        graph: &Graph,
+        stage: usize,
+        iteration: u32,
+        made: &[Resolved],
+        counters: &Counters,
+    ) -> Self {
         let node = &graph.stages()[stage];
-        let mut names = BTreeMap::new();
+        let mut values = BTreeMap::new();
         if iteration > 0 {
-            names.insert(ITERATION.to_owned(), iteration.to_string());
+            values.insert(ITERATION.to_owned(), iteration.to_string());
         }
-        let stage = names::replace_in_stage(&node.stage, &names);
+        let names = Names { values: &values, counters: Some(counters) };
+        let stage = names::replace_in_stage(&node.stage, names);
+        let reads_text = !stage.options.contains_key(INPUT_FORMAT);
         let mut inputs = Vec::new();
         let starts = node.in_loop.map(|number| &graph.loops()[number]).filter(|_| iteration == 1);
         for (input, made) in stage.inputs.iter().zip(made) {
             let start = starts.filter(|round| input.source == Source::Loop(round.name.clone()));
             match start {
-                Some(round) => inputs.extend(starting(input, &round.start, made, &names)),
-                None => inputs.extend(call_inputs(input, made)),
+                Some(round) => inputs.extend(starting(input, &round.start, made, names, reads_text)),
+                None => inputs.extend(call_inputs(input, made, reads_text)),
             }
         }
         let sides = stage.sides.iter().zip(made.iter().skip(stage.inputs.len()));
@@ -133,16 +147,17 @@ impl Call {
     }
 }
 
-/// The format that reads what was written in another; none where nothing does by itself.
-fn reader_of(format: &str) -> Option<String> {
+/// The format that reads what was written in another; none where nothing does by itself, and for text where
+/// the stage says how it is read.
+fn reader_of(format: &str, reads_text: bool) -> Option<String> {
     match format.split([',', ':']).next() {
-        Some("text") => Some("lines".to_owned()),
+        Some("text") => reads_text.then(|| "lines".to_owned()),
         Some("raw") => None,
         _ => Some(format.to_owned()),
     }
 }
 
-fn call_inputs(input: &Input, made: &Resolved) -> Vec<CallInput> {
+fn call_inputs(input: &Input, made: &Resolved, reads_text: bool) -> Vec<CallInput> {
     if made.is_empty() {
         return vec![CallInput {
             origin: Origin::Path(input.source.to_string()),
@@ -151,7 +166,7 @@ fn call_inputs(input: &Input, made: &Resolved) -> Vec<CallInput> {
     }
     let one = |(folder, digest, format): &(PathBuf, String, String)| {
         let mut settings = input.settings.clone();
-        if let Some(format) = reader_of(format) {
+        if let Some(format) = reader_of(format, reads_text) {
             settings.entry("format".to_owned()).or_insert(format);
         }
         CallInput { origin: Origin::Made { folder: folder.clone(), digest: digest.clone() }, settings }
@@ -164,7 +179,8 @@ fn starting(
     input: &Input,
     start: &[Input],
     made: &Resolved,
-    names: &BTreeMap<String, String>,
+    names: Names<'_>,
+    reads_text: bool,
 ) -> Vec<CallInput> {
     let mut made = made.iter();
     let mut inputs = Vec::new();
@@ -177,7 +193,7 @@ fn starting(
         let mut settings = begin.settings.clone();
         settings.extend(input.settings.clone());
         let begin = Input { settings, ..begin };
-        inputs.extend(call_inputs(&begin, &resolved));
+        inputs.extend(call_inputs(&begin, &resolved, reads_text));
     }
     inputs
 }

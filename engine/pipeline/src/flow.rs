@@ -190,6 +190,11 @@ impl<'a> Flow<'a> {
         (progress.state == State::Known).then_some(&progress.known)
     }
 
+    /// What the stage made, or made when it ran last where it has to be made again.
+    pub(crate) fn last_known(&self, node: NodeId) -> Option<&Known> {
+        self.nodes.get(&node).filter(|_| self.has_digest(node)).map(|progress| &progress.known)
+    }
+
     /// Whether the stage has to run, as far as one can tell by now.
     pub fn is_due(&self, node: NodeId) -> bool {
         self.nodes.get(&node).is_some_and(|progress| matches!(progress.state, State::Due | State::Running(_)))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::fault::PipelineFault;
-use crate::names::{self, ITERATION};
+use crate::names::{self, ITERATION, Names};
 use crate::pipeline::{Input, Loop, Pipeline, Source, Stage};
 use crate::until::Until;
 
@@ -160,7 +160,7 @@ impl<'a> Checker<'a> {
     }
 
     fn check(self) -> Result<Graph, PipelineFault> {
-        let names = &self.pipeline.params;
+        let names = Names::values(&self.pipeline.params);
         let mut nodes = Vec::new();
         for (stage, in_loop) in &self.stages {
             let stage = names::replace_in_stage(stage, names);
@@ -264,7 +264,7 @@ impl<'a> Checker<'a> {
         let start: Vec<Input> = repeated
             .start
             .iter()
-            .map(|input| names::replace_in_input(input, &self.pipeline.params))
+            .map(|input| names::replace_in_input(input, Names::values(&self.pipeline.params)))
             .collect();
         let start_from = start.iter().map(|input| self.find(&input.source, None, input.line.max(line)));
         let start_from = start_from.collect::<Result<Vec<_>, _>>()?;

@@ -1,12 +1,14 @@
 //! Runs a pipeline: does what [`crate::flow`] says with the help of somebody who can run a stage. One thread
 //! owns flow and ledger; each stage under way has a thread of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::Scope;
 
-use crate::call::{Call, INTERMEDIATE, Resolved, data_folder};
+use mr_model::Counters;
+
+use crate::call::{Call, RESULT, Resolved, data_folder};
 use crate::flow::{Action, Event, Flow, Known, LoopEnd, NodeId};
 use crate::graph::Graph;
 use crate::key::{Ingredients, key};
@@ -292,9 +294,9 @@ impl<'a, R: StageRunner> Run<'a, R> {
 
     /// Finds out what a stage would make, and whether it is there.
     fn look(&mut self, node: NodeId) -> Result<Event, RunError<R::Error>> {
-        let made: Vec<Resolved> =
-            self.flow.sources(node).iter().map(|sources| self.resolve(sources)).collect();
-        let mut call = Call::new(self.graph, node.stage, node.iteration, &made);
+        let sources = self.flow.sources(node);
+        let made: Vec<Resolved> = sources.iter().map(|sources| self.resolve(sources)).collect();
+        let mut call = Call::new(self.graph, node.stage, node.iteration, &made, &self.counted(&sources));
         let ingredients = self.runner.ingredients(&call);
         let ingredients = ingredients.map_err(|error| RunError::Stage { title: call.title(), error })?;
         let key = key(&call, &ingredients);
@@ -333,10 +335,21 @@ impl<'a, R: StageRunner> Run<'a, R> {
     fn resolve(&self, sources: &[NodeId]) -> Resolved {
         let place = |node: &NodeId| {
             let Place { call, digest, .. } = self.places.get(node)?;
-            let format = call.output_format().unwrap_or(INTERMEDIATE).to_owned();
+            let format = call.output_format().unwrap_or(RESULT).to_owned();
             Some((call.output.clone(), digest.clone(), format))
         };
         sources.iter().filter_map(place).collect()
+    }
+
+    /// What was counted while all of this was made; a stage that is read twice counts once.
+    fn counted(&self, sources: &[Vec<NodeId>]) -> Counters {
+        let stages: BTreeSet<NodeId> = sources.iter().flatten().copied().collect();
+        let mut sum = Counters::default();
+        for known in stages.into_iter().filter_map(|node| self.flow.last_known(node)) {
+            // Names beyond the cap are left out, as in a job.
+            let _ = sum.merge(&known.counters);
+        }
+        sum
     }
 
     fn launch<'s>(
