@@ -177,7 +177,7 @@ fn a_pipeline_ranks_until_little_moves() {
     }
     let mut best: Vec<(f64, String)> = expected
         .iter()
-        .map(|(node, (rank, _))| *rank as f64 / ONE as f64)
+        .map(|(_, (rank, _))| *rank as f64 / ONE as f64)
         .zip(expected.keys())
         .map(|(rank, node)| (rank, format!("{node}\t{rank}\n")))
         .collect();
