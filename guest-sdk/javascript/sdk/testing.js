@@ -19,6 +19,8 @@ class Run {
   constructor(stage) {
     this.stage = stage;
     this.cells = [];
+    // Pairs of bytes of named outputs, by name.
+    this.named = new Map(Object.keys(stage.outputs).map((name) => [name, []]));
     this.counters = {};
     this.rejects = [];
     this.log = [];
@@ -27,6 +29,12 @@ class Run {
   /** The pairs, in the order in which they were emitted. */
   records() {
     return this.cells.map(([key, value]) => [this.stage.key.decode(key), this.stage.value.decode(value)]);
+  }
+
+  /** The pairs of a named output, in the order in which they were emitted. */
+  output(name) {
+    const { key: keyType, value: valueType } = this.stage.outputs[name];
+    return this.named.get(name).map(([key, value]) => [keyType.decode(key), valueType.decode(value)]);
   }
 
   /** The pairs as the engine writes them: key, tab, value, newline. */
@@ -41,9 +49,10 @@ class Run {
 function double(run, params, sideInputs) {
   return {
     rest: [],
-    emit(rows, keys, values) {
+    emit(port, rows, keys, values) {
       const [keyCells, valueCells] = [cellsOf(rows, keys), cellsOf(rows, values)];
-      keyCells.forEach((key, row) => run.cells.push([key.slice(), valueCells[row].slice()]));
+      const cells = port === 0 ? run.cells : [...run.named.values()][port - 1];
+      keyCells.forEach((key, row) => cells.push([key.slice(), valueCells[row].slice()]));
     },
     reject: (_, reason) => run.rejects.push(reason),
     params: () => Object.entries(params),
@@ -70,7 +79,8 @@ function runStage(stage, options, work) {
   const stand = double(run, params, Object.fromEntries(Object.entries(files).map(([name, file]) => [name, bytes(file)])));
   const before = use(stand);
   try {
-    const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0, batchBytes: 128, outputs: [] };
+    const outputs = ["main", ...Object.keys(stage.outputs)];
+    const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0, batchBytes: 128, outputs };
     const driver = drive(stage, context);
     work(driver, stand);
     driver.close();
