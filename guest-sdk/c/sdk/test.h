@@ -170,6 +170,7 @@ static bool mr_test_open(const mr_role *role, bool last) {
     context.batch_bytes = MR_TEST_OUT_BYTES;
     context.outputs.ptr = names;
     context.outputs.len = 1;
+    context.partitions = last ? 0 : 1;
     for (size_t i = 0; mr_has_output(role, i); i++) {
         mr_test.named[i].len = 0;
         if (last) names[context.outputs.len++] = mr_lend(mr_text(role->outputs[i].name));

@@ -60,13 +60,14 @@ func asError(failed *failure) error {
 func (run *Run) start(d driver, stage string, last bool) error {
 	running, counters = run, nil
 	run.emitted, run.named, run.types = nil, map[string][]testRecord{}, d.facts(stage)
-	outputs := []string{"main"}
-	for _, port := range registered.Outputs {
-		if last {
-			outputs = append(outputs, port.Name())
+	task := &Task{Job: "test", Partitions: 1, outputs: []string{"main"}}
+	if last {
+		task.Partitions = 0
+		for _, port := range registered.Outputs {
+			task.outputs = append(task.outputs, port.Name())
 		}
 	}
-	return asError(openRole(stage, d, &Task{Job: "test", Partitions: 1, outputs: outputs}, testOutBytes))
+	return asError(openRole(stage, d, task, testOutBytes))
 }
 
 // Map maps the lines of a text, as a job without reducers does.

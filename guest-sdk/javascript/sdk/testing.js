@@ -66,8 +66,9 @@ function double(run, params, sideInputs) {
   };
 }
 
-function runStage(stage, options, work) {
-  const { params: given = {}, sideInputs: files = {}, partitions = 1 } = options ?? {};
+/** Runs a stage; only the last one of a job has its named outputs, and no partitions. */
+function runStage(stage, options, work, last = true) {
+  const { params: given = {}, sideInputs: files = {}, partitions = last ? 0 : 1 } = options ?? {};
   const params = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]));
   for (const [name, param] of Object.entries(stage.params)) {
     if (name in params) continue;
@@ -79,7 +80,7 @@ function runStage(stage, options, work) {
   const stand = double(run, params, Object.fromEntries(Object.entries(files).map(([name, file]) => [name, bytes(file)])));
   const before = use(stand);
   try {
-    const outputs = ["main", ...Object.keys(stage.outputs)];
+    const outputs = ["main", ...(last ? Object.keys(stage.outputs) : [])];
     const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0, batchBytes: 128, outputs };
     const driver = drive(stage, context);
     work(driver, stand);
@@ -98,6 +99,10 @@ function stageOf(plugin, role) {
 /** Maps the lines of a text, or of files as an object of path and text; or an array of records, where the mapper reads
  * records. */
 export function map(plugin, input, options) {
+  return mapInput(plugin, input, options, true);
+}
+
+function mapInput(plugin, input, options, last) {
   const stage = stageOf(plugin, "mapper");
   const { types, attributes } = stage.input;
   let rows;
@@ -113,7 +118,7 @@ export function map(plugin, input, options) {
       const side = (of) => columnOf(batch.map((row) => row[of]));
       driver.mapBatch(batch.length, side(0), side(1));
     }
-  });
+  }, last);
 }
 
 /** Rows of text: chunks of two lines, then a line by itself, in turn. */
@@ -157,7 +162,7 @@ export function partition(plugin, keys, partitions, options) {
 /** Runs a whole job on a text, or on files as an object of path and text: mapper, combiner where there is one, and reducer.
  * The pairs of all partitions, in key order. */
 export function job(plugin, input, options) {
-  const mapped = map(plugin, input, options);
+  const mapped = mapInput(plugin, input, options, !plugin.reducer);
   const runs = [mapped];
   let { cells } = mapped;
   if (plugin.combiner) {
@@ -239,5 +244,5 @@ function runGroups(stage, groups, options) {
       if (stand.rest.length > 0) throw new Error("a group was left before its end");
       batch = [];
     });
-  });
+  }, stage.role === "reducer");
 }

@@ -270,6 +270,9 @@ test("named outputs", () => {
   assert.deepEqual(run.output("none"), []);
   const facts = Object.fromEntries(plugin.mapper.attributes());
   assert.deepEqual([facts["output.long.key"], facts["output.long.value"]], ["text", "u64"]);
+  // In a job with a reducer the mapper has none.
+  const last = { reducer: mr.reducer({ key: mr.unit, value: mr.text, reduce: () => {} }) };
+  assert.throws(() => job({ ...plugin, ...last }, "bbbb\n"), /there is no output long in this stage/);
   const none = { mapper: mr.mapper({ key: mr.unit, value: mr.text, map: work }) };
   assert.throws(() => map(none, "bbbb\n"), /there is no output long in this stage: .* the mapper of a job without reducers/);
   const wrong = { mapper: mr.mapper({ key: mr.unit, value: mr.text, outputs, map: () => mr.emit("long", 7, 7) }) };
