@@ -1,3 +1,4 @@
+/* Cuts lines behind their first word, and sends records to where the plugin `route` does. */
 #include "mr.h"
 
 static mr_out *errors, *lengths;

@@ -1,3 +1,4 @@
+// Cuts lines behind their first word, and sends records to where the plugin `route` does.
 #include "mr.hpp"
 
 constexpr mr::Port<mr::Text, mr::Text> errors{"errors"};

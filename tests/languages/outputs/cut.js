@@ -1,3 +1,5 @@
+// Cuts lines behind their first word, and sends records to where the plugin `route` does.
+
 import * as mr from "./mr/index.js";
 
 const outputs = { errors: { key: mr.text, value: mr.text }, lengths: { key: mr.text, value: mr.u64 } };

@@ -1,3 +1,5 @@
+"""Cuts lines behind their first word, and sends records to where the plugin `route` does."""
+
 import mr
 
 

@@ -1,3 +1,5 @@
+//! Cuts lines behind their first word, and sends records to where the plugin `route` does.
+
 use guest_sdk::prelude::*;
 
 const ERRORS: Port<Text, Text> = Port::new("errors");

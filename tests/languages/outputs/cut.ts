@@ -1,3 +1,5 @@
+// Cuts lines behind their first word, and sends records to where the plugin `route` does.
+
 import { Line, LineMapper, Out, Plugin, Port, Text, register } from "./mr";
 
 const errors = new Port<Text, Text>("errors");
