@@ -10,7 +10,7 @@ use crate::support::random::Random;
 use crate::support::{Job, assert_same_bytes};
 
 /// Lines of a word and a rest; some of each kind that the plugin `route` tells apart.
-fn text(lines: u64) -> String {
+pub fn text(lines: u64) -> String {
     let mut random = Random::new(lines);
     let mut text = String::new();
     for line in 0..lines {
@@ -28,7 +28,7 @@ fn text(lines: u64) -> String {
 }
 
 /// Lines of each output that `route` writes of these lines, in their order.
-fn routed<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<&'static str, Vec<String>> {
+pub fn routed<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<&'static str, Vec<String>> {
     let mut outputs = BTreeMap::<_, Vec<_>>::new();
     for line in lines {
         let (key, value) = line.split_once(' ').unwrap();
@@ -71,8 +71,9 @@ fn expected(task: &str, outputs: &BTreeMap<&str, Vec<String>>, size: usize) -> V
     files
 }
 
+/// The files of a job are these, by name and byte.
 #[track_caller]
-fn assert_same_files(got: &[(String, Vec<u8>)], expected: &[(String, Vec<u8>)]) {
+pub fn assert_same_files(got: &[(String, Vec<u8>)], expected: &[(String, Vec<u8>)]) {
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     assert_eq!(names(got), names(expected));
     for ((name, got), (_, expected)) in got.iter().zip(expected) {

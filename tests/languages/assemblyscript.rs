@@ -7,7 +7,8 @@ use super::compiled::{check_fault, check_templates, copy, natively};
 use super::project::Project;
 use super::vectors;
 
-const TEST_OPTIONS: &str = "-o build/test.wasm --runtime minimal --enable simd --disableWarning 906 --exportStart _start \
+/// What tests in AssemblyScript are compiled with, and run by.
+pub const TEST_OPTIONS: &str = "-o build/test.wasm --runtime minimal --enable simd --disableWarning 906 --exportStart _start \
     --use abort=mr/panic/mrAbort && node mr/test.mjs build/test.wasm";
 
 #[test]

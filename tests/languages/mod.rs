@@ -5,7 +5,7 @@
 //! In reading order: [`project`] (a project of an author), [`commands`] (what an author may do wrong, which needs no
 //! tools), [`imports`] (what of the machine components ask for), [`compiled`] and [`vectors`] (what the SDKs of compiled
 //! languages have to do), then a file for each language, [`mixed`] (jobs of several), [`sides`] (side inputs in
-//! each), and [`pages`] (the documents for
+//! each), [`outputs`] (named outputs in each), and [`pages`] (the documents for
 //! authors).
 
 mod assemblyscript;
@@ -17,6 +17,7 @@ mod go;
 mod imports;
 mod javascript;
 mod mixed;
+mod outputs;
 mod pages;
 mod project;
 mod python;

@@ -8,9 +8,9 @@ use super::project::{Project, detached, repository, succeeds};
 use crate::support::process::{engine, run};
 
 /// A part of a document: its heading, and its blocks of code by what stands behind the fence.
-struct Section {
-    title: String,
-    blocks: Vec<(String, String)>,
+pub struct Section {
+    pub title: String,
+    pub blocks: Vec<(String, String)>,
 }
 
 impl Section {
@@ -21,7 +21,7 @@ impl Section {
 }
 
 /// The sections of a document below its headings of the second level.
-fn sections(file: &str) -> Vec<Section> {
+pub fn sections(file: &str) -> Vec<Section> {
     let text = fs::read_to_string(repository(file)).unwrap();
     let mut found: Vec<Section> = Vec::new();
     let mut is_inside = false;

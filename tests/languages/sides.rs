@@ -171,9 +171,18 @@ register(plugin);
 }
 
 /// The file of a project that the plugin is in.
-fn entry(dir: &Path) -> std::path::PathBuf {
-    let names =
-        ["plugin.py", "plugin.js", "src/lib.rs", "main.go", "main.c", "main.cpp", "main.zig", "main.ts"];
+pub fn entry(dir: &Path) -> std::path::PathBuf {
+    let names = [
+        "plugin.py",
+        "plugin.js",
+        "plugin.ts",
+        "src/lib.rs",
+        "main.go",
+        "main.c",
+        "main.cpp",
+        "main.zig",
+        "main.ts",
+    ];
     names.map(|name| dir.join(name)).into_iter().find(|path| path.exists()).expect("an entry")
 }
 

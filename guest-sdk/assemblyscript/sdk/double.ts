@@ -17,13 +17,20 @@ export class Record {
 }
 
 export let emitted: Record[] = [];
+/** What was emitted to named outputs, in their order. */
+export let named: Record[][] = [];
 export const params: Map<string, string> = new Map();
 export const sideInputs: Map<string, ArrayBuffer> = new Map();
 export const counters: Map<string, i64> = new Map();
 export let rejects: i32 = 0;
 export let rest: Record[] = [];
 
-export function setEmitted(records: Record[]): void { emitted = records; }
+/** Begins a role that has so many named outputs. */
+export function start(outputs: i32): void {
+  emitted = [];
+  named = [];
+  for (let i = 0; i < outputs; i++) named.push([]);
+}
 export function setRest(records: Record[]): void { rest = records; }
 
 function copied(column: Column, row: i32): ArrayBuffer {
@@ -33,8 +40,9 @@ function copied(column: Column, row: i32): ArrayBuffer {
   return bytes;
 }
 
-export function emit(rows: u32, keys: Column, values: Column): void {
-  for (let row: i32 = 0; row < <i32>rows; row++) emitted.push(new Record(copied(keys, row), copied(values, row)));
+export function emit(port: u32, rows: u32, keys: Column, values: Column): void {
+  const to = port == 0 ? emitted : named[<i32>port - 1];
+  for (let row: i32 = 0; row < <i32>rows; row++) to.push(new Record(copied(keys, row), copied(values, row)));
 }
 
 export function reject(reason: string): void { rejects++; }

@@ -39,9 +39,9 @@ export class Column {
   constructor(public width: u32 = 0, public ends: usize = 0, public endsLen: i32 = 0, public data: usize = 0, public dataLen: i32 = 0) {}
 }
 
-export function hostEmit(rows: u32, keys: Column, values: Column): void {
-  if (isDefined(MR_TEST)) double.emit(rows, keys, values);
-  else importEmit(0, rows, keys.width, keys.ends, keys.endsLen, keys.data, keys.dataLen, values.width, values.ends, values.endsLen, values.data, values.dataLen);
+export function hostEmit(port: u32, rows: u32, keys: Column, values: Column): void {
+  if (isDefined(MR_TEST)) double.emit(port, rows, keys, values);
+  else importEmit(port, rows, keys.width, keys.ends, keys.endsLen, keys.data, keys.dataLen, values.width, values.ends, values.endsLen, values.data, values.dataLen);
 }
 
 export function hostReject(row: u32, reason: string): void {

@@ -28,3 +28,4 @@ export { Level, Task, count, log, reject } from "./task";
 export { fatal, invalid, transient } from "./current";
 export { ChunkMapper, FileLineMapper, LineMapper, Partitioner, RecordMapper, Reducer, Sum } from "./roles";
 export { Param, Plugin, register } from "./plugin";
+export { AnyPort, Port } from "./port";

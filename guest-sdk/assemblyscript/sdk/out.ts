@@ -27,6 +27,8 @@ export class Out<K, V> {
   private keyWidth: i32 = typeWidth<K>();
   private valueWidth: i32 = typeWidth<V>();
   private table: usize = 0;
+  /** The output: 0 for the main one. */
+  port: u32 = 0;
 
   /** Emits a record. */
   @inline emit(key: K, value: V): void {
@@ -111,7 +113,12 @@ export class Out<K, V> {
 
   private send(): void {
     if (this.rows == 0) return;
-    hostEmit(this.rows, column(this.keyWidth, this.keyEnds, this.keys), column(this.valueWidth, this.valueEnds, this.values));
+    hostEmit(this.port, this.rows, column(this.keyWidth, this.keyEnds, this.keys), column(this.valueWidth, this.valueEnds, this.values));
+    this.clear();
+  }
+
+  /** Forgets what is still here. */
+  clear(): void {
     this.rows = 0;
     this.keys.len = this.keyEnds.len = this.values.len = this.valueEnds.len = 0;
   }

@@ -1,6 +1,7 @@
 // The plugin: what the author registers, and what the engine is told of it (wit/ATTRIBUTES.md of the
 // engine).
 
+import { AnyPort } from "./port";
 import { GroupRole, MapRole, PartitionRole } from "./roles";
 
 /** A parameter of a job that the plugin takes. */
@@ -18,6 +19,8 @@ export class Plugin {
   reducer: GroupRole | null = null;
   partitioner: PartitionRole | null = null;
   params: Param[] = [];
+  /** Named outputs beside the main one: those of the reducer, or of the mapper in a job without reducers. */
+  outputs: AnyPort[] = [];
   /** Number of elements of the mapper's keys, which are tuples, that make a group: the reducer reads the tuple of
    * these, and the values come in the order of the others. 0 for the whole key. */
   groupPrefix: i32 = 0;
@@ -48,6 +51,7 @@ export function facts(plugin: Plugin): string[] {
     }
   }
   if (partitioner && built.includes("partitioner")) partitioner.mrFacts("partition", facts);
+  if (built.includes("mapper") || built.includes("reducer")) outputFacts(plugin.outputs, facts);
   for (let i = 0; i < plugin.params.length; i++) {
     const param = plugin.params[i], prefix = "param." + param.name + ".";
     facts.push(prefix + "type");
@@ -65,4 +69,15 @@ export function facts(plugin: Plugin): string[] {
     }
   }
   return facts;
+}
+
+function outputFacts(outputs: AnyPort[], facts: string[]): void {
+  if (outputs.length == 0) return;
+  const names: string[] = [];
+  for (let i = 0; i < outputs.length; i++) {
+    names.push(outputs[i].name);
+    outputs[i].mrFacts(facts);
+  }
+  facts.push("outputs");
+  facts.push(names.join(","));
 }

@@ -7,6 +7,7 @@ import { Column } from "./host";
 import { GroupRole, MapRole, PartitionRole, Role } from "./roles";
 import { Plugin, facts, registered } from "./plugin";
 import { Task, sendCounters } from "./task";
+import { flushPorts, openPorts } from "./port";
 
 const RESULT: usize = memory.data(24, 8);
 let kept: ArrayBuffer | null = null;
@@ -39,9 +40,15 @@ function missing(role: string): void {
   current.fatal("mr-engine.toml names the role " + role + ", but the plugin registers none");
 }
 
-export function openRole(role: Role | null, name: string, job: usize, jobLen: i32, task: u32, attempt: u32, parts: u32, seed: u64, batchBytes: u32): usize {
+export function openRole(role: Role | null, name: string, job: usize, jobLen: i32, task: u32, attempt: u32, parts: u32, seed: u64, batchBytes: u32, outputs: usize, outputsLen: i32): usize {
   partitions = parts;
   if (role) {
+    const names: string[] = [];
+    for (let i = 0; i < outputsLen; i++) {
+      const at = outputs + (<usize>i << 3);
+      names.push(String.UTF8.decodeUnsafe(load<usize>(at), load<usize>(at, 4)));
+    }
+    openPorts(plugin().outputs, names, batchBytes);
     role.mrOpen(batchBytes);
     role.setup(new Task(String.UTF8.decodeUnsafe(job, <usize>jobLen), task, attempt, parts, seed));
   } else missing(name);
@@ -49,7 +56,10 @@ export function openRole(role: Role | null, name: string, job: usize, jobLen: i3
 }
 
 export function closeRole(role: Role | null): usize {
-  if (role) role.mrClose();
+  if (role) {
+    role.mrClose();
+    if (!current.failed) flushPorts(plugin().outputs);
+  }
   return finish();
 }
 

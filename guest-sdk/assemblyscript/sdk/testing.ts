@@ -18,6 +18,7 @@ import { GroupRole, Role } from "./roles";
 import { Record } from "./double";
 import { Text } from "./types";
 import { Task, sendCounters } from "./task";
+import { flushPorts, openPorts } from "./port";
 import { plugin } from "./run";
 
 // @ts-ignore: decorator
@@ -50,14 +51,18 @@ export class Test {
   /** Ships a file. */
   sideInput(name: string, text: string): void { double.sideInputs.set(name, String.UTF8.encode(text)); }
 
-  private start(role: Role, stage: string): void {
-    double.setEmitted([]);
+  // Opens a role; only the last one of a job has the named outputs.
+  private start(role: Role, stage: string, last: bool): void {
+    const outputs = plugin().outputs, names: string[] = ["main"];
+    for (let i = 0; i < outputs.length && last; i++) names.push(outputs[i].name);
+    double.start(outputs.length);
     this.failure = "";
     this.facts = [];
     this.stage = stage;
     role.mrFacts(stage, this.facts);
+    openPorts(outputs, names, OUT_BYTES);
     role.mrOpen(OUT_BYTES);
-    role.setup(new Task("test", 0, 0, 1, 0));
+    role.setup(new Task("test", 0, 0, last ? 0 : 1, 0));
     this.ended();
   }
 
@@ -69,10 +74,19 @@ export class Test {
     return this.failure.length == 0;
   }
 
-  /** Maps the lines of a text. */
-  map(text: string): void {
+  // Ends a role.
+  private close(role: Role): void {
+    if (this.failure.length == 0) role.mrClose();
+    if (this.failure.length == 0 && !current.failed) flushPorts(plugin().outputs);
+    this.ended();
+  }
+
+  /** Maps the lines of a text, as a job without reducers does. */
+  map(text: string): void { this.mapLines(text, true); }
+
+  private mapLines(text: string, last: bool): void {
     const role = plugin().mapper!;
-    this.start(role, "map");
+    this.start(role, "map", last);
     const all = Text.from(text);
     const withPath = this.facts.includes("path-offset");
     let from = 0;
@@ -90,8 +104,7 @@ export class Test {
       this.ended();
       from = to;
     }
-    if (this.failure.length == 0) role.mrClose();
-    this.ended();
+    this.close(role);
   }
 
   /** Combines what was emitted. */
@@ -101,7 +114,7 @@ export class Test {
 
   /** Runs the plugin over a text, with its combiner where it has one. */
   job(text: string): void {
-    this.map(text);
+    this.mapLines(text, false);
     if (this.failure.length == 0 && plugin().combiner) this.combine();
     if (this.failure.length == 0) this.reduce();
   }
@@ -115,37 +128,57 @@ export class Test {
       for (; to > 0 && compare(records[to - 1].key, moving.key) > 0; to--) records[to] = records[to - 1];
       records[to] = moving;
     }
-    this.start(role, stage);
+    this.start(role, stage, stage == "reduce");
     let from = 0;
     while (from < records.length && this.failure.length == 0) {
       let to = from + 1;
-      while (to < records.length && compare(records[from].key, records[to].key) == 0) to++;
+      const group = this.groupKey(records[from].key);
+      while (to < records.length && compare(group, this.groupKey(records[to].key)) == 0) to++;
       const first = stage == "reduce" ? min(to, from + double.PART_ROWS) : to;
       double.setRest(records.slice(first, to));
       const keys = new Column(), values = new Column(), ends = new Buffer();
-      double.pack(records.slice(from, from + 1), false, keys);
+      double.pack([new Record(group, group)], false, keys);
       double.pack(records.slice(from, first), true, values);
       ends.pushEnd(first - from);
       role.mrReduce(1, keys, ends.ptr, ends.len, values, first < to, stage == "combine");
       this.ended();
       from = to;
     }
-    if (this.failure.length == 0) role.mrClose();
-    this.ended();
+    this.close(role);
+  }
+
+  // The part of a key that makes a group: of a reducer's tuple, the elements that it reads.
+  private groupKey(key: ArrayBuffer): ArrayBuffer {
+    if (this.stage != "reduce" || plugin().groupPrefix == 0) return key;
+    const reader = new types.Reader(changetype<usize>(key), key.byteLength, key);
+    place = 0;
+    renderFront(this.facts[this.facts.indexOf("reduce.in.key") + 1], reader);
+    return key.slice(0, key.byteLength - reader.len);
   }
 
   /** What was emitted, as the engine writes it: key, tab, value, newline. */
   text(): string {
     const keyType = this.facts[this.facts.indexOf(this.stage + ".key") + 1];
     const valueType = this.facts[this.facts.indexOf(this.stage + ".value") + 1];
-    let text = "";
-    for (let i = 0; i < double.emitted.length; i++) {
-      const record = double.emitted[i];
-      text += render(keyType, record.key);
-      if (keyType != "unit" && valueType != "unit") text += "\t";
-      text += render(valueType, record.value) + "\n";
+    return textOf(double.emitted, keyType, valueType);
+  }
+
+  /** What was emitted to a named output, as the engine writes it. */
+  output(name: string): string {
+    const outputs = plugin().outputs;
+    for (let i = 0; i < outputs.length; i++) {
+      if (outputs[i].name != name) continue;
+      const facts: string[] = [];
+      outputs[i].mrFacts(facts);
+      return textOf(double.named[i], facts[1], facts[3]);
     }
-    return text;
+    throw new Error("the plugin lists no output " + name);
+  }
+
+  /** What was emitted to a named output is this text. */
+  expectOutput(name: string, text: string): void {
+    const got = this.output(name);
+    if (got != text) throw new Error("output " + name + ": expected\n" + text + "\nbut got\n" + got);
   }
 
   /** The output of the last run is this text. */
@@ -169,6 +202,16 @@ export class Test {
   expectRejects(rejects: i32): void {
     if (double.rejects != rejects) throw new Error("rejects: expected " + rejects.toString() + " but got " + double.rejects.toString());
   }
+}
+
+function textOf(records: Record[], keyType: string, valueType: string): string {
+  let text = "";
+  for (let i = 0; i < records.length; i++) {
+    text += render(keyType, records[i].key);
+    if (keyType != "unit" && valueType != "unit") text += "\t";
+    text += render(valueType, records[i].value) + "\n";
+  }
+  return text;
 }
 
 function render(type: string, cell: ArrayBuffer): string {

@@ -28,6 +28,7 @@ typedef struct {
     mr_builder keys, values;
     uint32_t rows;
     size_t batch_bytes;
+    uint32_t port; /* the output: 0 for the main one */
     mr_slot *table;
     const char *key_type, *value_type;
 } mr_out;
@@ -48,7 +49,7 @@ static MR_UNUSED mr_engine_types_column_t mr_column(const mr_builder *c) {
 static __attribute__((noinline, unused)) void mr_send(mr_out *out) {
     if (out->rows == 0) return;
     mr_engine_types_batch_t batch = {out->rows, mr_column(&out->keys), mr_column(&out->values)};
-    mr_engine_output_emit(0, &batch);
+    mr_engine_output_emit(out->port, &batch);
     out->rows = 0;
     out->keys.ends.len = out->keys.data.len = out->values.ends.len = out->values.data.len = 0;
 }

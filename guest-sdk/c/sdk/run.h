@@ -8,6 +8,14 @@
 #include "roles.h"
 #endif
 
+/* Named outputs of a role, at most. */
+enum { MR_OUTPUTS_MAX = 16 };
+
+/* A named output: its name, which is also that of its folder, and the types of what is emitted to it. */
+typedef struct {
+    const char *name, *key, *value;
+} mr_port;
+
 /* A role of the plugin. All but the function and the types may be left out. */
 typedef struct {
     /* A mapper has one of the first three. */
@@ -24,6 +32,8 @@ typedef struct {
     const char *in_key, *in_value;
     /* Lines know the path of their file. */
     bool with_path;
+    /* Named outputs beside the main one, of a reducer, or of a mapper in a job without reducers. */
+    mr_port outputs[MR_OUTPUTS_MAX];
     /* Starts a task: reads parameters and side inputs. */
     mr_status (*setup)(const mr_task *task);
     /* Ends a task: the last chance to emit. */
@@ -46,6 +56,9 @@ extern const mr_about mr_plugin_about;
 
 /* One instance serves one role at a time. */
 static mr_out mr_the_out MR_UNUSED;
+/* Ways to the named outputs of the role, in their order; those that the task has not are of port 0. */
+static mr_out mr_named_outs[MR_OUTPUTS_MAX] MR_UNUSED;
+static const mr_role *mr_the_role MR_UNUSED;
 static uint32_t mr_partitions MR_UNUSED;
 
 /* Ends a call: sends counters, and turns an error into one with its place. True if all went well. */
@@ -68,9 +81,51 @@ static MR_UNUSED bool mr_end_call(mr_status status, mr_engine_types_error_t *err
     return well;
 }
 
+static inline MR_UNUSED bool mr_has_output(const mr_role *role, size_t i) { return i < MR_OUTPUTS_MAX && role->outputs[i].name; }
+
+/* The way to a named output, which `.outputs` of the role lists. Meant for `.setup`: where the stage has no such
+ * output, the answer is a failure that says so.
+ *
+ *     static mr_out *errors;
+ *     static mr_status setup(const mr_task *task) { return mr_output("errors", &errors); } */
+static MR_UNUSED mr_status mr_output(const char *name, mr_out **out) {
+    for (size_t i = 0; mr_has_output(mr_the_role, i); i++) {
+        if (strcmp(mr_the_role->outputs[i].name, name) != 0 || mr_named_outs[i].port == 0) continue;
+        *out = &mr_named_outs[i];
+        return MR_OK;
+    }
+    mr_buf b = {0};
+    mr_push_text(&b, "there is no output ");
+    mr_push_text(&b, name);
+    mr_push_text(&b, " in this stage: list it in .outputs, of the reducer, or of the mapper of a job without reducers");
+    mr_push_byte(&b, 0);
+    mr_fatal((const char *)b.ptr);
+    mr_free(&b);
+    return MR_FAILED;
+}
+
+static MR_UNUSED void mr_open_outputs(const mr_role *role, const mr_engine_types_task_context_t *ctx) {
+    mr_the_role = role;
+    for (size_t i = 0; mr_has_output(role, i); i++) {
+        mr_out *out = &mr_named_outs[i];
+        mr_open_out(out, role->outputs[i].key, role->outputs[i].value, ctx->batch_bytes);
+        out->keys.ends.len = out->keys.data.len = out->values.ends.len = out->values.data.len = 0;
+        out->port = 0;
+        for (size_t at = 1; at < ctx->outputs.len; at++) {
+            mr_str name = mr_bytes(ctx->outputs.ptr[at].ptr, ctx->outputs.ptr[at].len);
+            if (mr_equal(name, mr_text(role->outputs[i].name))) out->port = (uint32_t)at;
+        }
+    }
+}
+
+static MR_UNUSED void mr_flush_outputs(const mr_role *role) {
+    for (size_t i = 0; mr_has_output(role, i); i++) mr_flush(&mr_named_outs[i]);
+}
+
 static MR_UNUSED bool mr_open_role(const mr_role *role, mr_engine_types_task_context_t *ctx, mr_engine_types_error_t *err) {
     mr_task task = {mr_bytes(ctx->job_id.ptr, ctx->job_id.len), ctx->task, ctx->attempt, ctx->partitions, ctx->seed};
     mr_partitions = ctx->partitions;
+    mr_open_outputs(role, ctx);
     if (!role->partition) mr_open_out(&mr_the_out, role->key, role->value, ctx->batch_bytes);
     bool well = mr_end_call(role->setup ? role->setup(&task) : MR_OK, err);
     mr_engine_types_task_context_free(ctx);
@@ -79,7 +134,10 @@ static MR_UNUSED bool mr_open_role(const mr_role *role, mr_engine_types_task_con
 
 static MR_UNUSED bool mr_close_role(const mr_role *role, mr_engine_types_error_t *err) {
     mr_status status = role->finish ? role->finish(&mr_the_out) : MR_OK;
-    if (status == MR_OK) mr_flush(&mr_the_out);
+    if (status == MR_OK) {
+        mr_flush(&mr_the_out);
+        mr_flush_outputs(role);
+    }
     return mr_end_call(status, err);
 }
 
@@ -218,7 +276,7 @@ static MR_UNUSED bool mr_partition(const mr_role *role, uint32_t rows, mr_engine
 
 /* -------------------------------------------------------------- describing */
 
-enum { MR_FACTS_MAX = 64 };
+enum { MR_FACTS_MAX = 128 };
 
 typedef struct {
     mr_fact facts[MR_FACTS_MAX];
@@ -246,9 +304,36 @@ static MR_UNUSED void mr_describe_reducer(mr_facts *facts, const mr_role *role) 
     mr_add_fact(facts, "reduce.value", role->value);
 }
 
+/* Text that is put together and stays. */
+MR_COLD const char *mr_joined(const char *a, const char *b, const char *c) {
+    mr_buf text = {0};
+    mr_push_text(&text, a);
+    mr_push_text(&text, b);
+    mr_push_text(&text, c);
+    mr_push_byte(&text, 0);
+    return (const char *)text.ptr;
+}
+
+/* Adds the outputs of a role to the `names` of those that are known, with commas between; one that a mapper and a
+ * reducer list is one. */
+static MR_UNUSED const char *mr_describe_outputs(mr_facts *facts, const mr_role *role, const char *names) {
+    for (size_t i = 0; mr_has_output(role, i); i++) {
+        const mr_port *port = &role->outputs[i];
+        const char *key = mr_joined("output.", port->name, ".key");
+        bool known = false;
+        for (size_t fact = 0; fact < facts->len; fact++) known = known || strcmp(facts->facts[fact].name, key) == 0;
+        mr_add_fact(facts, key, port->key);
+        mr_add_fact(facts, mr_joined("output.", port->name, ".value"), port->value);
+        if (!known) names = names ? mr_joined(names, ",", port->name) : port->name;
+    }
+    return names;
+}
+
 static MR_UNUSED void mr_gather_facts(mr_facts *facts) {
+    const char *outputs = NULL;
 #ifdef MR_HAS_MAPPER
     mr_describe_mapper(facts, &mr_mapper);
+    outputs = mr_describe_outputs(facts, &mr_mapper, outputs);
 #endif
 #ifdef MR_HAS_COMBINER
     mr_add_fact(facts, "combine.key", mr_combiner.key);
@@ -256,10 +341,12 @@ static MR_UNUSED void mr_gather_facts(mr_facts *facts) {
 #endif
 #ifdef MR_HAS_REDUCER
     mr_describe_reducer(facts, &mr_reducer);
+    outputs = mr_describe_outputs(facts, &mr_reducer, outputs);
 #endif
 #ifdef MR_HAS_PARTITIONER
     mr_add_fact(facts, "partition.key", mr_partitioner.key);
 #endif
+    mr_add_fact(facts, "outputs", outputs);
     for (size_t i = 0; i < sizeof mr_plugin_about.facts / sizeof(mr_fact) && mr_plugin_about.facts[i].name; i++)
         mr_add_fact(facts, mr_plugin_about.facts[i].name, mr_plugin_about.facts[i].value);
 }

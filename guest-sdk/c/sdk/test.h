@@ -38,6 +38,9 @@ typedef struct {
 
 static struct {
     mr_test_records emitted;
+    /* What was emitted to the named outputs of the role that ran last, in their order. */
+    mr_test_records named[MR_OUTPUTS_MAX];
+    const mr_role *role;
     const char *key_type, *value_type;
     mr_test_named params[MR_TEST_MAX], side_inputs[MR_TEST_MAX], counters[MR_TEST_MAX];
     /* The values of the open group that were not handed out yet. */
@@ -76,8 +79,8 @@ static mr_test_named *mr_test_find(mr_test_named *all, const guest_string_t *nam
 
 void mr_engine_output_emit(uint32_t port, mr_engine_types_batch_t *records) {
     mr_cells keys = mr_read_column(&records->keys), values = mr_read_column(&records->values);
-    (void)port;
-    for (uint32_t row = 0; row < records->rows; row++) mr_test_put(&mr_test.emitted, mr_cell(&keys, row), mr_cell(&values, row));
+    mr_test_records *to = port ? &mr_test.named[port - 1] : &mr_test.emitted;
+    for (uint32_t row = 0; row < records->rows; row++) mr_test_put(to, mr_cell(&keys, row), mr_cell(&values, row));
 }
 
 void mr_engine_output_reject(uint32_t row, guest_string_t *reason) {
@@ -158,11 +161,21 @@ static bool mr_test_well(bool well, mr_engine_types_error_t *err) {
     return false;
 }
 
-static bool mr_test_open(const mr_role *role) {
+/* Only the last role of a job has its named outputs. */
+static bool mr_test_open(const mr_role *role, bool last) {
+    guest_string_t names[MR_OUTPUTS_MAX + 1] = {mr_lend(mr_text("main"))};
     mr_engine_types_task_context_t context;
     mr_engine_types_error_t err;
     memset(&context, 0, sizeof context);
     context.batch_bytes = MR_TEST_OUT_BYTES;
+    context.outputs.ptr = names;
+    context.outputs.len = 1;
+    context.partitions = last ? 0 : 1;
+    for (size_t i = 0; mr_has_output(role, i); i++) {
+        mr_test.named[i].len = 0;
+        if (last) names[context.outputs.len++] = mr_lend(mr_text(role->outputs[i].name));
+    }
+    mr_test.role = role;
     mr_test.error.len = 0;
     mr_test.emitted.len = 0;
     mr_test.key_type = role->key;
@@ -189,93 +202,6 @@ static MR_UNUSED void mr_test_sort(mr_test_records *records) {
         for (; to && mr_test_order(&records->at[to - 1], &moving) > 0; to--) records->at[to] = records->at[to - 1];
         records->at[to] = moving;
     }
-}
-
-static MR_UNUSED bool mr_test_groups(const mr_role *role, mr_doing doing, const mr_test_records *input) {
-    for (size_t start = 0, end; start < input->len; start = end) {
-        for (end = start + 1; end < input->len && mr_test_order(&input->at[start], &input->at[end]) == 0; end++) {}
-        size_t first = doing == MR_AT_REDUCE && end - start > MR_TEST_BATCH ? MR_TEST_BATCH : end - start;
-        uint32_t group_end = (uint32_t)first;
-        mr_engine_types_grouped_batch_t batch;
-        batch.groups = 1;
-        batch.keys = mr_test_column(&input->at[start], 1, 1, false);
-        batch.ends.ptr = (uint8_t *)&group_end;
-        batch.ends.len = 4;
-        batch.rows = group_end;
-        batch.values = mr_test_column(&input->at[start], first, 1, true);
-        batch.more = first < end - start;
-        mr_test.rest = &input->at[start + first];
-        mr_test.rest_len = end - start - first;
-        mr_engine_types_error_t err;
-        if (!mr_test_well(mr_groups(role, doing, &batch, &err), &err)) return false;
-    }
-    return true;
-}
-
-#ifdef MR_HAS_MAPPER
-/* Runs the mapper over the lines of a text, or over its chunks. False where it fails. */
-static MR_UNUSED bool mr_test_map(const char *text) {
-    mr_engine_types_error_t err;
-    size_t len = strlen(text);
-    if (!mr_test_open(&mr_mapper)) return false;
-    for (size_t start = 0, end; start < len; start = end) {
-        int lines = 0;
-        for (end = start; end < len && lines < MR_TEST_BATCH; end++) lines += text[end] == '\n';
-        mr_test_records row = {NULL, 0, 0};
-        mr_buf key = {0};
-        if (mr_mapper.with_path) mr_put_text(&key, mr_text("input"));
-        mr_put_u64(&key, start);
-        mr_test_put(&row, mr_view(&key), mr_bytes(text + start, end - start));
-        mr_engine_types_batch_t batch = {1, mr_test_column(row.at, 1, 1, false), mr_test_column(row.at, 1, 1, true)};
-        if (!mr_test_well(mr_map(&mr_mapper, &batch, &err), &err)) return false;
-    }
-    return mr_test_close(&mr_mapper);
-}
-#endif
-
-#ifdef MR_HAS_COMBINER
-/* Combines what was emitted. */
-static MR_UNUSED bool mr_test_combine(void) {
-    mr_test_records input = mr_test.emitted;
-    memset(&mr_test.emitted, 0, sizeof mr_test.emitted);
-    mr_test_sort(&input);
-    return mr_test_open(&mr_combiner) && mr_test_groups(&mr_combiner, MR_AT_COMBINE, &input) && mr_test_close(&mr_combiner);
-}
-#endif
-
-#ifdef MR_HAS_REDUCER
-/* Reduces what was emitted. */
-static MR_UNUSED bool mr_test_reduce(void) {
-    mr_test_records input = mr_test.emitted;
-    memset(&mr_test.emitted, 0, sizeof mr_test.emitted);
-    mr_test_sort(&input);
-    return mr_test_open(&mr_reducer) && mr_test_groups(&mr_reducer, MR_AT_REDUCE, &input) && mr_test_close(&mr_reducer);
-}
-
-#ifdef MR_HAS_MAPPER
-/* Runs the plugin over a text, with its combiner where it has one. */
-static MR_UNUSED bool mr_test_job(const char *text) {
-    if (!mr_test_map(text)) return false;
-#ifdef MR_HAS_COMBINER
-    if (!mr_test_combine()) return false;
-#endif
-    return mr_test_reduce();
-}
-#endif
-#endif
-
-/* ------------------------------------------------------------------ comparing */
-
-/* Sets a parameter of the next runs. */
-static MR_UNUSED void mr_test_param(const char *name, const char *value) {
-    guest_string_t lent = mr_lend(mr_text(name));
-    mr_test_find(mr_test.params, &lent, true)->text = value;
-}
-
-/* Ships a file with the next runs. */
-static MR_UNUSED void mr_test_side_input(const char *name, const char *text) {
-    guest_string_t lent = mr_lend(mr_text(name));
-    mr_test_find(mr_test.side_inputs, &lent, true)->text = text;
 }
 
 static bool mr_test_render(mr_buf *out, const char **type, mr_str *cell, bool alone) {
@@ -343,14 +269,121 @@ static bool mr_test_render(mr_buf *out, const char **type, mr_str *cell, bool al
     return true;
 }
 
-/* What was emitted, as the engine writes it: key, tab, value, newline. */
-static MR_UNUSED const char *mr_test_text(void) {
+/* Bytes of the front of a key that make a group: of a reducer's tuple, the elements that it reads. */
+static MR_UNUSED size_t mr_test_prefix(const mr_role *role, mr_doing doing, const mr_buf *key) {
+    bool grouped = false;
+    for (size_t i = 0; i < sizeof mr_plugin_about.facts / sizeof(mr_fact) && mr_plugin_about.facts[i].name; i++)
+        grouped = grouped || strcmp(mr_plugin_about.facts[i].name, "reduce.group") == 0;
+    if (!grouped || doing != MR_AT_REDUCE) return key->len;
+    const char *type = role->in_key ? role->in_key : role->key;
+    mr_str rest = mr_view(key);
+    mr_buf text = {0};
+    bool well = mr_test_render(&text, &type, &rest, false);
+    mr_free(&text);
+    return well ? key->len - rest.len : key->len;
+}
+
+static MR_UNUSED bool mr_test_groups(const mr_role *role, mr_doing doing, const mr_test_records *input) {
+    for (size_t start = 0, end; start < input->len; start = end) {
+        mr_str key = mr_bytes(input->at[start].key.ptr, mr_test_prefix(role, doing, &input->at[start].key));
+        for (end = start + 1; end < input->len; end++) {
+            const mr_buf *next = &input->at[end].key;
+            if (!mr_equal(key, mr_bytes(next->ptr, mr_test_prefix(role, doing, next)))) break;
+        }
+        mr_test_record first_key = {{(uint8_t *)key.ptr, key.len, 0}, {NULL, 0, 0}};
+        size_t first = doing == MR_AT_REDUCE && end - start > MR_TEST_BATCH ? MR_TEST_BATCH : end - start;
+        uint32_t group_end = (uint32_t)first;
+        mr_engine_types_grouped_batch_t batch;
+        batch.groups = 1;
+        batch.keys = mr_test_column(&first_key, 1, 1, false);
+        batch.ends.ptr = (uint8_t *)&group_end;
+        batch.ends.len = 4;
+        batch.rows = group_end;
+        batch.values = mr_test_column(&input->at[start], first, 1, true);
+        batch.more = first < end - start;
+        mr_test.rest = &input->at[start + first];
+        mr_test.rest_len = end - start - first;
+        mr_engine_types_error_t err;
+        if (!mr_test_well(mr_groups(role, doing, &batch, &err), &err)) return false;
+    }
+    return true;
+}
+
+#ifdef MR_HAS_MAPPER
+static MR_UNUSED bool mr_test_map_lines(const char *text, bool last) {
+    mr_engine_types_error_t err;
+    size_t len = strlen(text);
+    if (!mr_test_open(&mr_mapper, last)) return false;
+    for (size_t start = 0, end; start < len; start = end) {
+        int lines = 0;
+        for (end = start; end < len && lines < MR_TEST_BATCH; end++) lines += text[end] == '\n';
+        mr_test_records row = {NULL, 0, 0};
+        mr_buf key = {0};
+        if (mr_mapper.with_path) mr_put_text(&key, mr_text("input"));
+        mr_put_u64(&key, start);
+        mr_test_put(&row, mr_view(&key), mr_bytes(text + start, end - start));
+        mr_engine_types_batch_t batch = {1, mr_test_column(row.at, 1, 1, false), mr_test_column(row.at, 1, 1, true)};
+        if (!mr_test_well(mr_map(&mr_mapper, &batch, &err), &err)) return false;
+    }
+    return mr_test_close(&mr_mapper);
+}
+
+/* Runs the mapper over the lines of a text, or over its chunks, as a job without reducers does. False where it fails. */
+static MR_UNUSED bool mr_test_map(const char *text) { return mr_test_map_lines(text, true); }
+#endif
+
+#ifdef MR_HAS_COMBINER
+/* Combines what was emitted. */
+static MR_UNUSED bool mr_test_combine(void) {
+    mr_test_records input = mr_test.emitted;
+    memset(&mr_test.emitted, 0, sizeof mr_test.emitted);
+    mr_test_sort(&input);
+    return mr_test_open(&mr_combiner, false) && mr_test_groups(&mr_combiner, MR_AT_COMBINE, &input) && mr_test_close(&mr_combiner);
+}
+#endif
+
+#ifdef MR_HAS_REDUCER
+/* Reduces what was emitted. */
+static MR_UNUSED bool mr_test_reduce(void) {
+    mr_test_records input = mr_test.emitted;
+    memset(&mr_test.emitted, 0, sizeof mr_test.emitted);
+    mr_test_sort(&input);
+    return mr_test_open(&mr_reducer, true) && mr_test_groups(&mr_reducer, MR_AT_REDUCE, &input) && mr_test_close(&mr_reducer);
+}
+
+#ifdef MR_HAS_MAPPER
+/* Runs the plugin over a text, with its combiner where it has one. */
+static MR_UNUSED bool mr_test_job(const char *text) {
+    if (!mr_test_map_lines(text, false)) return false;
+#ifdef MR_HAS_COMBINER
+    if (!mr_test_combine()) return false;
+#endif
+    return mr_test_reduce();
+}
+#endif
+#endif
+
+/* ------------------------------------------------------------------ comparing */
+
+/* Sets a parameter of the next runs. */
+static MR_UNUSED void mr_test_param(const char *name, const char *value) {
+    guest_string_t lent = mr_lend(mr_text(name));
+    mr_test_find(mr_test.params, &lent, true)->text = value;
+}
+
+/* Ships a file with the next runs. */
+static MR_UNUSED void mr_test_side_input(const char *name, const char *text) {
+    guest_string_t lent = mr_lend(mr_text(name));
+    mr_test_find(mr_test.side_inputs, &lent, true)->text = text;
+}
+
+static MR_UNUSED const char *mr_test_text_of(const mr_test_records *records, const char *key_name, const char *value_name) {
     mr_buf *out = &mr_test.text;
     out->len = 0;
-    for (size_t i = 0; i < mr_test.emitted.len; i++) {
-        const mr_test_record *record = &mr_test.emitted.at[i];
+    for (size_t i = 0; i < records->len; i++) {
+        const mr_test_record *record = &records->at[i];
         mr_str key = mr_view(&record->key), value = mr_view(&record->value);
-        const char *key_type = mr_test.key_type, *value_type = mr_test.value_type;
+        const char *key_type = key_name, *value_type = value_name;
         bool both = strcmp(key_type, "unit") != 0 && strcmp(value_type, "unit") != 0;
         bool well = mr_test_render(out, &key_type, &key, true);
         if (both) mr_push_byte(out, '\t');
@@ -360,6 +393,9 @@ static MR_UNUSED const char *mr_test_text(void) {
     mr_push_byte(out, 0);
     return (const char *)out->ptr;
 }
+
+/* What was emitted, as the engine writes it: key, tab, value, newline. */
+static MR_UNUSED const char *mr_test_text(void) { return mr_test_text_of(&mr_test.emitted, mr_test.key_type, mr_test.value_type); }
 
 static MR_UNUSED void mr_test_differ(const char *what, const char *expected, const char *got) {
     fprintf(stderr, "%s: expected\n%s\nbut got\n%s\n", what, expected, got);
@@ -371,6 +407,18 @@ static MR_UNUSED void mr_test_expect(const char *text) {
     mr_push_byte(&mr_test.error, 0);
     if (mr_test.error.len > 1) mr_test_differ("output", text, (const char *)mr_test.error.ptr);
     else if (strcmp(mr_test_text(), text) != 0) mr_test_differ("output", text, mr_test_text());
+}
+
+/* This text was emitted to a named output in the last run. */
+static MR_UNUSED void mr_test_expect_output(const char *name, const char *text) {
+    for (size_t i = 0; mr_has_output(mr_test.role, i); i++) {
+        const mr_port *port = &mr_test.role->outputs[i];
+        if (strcmp(port->name, name) != 0) continue;
+        const char *got = mr_test_text_of(&mr_test.named[i], port->key, port->value);
+        if (strcmp(got, text) != 0) mr_test_differ(name, text, got);
+        return;
+    }
+    mr_test_differ(name, text, "no such output");
 }
 
 /* The last run failed with an error that contains this text. */

@@ -21,6 +21,7 @@
 
 #define MR_SDK "mr-cpp 0.1.0"
 
+#include <array>
 #include <concepts>
 #include <cstdarg>
 #include <cstdio>
@@ -51,6 +52,26 @@ inline Status reject(const std::string &why) { return mr_reject(why.c_str()); }
 inline void count(const char *name, int64_t delta) { mr_count(name, delta); }
 inline void log(mr_level level, Str message) { mr_log_str(level, detail::lend(message)); }
 
+template <class K, class V> class Out;
+
+// A named output beside the main one, with keys of type K and values of type V. A reducer lists those that it has, as does
+// a mapper of jobs without reducers, and opens them in `setup`:
+//
+//     constexpr mr::Port<mr::Text, mr::Text> errors{"errors"};
+//
+//     struct Total {
+//         static constexpr auto outputs = mr::ports(errors);
+//         mr::Out<mr::Text, mr::Text> to_errors;
+//         mr::Status setup(const mr::Task &task) { return task.output(errors, to_errors); }
+template <class K, class V> struct Port {
+    const char *name; // also of its folder: a-z, 0-9, - and _, a letter first
+};
+
+// The named outputs of a role.
+template <class... K, class... V> constexpr std::array<mr_port, sizeof...(K)> ports(const Port<K, V> &...all) {
+    return {mr_port{all.name, Type<K>::name.text, Type<V>::name.text}...};
+}
+
 // The task that a role is set up for.
 class Task {
 public:
@@ -73,6 +94,14 @@ public:
         std::string text(detail::view(mr_view(&bytes)));
         mr_free(&bytes);
         return text;
+    }
+
+    // Opens a named output; where the stage has none of the name, the answer is a failure that says so.
+    template <class K, class V> Status output(const Port<K, V> &port, Out<K, V> &to) const {
+        mr_out *out = nullptr;
+        Status status = mr_output(port.name, &out);
+        if (status == ok) to = Out<K, V>(out);
+        return status;
     }
 
 private:
@@ -121,7 +150,7 @@ struct Chunk : Line {};
 // Where a role emits records with keys of type K and values of type V.
 template <class K, class V> class Out {
 public:
-    explicit Out(mr_out *out) : out_(out) {}
+    explicit Out(mr_out *out = nullptr) : out_(out) {}
 
     template <class A, class B> void emit(const A &key, const B &value) {
         detail::Cell k(detail::tag<K>, key), v(detail::tag<V>, value);

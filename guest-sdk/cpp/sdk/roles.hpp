@@ -92,6 +92,21 @@ template <class V> struct Named {
 template <> struct Named<Str> {
     using Of = Text;
 };
+// In a tuple, text is read as a string.
+template <> struct Named<std::string> {
+    using Of = Text;
+};
+template <class... V> struct Named<std::tuple<V...>> {
+    using Of = Tuple<typename Named<V>::Of...>;
+};
+
+// Lists the named outputs of a class.
+template <class C> constexpr void list_outputs(mr_role &role) {
+    if constexpr (requires { C::outputs.size(); }) {
+        static_assert(C::outputs.size() <= MR_OUTPUTS_MAX, "a role has 16 named outputs at most");
+        for (size_t i = 0; i < C::outputs.size(); i++) role.outputs[i] = C::outputs[i];
+    }
+}
 
 template <class C> constexpr mr_role mapper_role() {
     using F = Function<decltype(&C::map)>;
@@ -105,6 +120,7 @@ template <class C> constexpr mr_role mapper_role() {
     role.value = Type<typename F::Value>::name.text;
     role.setup = Instance<C>::setup;
     role.finish = F::finish;
+    list_outputs<C>(role);
     return role;
 }
 
@@ -138,6 +154,7 @@ template <class C> struct GroupRole {
         role.in_value = Type<typename F::InValue>::name.text;
         role.setup = Instance<C>::setup;
         role.finish = F::finish;
+        list_outputs<C>(role);
         return role;
     }
 };

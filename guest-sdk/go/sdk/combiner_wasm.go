@@ -8,7 +8,7 @@ func init() { rolesBuilt = append(rolesBuilt, "combiner") }
 
 //go:wasmexport mr:engine/combiner@0.1.0#open
 func exportCombinerOpen(job *byte, jobLen, stage, number, attempt, partitions uint32, seed uint64, batchBytes uint32, outputs *byte, outputsLen uint32) unsafe.Pointer {
-	return finish(openRole("combiner", registered.Combiner.driver, task(job, jobLen, number, attempt, partitions, seed), batchBytes))
+	return finish(openRole("combiner", registered.Combiner.driver, task(job, jobLen, number, attempt, partitions, seed, outputs, outputsLen), batchBytes))
 }
 
 //go:wasmexport mr:engine/combiner@0.1.0#combine-batch
@@ -23,4 +23,4 @@ func exportCombinerBatch(groupsLen, kw uint32, ke *byte, ken uint32, kd *byte, k
 }
 
 //go:wasmexport mr:engine/combiner@0.1.0#close
-func exportCombinerClose() unsafe.Pointer { return closeRole(registered.Combiner.driver) }
+func exportCombinerClose() unsafe.Pointer { return closed(registered.Combiner.driver) }

@@ -48,8 +48,12 @@ func finishList(list []byte, failed *failure) unsafe.Pointer {
 	return answer
 }
 
-func task(job *byte, jobLen, number, attempt, partitions uint32, seed uint64) *Task {
-	return &Task{string(unsafe.Slice(job, jobLen)), number, attempt, partitions, seed}
+func task(job *byte, jobLen, number, attempt, partitions uint32, seed uint64, outputs *byte, outputsLen uint32) *Task {
+	var names []string
+	for _, name := range unsafe.Slice((*list)(unsafe.Pointer(outputs)), outputsLen) {
+		names = append(names, string(name.bytes()))
+	}
+	return &Task{string(unsafe.Slice(job, jobLen)), number, attempt, partitions, seed, names}
 }
 
 func columnOf(width uint32, ends *byte, endsLen uint32, data *byte, dataLen uint32) column {
@@ -60,7 +64,7 @@ func groups(d reduceDriver, combining bool, input *grouped) unsafe.Pointer {
 	return finish(call(InvalidInput, func() error { return d.work(input, combining) }))
 }
 
-func closeRole(d driver) unsafe.Pointer { return finish(call(InvalidInput, d.close)) }
+func closed(d driver) unsafe.Pointer { return finish(closeRole(d)) }
 
 // Strings of the description, which stay.
 var described struct {

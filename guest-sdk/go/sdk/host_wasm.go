@@ -45,12 +45,12 @@ func lend(bytes []byte) (unsafe.Pointer, uint32) {
 
 func place(p unsafe.Pointer) uint32 { return uint32(uintptr(p)) }
 
-func hostEmit(b *batch) {
+func hostEmit(port uint32, b *batch) {
 	ke, ken := lend(b.keys.ends)
 	kd, kdn := lend(b.keys.data)
 	ve, ven := lend(b.values.ends)
 	vd, vdn := lend(b.values.data)
-	importEmit(0, b.rows, b.keys.width, ke, ken, kd, kdn, b.values.width, ve, ven, vd, vdn)
+	importEmit(port, b.rows, b.keys.width, ke, ken, kd, kdn, b.values.width, ve, ven, vd, vdn)
 	runtime.KeepAlive(b)
 }
 

@@ -33,6 +33,9 @@ type Plugin struct {
 	Reducer       GroupRole
 	Partitioner   PartitionerRole
 	Params        []Param
+	// Outputs are the named outputs beside the main one: those of the reducer, or of the mapper in a job
+	// without reducers.
+	Outputs []AnyPort
 	// GroupPrefix is the number of elements of the mapper's keys, which are tuples, that make a group: the
 	// reducer reads the tuple of these, and the values come in the order of the others. 0 for the whole key.
 	GroupPrefix int

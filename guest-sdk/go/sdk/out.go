@@ -23,8 +23,10 @@ type Out[K, V any] struct {
 	value      codec[V]
 	batch      batch
 	batchBytes int
-	table      *[1 << slotsLog2]slot
-	sums       bool
+	// The output: 0 for the main one.
+	port  uint32
+	table *[1 << slotsLog2]slot
+	sums  bool
 }
 
 func (out *Out[K, V]) open(batchBytes uint32) {
@@ -73,7 +75,13 @@ func (out *Out[K, V]) send() {
 	if b.rows == 0 {
 		return
 	}
-	hostEmit(b)
+	hostEmit(out.port, b)
+	out.clear()
+}
+
+// clear forgets what is still here.
+func (out *Out[K, V]) clear() {
+	b := &out.batch
 	b.rows = 0
 	b.keys.ends, b.keys.data = b.keys.ends[:0], b.keys.data[:0]
 	b.values.ends, b.values.data = b.values.ends[:0], b.values.data[:0]

@@ -12,7 +12,7 @@ func exportPartitionerOpen(job *byte, jobLen, stage, number, attempt, partitions
 		if registered.Partitioner.driver == nil {
 			return Fatal("mr-engine.toml names the role partitioner, but the program registers none")
 		}
-		return registered.Partitioner.driver.open(task(job, jobLen, number, attempt, partitions, seed))
+		return registered.Partitioner.driver.open(task(job, jobLen, number, attempt, partitions, seed, outputs, outputsLen))
 	}))
 }
 

@@ -8,7 +8,7 @@ func init() { rolesBuilt = append(rolesBuilt, "reducer") }
 
 //go:wasmexport mr:engine/reducer@0.1.0#open
 func exportReducerOpen(job *byte, jobLen, stage, number, attempt, partitions uint32, seed uint64, batchBytes uint32, outputs *byte, outputsLen uint32) unsafe.Pointer {
-	return finish(openRole("reducer", registered.Reducer.driver, task(job, jobLen, number, attempt, partitions, seed), batchBytes))
+	return finish(openRole("reducer", registered.Reducer.driver, task(job, jobLen, number, attempt, partitions, seed, outputs, outputsLen), batchBytes))
 }
 
 //go:wasmexport mr:engine/reducer@0.1.0#reduce-batch
@@ -23,4 +23,4 @@ func exportReducerBatch(groupsLen, kw uint32, ke *byte, ken uint32, kd *byte, kd
 }
 
 //go:wasmexport mr:engine/reducer@0.1.0#close
-func exportReducerClose() unsafe.Pointer { return closeRole(registered.Reducer.driver) }
+func exportReducerClose() unsafe.Pointer { return closed(registered.Reducer.driver) }

@@ -256,7 +256,19 @@ func openRole(role string, d driver, task *Task, batchBytes uint32) *failure {
 		if d == nil {
 			return Fatal("mr-engine.toml names the role " + role + ", but the program registers none")
 		}
+		openPorts(task.outputs, batchBytes)
 		return d.open(task, batchBytes)
+	})
+}
+
+// closeRole ends a task: what is still here is sent on.
+func closeRole(d driver) *failure {
+	return call(InvalidInput, func() error {
+		if err := d.close(); err != nil {
+			return err
+		}
+		flushPorts()
+		return nil
 	})
 }
 
@@ -278,6 +290,9 @@ func facts(roles string) (all []fact) {
 	if d := registered.Partitioner.driver; d != nil && has("partitioner") {
 		all = append(all, fact{"partition.key", d.name()})
 	}
+	if has("mapper") || has("reducer") {
+		all = append(all, outputFacts()...)
+	}
 	for _, param := range registered.Params {
 		prefix := "param." + param.Name + "."
 		kind := param.Type
@@ -291,6 +306,18 @@ func facts(roles string) (all []fact) {
 		if param.Default != "" {
 			all = append(all, fact{prefix + "default", param.Default})
 		}
+	}
+	return all
+}
+
+func outputFacts() (all []fact) {
+	var names []string
+	for _, port := range registered.Outputs {
+		names = append(names, port.Name())
+		all = append(all, port.facts()...)
+	}
+	if len(names) > 0 {
+		all = append(all, fact{"outputs", strings.Join(names, ",")})
 	}
 	return all
 }

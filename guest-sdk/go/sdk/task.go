@@ -11,6 +11,8 @@ type Task struct {
 	Number, Attempt, Partitions uint32
 	// Seed is equal for all attempts of a task.
 	Seed uint64
+	// Names of the outputs, the main one first.
+	outputs []string
 }
 
 // Param is a parameter as text, and false where it is neither set nor has a default.

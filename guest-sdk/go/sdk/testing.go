@@ -36,8 +36,10 @@ type Run struct {
 	// Rejects are the reasons.
 	Rejects []string
 	emitted []testRecord
-	rest    []testRecord
-	types   []fact
+	// What was emitted to named outputs, by name.
+	named map[string][]testRecord
+	rest  []testRecord
+	types []fact
 }
 
 var running *Run
@@ -54,16 +56,26 @@ func asError(failed *failure) error {
 	return &Error{failed.kind, failed.message}
 }
 
-func (run *Run) start(d driver, stage string) error {
+// start opens a role; only the last one of a job has the named outputs.
+func (run *Run) start(d driver, stage string, last bool) error {
 	running, counters = run, nil
-	run.emitted, run.types = nil, d.facts(stage)
-	return asError(openRole(stage, d, &Task{Job: "test", Partitions: 1}, testOutBytes))
+	run.emitted, run.named, run.types = nil, map[string][]testRecord{}, d.facts(stage)
+	task := &Task{Job: "test", Partitions: 1, outputs: []string{"main"}}
+	if last {
+		task.Partitions = 0
+		for _, port := range registered.Outputs {
+			task.outputs = append(task.outputs, port.Name())
+		}
+	}
+	return asError(openRole(stage, d, task, testOutBytes))
 }
 
-// Map maps the lines of a text.
-func (run *Run) Map(text string) error {
+// Map maps the lines of a text, as a job without reducers does.
+func (run *Run) Map(text string) error { return run.mapLines(text, true) }
+
+func (run *Run) mapLines(text string, last bool) error {
 	d := registered.Mapper.driver
-	if err := run.start(d, "map"); err != nil {
+	if err := run.start(d, "map", last); err != nil {
 		return err
 	}
 	withPath := slices.Contains(d.facts("map"), fact{"map.input-key", "path-offset"})
@@ -85,7 +97,7 @@ func (run *Run) Map(text string) error {
 		}
 		start = end
 	}
-	return asError(call(InvalidInput, d.close))
+	return asError(closeRole(d))
 }
 
 // Combine combines what was emitted.
@@ -96,7 +108,7 @@ func (run *Run) Reduce() error { return run.groups(registered.Reducer.driver, "r
 
 // Job runs the plugin over a text, with its combiner where it has one.
 func (run *Run) Job(text string) error {
-	if err := run.Map(text); err != nil {
+	if err := run.mapLines(text, false); err != nil {
 		return err
 	}
 	if registered.Combiner.driver != nil {
@@ -110,12 +122,12 @@ func (run *Run) Job(text string) error {
 func (run *Run) groups(d reduceDriver, stage string) error {
 	records := run.emitted
 	slices.SortStableFunc(records, func(a, b testRecord) int { return bytes.Compare(a.key, b.key) })
-	if err := run.start(d, stage); err != nil {
+	if err := run.start(d, stage, stage == "reduce"); err != nil {
 		return err
 	}
 	for start := 0; start < len(records); {
-		end := start + 1
-		for end < len(records) && bytes.Equal(records[start].key, records[end].key) {
+		end, key := start+1, run.groupKey(records[start].key, stage)
+		for end < len(records) && bytes.Equal(key, run.groupKey(records[end].key, stage)) {
 			end++
 		}
 		first := end
@@ -125,7 +137,7 @@ func (run *Run) groups(d reduceDriver, stage string) error {
 		run.rest = records[first:end]
 		input := &grouped{
 			groups: 1,
-			keys:   pack(records[start:start+1], false),
+			keys:   pack([]testRecord{{key: key}}, false),
 			ends:   binary.LittleEndian.AppendUint32(nil, uint32(first-start)),
 			values: pack(records[start:first], true),
 			more:   first < end,
@@ -136,7 +148,17 @@ func (run *Run) groups(d reduceDriver, stage string) error {
 		}
 		start = end
 	}
-	return asError(call(InvalidInput, d.close))
+	return asError(closeRole(d))
+}
+
+// groupKey is the part of a key that makes a group: of a reducer's tuple, the elements that it reads.
+func (run *Run) groupKey(key []byte, stage string) []byte {
+	if stage != "reduce" || registered.GroupPrefix == 0 {
+		return key
+	}
+	at := slices.IndexFunc(run.types, func(f fact) bool { return f.name == "reduce.in.key" })
+	_, _, rest := renderFront(nil, run.types[at].value, key)
+	return key[:len(key)-len(rest)]
 }
 
 func pack(records []testRecord, values bool) (c column) {
@@ -162,8 +184,22 @@ func (run *Run) Text() string {
 			valueType = fact.value
 		}
 	}
+	return textOf(run.emitted, keyType, valueType)
+}
+
+// Output is what was emitted to a named output, as the engine writes it.
+func (run *Run) Output(name string) string {
+	for _, port := range registered.Outputs {
+		if types := port.facts(); port.Name() == name {
+			return textOf(run.named[name], types[0].value, types[1].value)
+		}
+	}
+	return ""
+}
+
+func textOf(records []testRecord, keyType, valueType string) string {
 	var text []byte
-	for _, record := range run.emitted {
+	for _, record := range records {
 		text = render(text, keyType, record.key)
 		if keyType != "unit" && valueType != "unit" {
 			text = append(text, '\t')
@@ -226,10 +262,17 @@ func renderElement(text []byte, name string, cell []byte) ([]byte, []byte) {
 	return text, cell
 }
 
-func hostEmit(b *batch) {
+func hostEmit(port uint32, b *batch) {
+	var records []testRecord
 	for row := range int(b.rows) {
-		running.emitted = append(running.emitted, testRecord{bytes.Clone(b.keys.cell(row)), bytes.Clone(b.values.cell(row))})
+		records = append(records, testRecord{bytes.Clone(b.keys.cell(row)), bytes.Clone(b.values.cell(row))})
 	}
+	if port == 0 {
+		running.emitted = append(running.emitted, records...)
+		return
+	}
+	name := registered.Outputs[port-1].Name()
+	running.named[name] = append(running.named[name], records...)
 }
 
 func hostReject(_ uint32, reason string) { running.Rejects = append(running.Rejects, reason) }

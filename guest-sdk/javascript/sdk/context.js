@@ -24,7 +24,12 @@ export function use(other) {
   return before;
 }
 
-const state = { declared: {}, params: new Map(), counted: new Map(), context: null };
+const state = { declared: {}, params: new Map(), counted: new Map(), context: null, named: new Map() };
+
+/** Named outputs of the task, from now on: emitters by name. */
+export function setNamed(named) {
+  state.named = named;
+}
 
 /** The task that is under way. */
 export class Task {
@@ -69,6 +74,18 @@ export function param(name) {
     throw new Fatal(`parameter ${name} is not declared; there are ${Object.keys(state.declared).join(", ")}`);
   }
   return state.params.get(name);
+}
+
+/** Emits a pair to a named output, one of those that the role declares as `outputs`. */
+export function emit(output, key, value) {
+  const named = state.named.get(output);
+  if (named === undefined) {
+    throw new Fatal(
+      `there is no output ${output} in this stage: declare it in outputs: { ... }, of the reducer, or of the mapper of a job ` +
+        "without reducers",
+    );
+  }
+  named.emit(key, value);
 }
 
 /** Adds to a counter of the job. */

@@ -1,7 +1,7 @@
 // Runs a role over batches: what the exported functions do, in the sandbox and in tests.
 
 import { cellsOf, endsOf, packEnds, readEnds } from "./bytes.js";
-import { begin, host, sendCounters } from "./context.js";
+import { begin, host, sendCounters, setNamed } from "./context.js";
 import { Fatal, Invalid, Reject, failed, sample } from "./errors.js";
 import { rowsOf } from "./inputs.js";
 import { WrongType } from "./types.js";
@@ -13,8 +13,9 @@ const COLUMN_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Collects pairs of a stage and emits them. */
 export class Emitter {
-  constructor(stage) {
+  constructor(stage, port = 0) {
     this.stage = stage;
+    this.port = port;
     this.keys = [];
     this.values = [];
   }
@@ -50,7 +51,7 @@ export class Emitter {
       const rows = Math.min(PAIRS_MAX, keys.length - at);
       const some = (all) => (rows === all.length ? all : all.slice(at, at + rows));
       const { key, value } = this.stage;
-      emit(rows, encode(this.stage, "key", key, some(keys)), encode(this.stage, "value", value, some(values)));
+      emit(rows, encode(this.stage, "key", key, some(keys)), encode(this.stage, "value", value, some(values)), this.port);
     }
   }
 }
@@ -68,12 +69,12 @@ class Combined {
 }
 
 /** Emits columns, in portions that the engine takes. */
-function emit(rows, keys, values) {
+function emit(rows, keys, values, port = 0) {
   if (rows > 1 && keys.data.length + values.data.length > COLUMN_BYTES_MAX) {
     const half = rows >> 1;
-    emit(half, part(keys, rows, 0, half), part(values, rows, 0, half));
-    emit(rows - half, part(keys, rows, half, rows), part(values, rows, half, rows));
-  } else if (rows > 0) host.emit(rows, keys, values);
+    emit(half, part(keys, rows, 0, half), part(values, rows, 0, half), port);
+    emit(rows - half, part(keys, rows, half, rows), part(values, rows, half, rows), port);
+  } else if (rows > 0) host.emit(port, rows, keys, values);
 }
 
 /** Some rows of a column. */
@@ -104,8 +105,22 @@ class Driver {
     this.row = null;
     this.call("fatal", () => {
       const task = begin(context, stage.params);
+      this.named = this.namedOf(context.outputs);
+      setNamed(this.named);
       this.state = stage.setup ? stage.setup(task) : undefined;
     });
+  }
+
+  /** Emitters of those of its named outputs that the task has. */
+  namedOf(outputs) {
+    const has = Object.entries(this.stage.outputs).filter(([name]) => outputs.includes(name));
+    return new Map(has.map(([name, types]) => [name, new Emitter({ ...types, role: this.stage.role }, outputs.indexOf(name))]));
+  }
+
+  /** Emits what was collected. */
+  flush() {
+    this.out.flush();
+    for (const out of this.named.values()) out.flush();
   }
 
   /** Runs one exported call: what is thrown becomes an answer, counters are sent at its end. */
@@ -131,7 +146,7 @@ class Driver {
   close() {
     this.call("invalid-input", () => {
       if (this.stage.finish) this.stage.finish(this.out, this.state);
-      this.out.flush();
+      this.flush();
     });
   }
 }
@@ -148,7 +163,7 @@ class MapDriver extends Driver {
         while (this.at < records.length) this.mapRecords(records);
       }
       this.row = this.doing = null;
-      this.out.flush();
+      this.flush();
     });
   }
 
@@ -222,7 +237,7 @@ class GroupDriver extends Driver {
       start = end;
     }
     this.row = this.doing = null;
-    out.flush();
+    this.flush();
   }
 
   foldGroups(groups, keys, ends, values, more) {

@@ -76,6 +76,12 @@ export interface Emitter<K, V> {
   emitAll(pairs: Iterable<[K, V]>): void;
 }
 
+/** Types of the pairs of a named output. */
+export interface Output {
+  key: Type<any>;
+  value: Type<any>;
+}
+
 interface Role<S> {
   params?: Record<string, Param>;
   /** Called once for each task; what it returns is given to the other functions. */
@@ -91,6 +97,8 @@ export function mapper<R = string, K = unknown, V = unknown, S = undefined>(
     input?: Input<R>;
     key: Type<K>;
     value: Type<V>;
+    /** Named outputs beside the main one, which it has in a job without reducers. */
+    outputs?: Record<string, Output>;
     map(record: R, out: Emitter<K, V>, state: S): void | Iterable<[K, V]>;
     finish?(out: Emitter<K, V>, state: S): void;
   },
@@ -114,6 +122,8 @@ export function reducer<K, V, KO = K, VO = V, S = undefined>(
     out?: { key: Type<KO>; value: Type<VO> };
     /** So many elements of the mapper's keys make a group: `key` is the tuple of these. */
     groupPrefix?: number;
+    /** Named outputs beside the main one. */
+    outputs?: Record<string, Output>;
     reduce(key: K, values: Iterable<V>, out: Emitter<KO, VO>, state: S): void;
     finish?(out: Emitter<KO, VO>, state: S): void;
   },
@@ -138,6 +148,8 @@ export function words(line: string): string[];
 
 /** A parameter of the job; undefined where it is not set and has no default. */
 export function param(name: string): any;
+/** Emits a pair to a named output, one of those that the role declares as `outputs`. */
+export function emit(output: string, key: unknown, value: unknown): void;
 /** Adds to a counter of the job. */
 export function count(name: string, delta?: number): void;
 /** Writes a line to the task's log. `console.log` does so, too. */

@@ -14,7 +14,7 @@
 // `context` (parameters, counters, log, side inputs), `errors`, `testing` (runs a plugin in ordinary tests). The README
 // beside this file goes from nothing to a running job; `index.d.ts` has the types.
 
-export { count, log, param, sideInput } from "./context.js";
+export { count, emit, log, param, sideInput } from "./context.js";
 export { Fatal, Invalid, Reject, Transient } from "./errors.js";
 export { chunks, fileLines, lines, records, words } from "./inputs.js";
 export { combiner, folding, mapper, max, min, partitioner, reducer, sum } from "./stages.js";

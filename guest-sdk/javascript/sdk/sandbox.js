@@ -18,7 +18,7 @@ const ROLES = ["mapper", "combiner", "reducer", "partitioner"];
 
 // Whole numbers of 64 bits cross as numbers, and not as BigInt: exact up to 2^53.
 const engine = {
-  emit: (rows, keys, values) => emit(0, { rows, keys, values }),
+  emit: (port, rows, keys, values) => emit(port, { rows, keys, values }),
   reject,
   params: getAll,
   param: get,
@@ -100,5 +100,8 @@ export function described(plugin, source, name, roles) {
     }
   }
   const attributes = [...new Map(has.flatMap((role) => plugin[role].attributes()))];
+  // A mapper and a reducer may both declare some: one that both do is one.
+  const outputs = new Set(has.flatMap((role) => Object.keys(plugin[role].outputs)));
+  if (outputs.size > 0) attributes.push(["outputs", [...outputs].join(",")]);
   return { describe: () => ({ name, version: "0.1.0", sdk: SDK, attributes }) };
 }

@@ -8,7 +8,7 @@ const PARAM_TYPES = ["text", "u64", "s64", "f64", "bool"];
 /** One role of a plugin. */
 export class Stage {
   constructor(role, def, method) {
-    Object.assign(this, { params: {} }, def, { role });
+    Object.assign(this, { params: {}, outputs: {} }, def, { role });
     if (method && typeof def[method] !== "function") {
       throw new TypeError(`a ${role} needs a function ${method}, and its ${method} is ${def[method]}`);
     }
@@ -34,6 +34,7 @@ export class Stage {
       types("reduce", this.key, this.value);
       if (this.groupPrefix) facts.push(["reduce.group", String(this.groupPrefix)]);
     } else facts.push(["partition.key", this.keyIn.name]);
+    for (const [name, { key, value }] of Object.entries(this.outputs)) types(`output.${name}`, key, value);
     for (const [name, param] of Object.entries(this.params)) {
       facts.push([`param.${name}.type`, param.type ?? "text"]);
       if (param.required) facts.push([`param.${name}.required`, "true"]);
@@ -48,10 +49,16 @@ function pair(role, def) {
   return { key: checkType(def.key, `the key of a ${role}`), value: checkType(def.value, `the value of a ${role}`) };
 }
 
-/** Declares a mapper: `map(record, out, state)` emits pairs of key and value with `out.emit(key, value)`. */
+/** Named outputs, with the types of each. */
+function named(role, outputs = {}) {
+  return Object.fromEntries(Object.entries(outputs).map(([name, def]) => [name, pair(`${role}'s output ${name}`, def)]));
+}
+
+/** Declares a mapper: `map(record, out, state)` emits pairs of key and value with `out.emit(key, value)`. In a job without
+ * reducers it may write to named outputs, `outputs: { name: { key, value } }`, with `mr.emit`. */
 export function mapper(def) {
   const input = checkInput(def.input ?? lines);
-  return new Stage("mapper", { ...def, ...pair("mapper", def), input }, "map");
+  return new Stage("mapper", { ...def, ...pair("mapper", def), input, outputs: named("mapper", def.outputs) }, "map");
 }
 
 /** Declares a combiner: `combine(key, values, out, state)` emits fewer values of the key with `out.emit(value)`. It may
@@ -63,14 +70,15 @@ export function combiner(def) {
 
 /** Declares a reducer: `reduce(key, values, out, state)`; `values` is gone through once. What it emits is of the same
  * types, or of those in `out: { key, value }`. With `groupPrefix`, so many elements of the mapper's keys make a group: `key`
- * is the tuple of these, and the values come in the order of the others. */
+ * is the tuple of these, and the values come in the order of the others. It may write to named outputs,
+ * `outputs: { name: { key, value } }`, with `mr.emit`. */
 export function reducer(def) {
   const { key: keyIn, value: valueIn } = pair("reducer", def);
   if (def.groupPrefix && keyIn.parts?.length !== def.groupPrefix) {
     throw new TypeError(`the key of a reducer with groupPrefix ${def.groupPrefix} is a tuple of as many elements`);
   }
   const out = def.out ? pair("reducer's out", def.out) : { key: keyIn, value: valueIn };
-  return new Stage("reducer", { ...def, ...out, keyIn, valueIn }, "reduce");
+  return new Stage("reducer", { ...def, ...out, keyIn, valueIn, outputs: named("reducer", def.outputs) }, "reduce");
 }
 
 /** Declares a partitioner: `partition(key, partitions, state)` returns a number below `partitions`. */

@@ -3,6 +3,8 @@
 export interface Run {
   /** The pairs, in the order in which they were emitted. */
   records(): [any, any][];
+  /** The pairs of a named output, in the order in which they were emitted. */
+  output(name: string): [any, any][];
   /** The pairs as the engine writes them: key, tab, value, newline. */
   text(): string;
   counters: Record<string, number>;

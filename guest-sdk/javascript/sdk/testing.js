@@ -19,6 +19,8 @@ class Run {
   constructor(stage) {
     this.stage = stage;
     this.cells = [];
+    // Pairs of bytes of named outputs, by name.
+    this.named = new Map(Object.keys(stage.outputs).map((name) => [name, []]));
     this.counters = {};
     this.rejects = [];
     this.log = [];
@@ -27,6 +29,12 @@ class Run {
   /** The pairs, in the order in which they were emitted. */
   records() {
     return this.cells.map(([key, value]) => [this.stage.key.decode(key), this.stage.value.decode(value)]);
+  }
+
+  /** The pairs of a named output, in the order in which they were emitted. */
+  output(name) {
+    const { key: keyType, value: valueType } = this.stage.outputs[name];
+    return this.named.get(name).map(([key, value]) => [keyType.decode(key), valueType.decode(value)]);
   }
 
   /** The pairs as the engine writes them: key, tab, value, newline. */
@@ -41,9 +49,10 @@ class Run {
 function double(run, params, sideInputs) {
   return {
     rest: [],
-    emit(rows, keys, values) {
+    emit(port, rows, keys, values) {
       const [keyCells, valueCells] = [cellsOf(rows, keys), cellsOf(rows, values)];
-      keyCells.forEach((key, row) => run.cells.push([key.slice(), valueCells[row].slice()]));
+      const cells = port === 0 ? run.cells : [...run.named.values()][port - 1];
+      keyCells.forEach((key, row) => cells.push([key.slice(), valueCells[row].slice()]));
     },
     reject: (_, reason) => run.rejects.push(reason),
     params: () => Object.entries(params),
@@ -57,8 +66,9 @@ function double(run, params, sideInputs) {
   };
 }
 
-function runStage(stage, options, work) {
-  const { params: given = {}, sideInputs: files = {}, partitions = 1 } = options ?? {};
+/** Runs a stage; only the last one of a job has its named outputs, and no partitions. */
+function runStage(stage, options, work, last = true) {
+  const { params: given = {}, sideInputs: files = {}, partitions = last ? 0 : 1 } = options ?? {};
   const params = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]));
   for (const [name, param] of Object.entries(stage.params)) {
     if (name in params) continue;
@@ -70,7 +80,8 @@ function runStage(stage, options, work) {
   const stand = double(run, params, Object.fromEntries(Object.entries(files).map(([name, file]) => [name, bytes(file)])));
   const before = use(stand);
   try {
-    const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0, batchBytes: 128, outputs: [] };
+    const outputs = ["main", ...(last ? Object.keys(stage.outputs) : [])];
+    const context = { jobId: "test", stage: 0, task: 0, attempt: 0, partitions, seed: 0, batchBytes: 128, outputs };
     const driver = drive(stage, context);
     work(driver, stand);
     driver.close();
@@ -88,6 +99,10 @@ function stageOf(plugin, role) {
 /** Maps the lines of a text, or of files as an object of path and text; or an array of records, where the mapper reads
  * records. */
 export function map(plugin, input, options) {
+  return mapInput(plugin, input, options, true);
+}
+
+function mapInput(plugin, input, options, last) {
   const stage = stageOf(plugin, "mapper");
   const { types, attributes } = stage.input;
   let rows;
@@ -103,7 +118,7 @@ export function map(plugin, input, options) {
       const side = (of) => columnOf(batch.map((row) => row[of]));
       driver.mapBatch(batch.length, side(0), side(1));
     }
-  });
+  }, last);
 }
 
 /** Rows of text: chunks of two lines, then a line by itself, in turn. */
@@ -147,7 +162,7 @@ export function partition(plugin, keys, partitions, options) {
 /** Runs a whole job on a text, or on files as an object of path and text: mapper, combiner where there is one, and reducer.
  * The pairs of all partitions, in key order. */
 export function job(plugin, input, options) {
-  const mapped = map(plugin, input, options);
+  const mapped = mapInput(plugin, input, options, !plugin.reducer);
   const runs = [mapped];
   let { cells } = mapped;
   if (plugin.combiner) {
@@ -229,5 +244,5 @@ function runGroups(stage, groups, options) {
       if (stand.rest.length > 0) throw new Error("a group was left before its end");
       batch = [];
     });
-  });
+  }, stage.role === "reducer");
 }

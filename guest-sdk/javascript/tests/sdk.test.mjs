@@ -260,6 +260,26 @@ test("declarations are checked", () => {
   });
 });
 
+test("named outputs", () => {
+  const outputs = { long: { key: mr.text, value: mr.u64 }, none: { key: mr.u64, value: mr.unit } };
+  const work = (line, out) => (line.length > 3 ? mr.emit("long", line, line.length) : out.emit(null, line));
+  const plugin = { mapper: mr.mapper({ key: mr.unit, value: mr.text, outputs, map: work }) };
+  const run = map(plugin, "a\nbbbb\nc\n".repeat(9));
+  assert.equal(run.text(), "a\nc\n".repeat(9));
+  assert.deepEqual(run.output("long"), Array(9).fill(["bbbb", 4]));
+  assert.deepEqual(run.output("none"), []);
+  const facts = Object.fromEntries(plugin.mapper.attributes());
+  assert.deepEqual([facts["output.long.key"], facts["output.long.value"]], ["text", "u64"]);
+  // In a job with a reducer the mapper has none.
+  const last = { reducer: mr.reducer({ key: mr.unit, value: mr.text, reduce: () => {} }) };
+  assert.throws(() => job({ ...plugin, ...last }, "bbbb\n"), /there is no output long in this stage/);
+  const none = { mapper: mr.mapper({ key: mr.unit, value: mr.text, map: work }) };
+  assert.throws(() => map(none, "bbbb\n"), /there is no output long in this stage: .* the mapper of a job without reducers/);
+  const wrong = { mapper: mr.mapper({ key: mr.unit, value: mr.text, outputs, map: () => mr.emit("long", 7, 7) }) };
+  assert.throws(() => map(wrong, "a\n"), /the mapper emitted a key of another type: 7/);
+  assert.throws(() => mr.reducer({ key: mr.text, value: mr.text, outputs: { long: mr.text }, reduce: work }), /reducer's output long/);
+});
+
 test("a prefix of the key makes a group", () => {
   const key = mr.tuple(mr.text, mr.desc(mr.u64));
   const mapper = mr.mapper({

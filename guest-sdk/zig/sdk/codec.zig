@@ -169,6 +169,15 @@ pub inline fn read(comptime T: type, cell: []const u8, scratch: *Buffer) Malform
     return if (rest.len == 0) value else error.Malformed;
 }
 
+/// Bytes of the element that a cell begins with.
+pub fn size(comptime T: type, cell: []const u8, scratch: *Buffer) Malformed!usize {
+    scratch.clear();
+    scratch.reserve(cell.len * (1 + comptime flips(T)));
+    var rest = cell;
+    _ = try get(T, &rest, scratch);
+    return cell.len - rest.len;
+}
+
 /// Reads an element off the front of `rest`.
 fn get(comptime T: type, rest: *[]const u8, scratch: *Buffer) Malformed!View(T) {
     if (comptime isTuple(T)) {

@@ -3,6 +3,7 @@
 const std = @import("std");
 const codec = @import("codec.zig");
 const input = @import("input.zig");
+const port = @import("port.zig");
 
 /// A parameter that a plugin takes.
 pub const Param = struct {
@@ -44,6 +45,7 @@ pub fn facts(comptime user: type) []const Fact {
             if (user.plugin.group_prefix > 0) all = all ++ &[_]Fact{.{ "reduce.group", std.fmt.comptimePrint("{d}", .{user.plugin.group_prefix}) }};
         }
         if (@hasDecl(user, "partitioner")) all = all ++ &[_]Fact{.{ "partition.key", codec.name(user.partitioner.Key) }};
+        all = all ++ outputs(user);
         for (user.plugin.params) |param| {
             const prefix = "param." ++ param.name ++ ".";
             all = all ++ &[_]Fact{ .{ prefix ++ "type", param.type }, .{ prefix ++ "help", param.help } };
@@ -51,6 +53,23 @@ pub fn facts(comptime user: type) []const Fact {
             if (param.default) |default| all = all ++ &[_]Fact{.{ prefix ++ "default", default }};
         }
         return all;
+    }
+}
+
+/// The named outputs of mapper and reducer; one that both list is one.
+fn outputs(comptime user: type) []const Fact {
+    comptime {
+        var all: []const Fact = &.{};
+        var names: []const u8 = "";
+        const listed = (if (@hasDecl(user, "mapper")) port.of(user.mapper) else &[_]type{}) ++ (if (@hasDecl(user, "reducer")) port.of(user.reducer) else &[_]type{});
+        for (listed, 0..) |P, i| {
+            const again = for (listed[0..i]) |other| {
+                if (std.mem.eql(u8, other.name, P.name)) break true;
+            } else false;
+            if (!again) names = names ++ (if (names.len > 0) "," else "") ++ P.name;
+            all = all ++ types("output." ++ P.name, P.Key, P.Value);
+        }
+        return if (names.len > 0) all ++ &[_]Fact{.{ "outputs", names }} else all;
     }
 }
 

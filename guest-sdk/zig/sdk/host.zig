@@ -47,11 +47,11 @@ const imports = struct {
     const Size = extern struct { some: u8, bytes: u64 };
 };
 
-pub fn emit(batch: Batch) void {
-    if (!is_wasm) return double.emit(batch);
+pub fn emit(port: u32, batch: Batch) void {
+    if (!is_wasm) return double.emit(port, batch);
     const k = batch.keys;
     const v = batch.values;
-    imports.emit(0, batch.rows, k.width, k.ends.ptr, k.ends.len, k.data.ptr, k.data.len, v.width, v.ends.ptr, v.ends.len, v.data.ptr, v.data.len);
+    imports.emit(port, batch.rows, k.width, k.ends.ptr, k.ends.len, k.data.ptr, k.data.len, v.width, v.ends.ptr, v.ends.len, v.data.ptr, v.data.len);
 }
 
 pub fn reject(row: u32, reason: []const u8) void {

@@ -31,6 +31,7 @@ pub const Record = input.Record;
 pub const Values = input.Values;
 pub const Words = @import("words.zig").Words;
 pub const Out = out.Out;
+pub const Port = @import("port.zig").Port;
 pub const Task = task.Task;
 pub const Plugin = @import("describe.zig").Plugin;
 pub const Param = @import("describe.zig").Param;

@@ -31,6 +31,8 @@ pub fn Out(comptime K: type, comptime V: type) type {
         value_ends: Buffer = .{},
         rows: u32 = 0,
         batch_bytes: usize = 1,
+        /// The output: 0 for the main one.
+        port: u32 = 0,
         table: ?*[1 << slots_log2]Slot = null,
 
         const Self = @This();
@@ -93,11 +95,16 @@ pub fn Out(comptime K: type, comptime V: type) type {
 
         noinline fn send(self: *Self) void {
             if (self.rows == 0) return;
-            host.emit(.{
+            host.emit(self.port, .{
                 .rows = self.rows,
                 .keys = column(K, &self.keys, &self.key_ends),
                 .values = column(V, &self.values, &self.value_ends),
             });
+            self.clear();
+        }
+
+        /// Forgets what is still here.
+        pub fn clear(self: *Self) void {
             self.rows = 0;
             for ([_]*Buffer{ &self.keys, &self.key_ends, &self.values, &self.value_ends }) |buffer| buffer.clear();
         }

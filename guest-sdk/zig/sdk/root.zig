@@ -47,9 +47,9 @@ fn column(width: u32, ends: [*]const u8, ends_len: usize, data: [*]const u8, dat
 /// The functions that every role has.
 fn Ends(comptime Driver: type) type {
     return struct {
-        fn open(job: [*]const u8, job_len: usize, _: u32, number: u32, attempt: u32, partitions: u32, seed: u64, batch_bytes: u32, _: [*]const String, _: usize) callconv(.c) *const Result {
+        fn open(job: [*]const u8, job_len: usize, _: u32, number: u32, attempt: u32, partitions: u32, seed: u64, batch_bytes: u32, outputs: [*]const String, outputs_len: usize) callconv(.c) *const Result {
             const name = host.allocator.dupe(u8, job[0..job_len]) catch @panic("out of memory");
-            return finish(Driver.open(.{ .job = name, .number = number, .attempt = attempt, .partitions = partitions, .seed = seed }, batch_bytes));
+            return finish(Driver.open(.{ .job = name, .number = number, .attempt = attempt, .partitions = partitions, .seed = seed }, batch_bytes, outputs[0..outputs_len]));
         }
 
         fn close() callconv(.c) *const Result {

@@ -7,6 +7,7 @@ const describe = @import("describe.zig");
 const host = @import("host.zig");
 const input = @import("input.zig");
 const out = @import("out.zig");
+const port = @import("port.zig");
 const task = @import("task.zig");
 const Buffer = @import("buffer.zig").Buffer;
 const Task = task.Task;
@@ -46,14 +47,18 @@ fn State(comptime Role: type, comptime Out: type) type {
         var role: Role = undefined;
         var to: Out = .{};
 
-        fn open(about: Task, batch_bytes: u32) ?Failure {
+        fn open(about: Task, batch_bytes: u32, outputs: []const host.String) ?Failure {
             to.open(batch_bytes);
+            inline for (comptime port.of(Role)) |P| P.open(outputs, batch_bytes);
             return end(setup(Role, &role, about), .fatal);
         }
 
         fn close() ?Failure {
             const result: anyerror!void = if (@hasDecl(Role, "finish")) role.finish(&to) else {};
-            if (result) |_| to.flush() else |_| {}
+            if (result) |_| {
+                to.flush();
+                inline for (comptime port.of(Role)) |P| P.close();
+            } else |_| {}
             return end(result, .invalid_input);
         }
     };
@@ -179,7 +184,7 @@ pub fn Partitioner(comptime Role: type) type {
         var partitions: u32 = 0;
         pub var chosen: Buffer = .{};
 
-        pub fn open(about: Task, _: u32) ?Failure {
+        pub fn open(about: Task, _: u32, _: []const host.String) ?Failure {
             partitions = about.partitions;
             return end(setup(Role, &role, about), .fatal);
         }

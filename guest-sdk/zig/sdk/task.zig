@@ -4,6 +4,7 @@ const std = @import("std");
 const current = @import("current.zig");
 const host = @import("host.zig");
 const Buffer = @import("buffer.zig").Buffer;
+const Out = @import("out.zig").Out;
 
 const counters_max = 64;
 
@@ -31,6 +32,11 @@ pub const Task = struct {
     /// A parameter that is required or has a default.
     pub fn required(self: Task, comptime T: type, name: []const u8) !T {
         return try self.param(T, name) orelse current.fatal("parameter {s} is not set", .{name});
+    }
+
+    /// Opens a named output, a `mr.Port` that the role lists in `outputs`.
+    pub fn output(_: Task, comptime P: type) !*Out(P.Key, P.Value) {
+        return P.opened();
     }
 
     /// A whole file that was shipped with the job.

@@ -13,6 +13,7 @@ const codec = @import("codec.zig");
 const describe = @import("describe.zig");
 const host = @import("host.zig");
 const input = @import("input.zig");
+const port = @import("port.zig");
 const roles = @import("run.zig");
 const Buffer = @import("buffer.zig").Buffer;
 
@@ -20,6 +21,7 @@ const Buffer = @import("buffer.zig").Buffer;
 const batch_rows = 3;
 const out_bytes = 200;
 const named_max = 32;
+const outputs_max = 16;
 
 const Record = struct { key: []const u8, value: []const u8 };
 const Records = struct {
@@ -39,6 +41,8 @@ const Records = struct {
 const Named = struct { name: []const u8, text: []const u8 = "", sum: i64 = 0 };
 
 var emitted: Records = .{};
+/// What was emitted to the named outputs of the role that ran last, in their order.
+var named: [outputs_max]Records = @splat(.{});
 var params: [named_max]Named = undefined;
 var params_len: usize = 0;
 var side_inputs: [named_max]Named = undefined;
@@ -52,8 +56,9 @@ fn copy(bytes: []const u8) []const u8 {
     return host.allocator.dupe(u8, bytes) catch @panic("out of memory");
 }
 
-pub fn emit(batch: host.Batch) void {
-    for (0..batch.rows) |row| emitted.add(.{ .key = copy(input.cell(batch.keys, row)), .value = copy(input.cell(batch.values, row)) });
+pub fn emit(at: u32, batch: host.Batch) void {
+    const to = if (at == 0) &emitted else &named[at - 1];
+    for (0..batch.rows) |row| to.add(.{ .key = copy(input.cell(batch.keys, row)), .value = copy(input.cell(batch.values, row)) });
 }
 
 pub fn reject() void {
@@ -108,7 +113,8 @@ pub const Test = struct {
     text: Buffer = .{},
     /// The message of the last run, if it failed.
     failure: []const u8 = "",
-    render: *const fn (*Buffer) void = undefined,
+    render: *const fn (*Buffer, []const Record) void = undefined,
+    outputs: []const Output = &.{},
 
     fn start(self: *Test) void {
         if (self.started) return;
@@ -134,11 +140,15 @@ pub const Test = struct {
         side_inputs_len += 1;
     }
 
-    /// Maps the lines of a text.
+    /// Maps the lines of a text, as a job without reducers does.
     pub fn map(self: *Test, comptime user: type, text: []const u8) !void {
+        try self.mapLines(user, text, true);
+    }
+
+    fn mapLines(self: *Test, comptime user: type, text: []const u8, last: bool) !void {
         self.start();
         const Driver = roles.Mapper(user.mapper);
-        try self.open(Driver, describe.Map(user.mapper).Out);
+        try self.open(Driver, user.mapper, describe.Map(user.mapper).Out, last);
         var from: usize = 0;
         while (from < text.len) {
             var to = from;
@@ -156,44 +166,56 @@ pub const Test = struct {
 
     /// Reduces what was emitted.
     pub fn reduce(self: *Test, comptime user: type) !void {
-        try self.groups(roles.Reducer(user.reducer, false), describe.Reduce(user.reducer).Out, false);
+        const prefix = if (user.plugin.group_prefix > 0) describe.Reduce(user.reducer).InKey else null;
+        try self.groups(roles.Reducer(user.reducer, false), user.reducer, describe.Reduce(user.reducer).Out, false, prefix);
     }
 
     /// Combines what was emitted.
     pub fn combine(self: *Test, comptime user: type) !void {
-        try self.groups(roles.Reducer(user.combiner, true), describe.Reduce(user.combiner).Out, true);
+        try self.groups(roles.Reducer(user.combiner, true), user.combiner, describe.Reduce(user.combiner).Out, true, null);
     }
 
     /// Runs the plugin over a text, with its combiner where it has one.
     pub fn job(self: *Test, comptime user: type, text: []const u8) !void {
-        try self.map(user, text);
+        try self.mapLines(user, text, false);
         if (@hasDecl(user, "combiner")) try self.combine(user);
         try self.reduce(user);
     }
 
-    fn open(self: *Test, comptime Driver: type, comptime Out: type) !void {
+    /// Only the last role of a job has its named outputs.
+    fn open(self: *Test, comptime Driver: type, comptime Role: type, comptime Out: type, last: bool) !void {
         emitted.len = 0;
         self.failure = "";
         self.render = Render(Out.Key, Out.Value).all;
-        try self.check(Driver.open(.{ .job = "test", .number = 0, .attempt = 0, .partitions = 1, .seed = 0 }, out_bytes));
+        self.outputs = comptime outputsOf(Role);
+        var names: [outputs_max + 1]host.String = undefined;
+        names[0] = .{ .ptr = "main", .len = 4 };
+        for (self.outputs, 1..) |output, at| {
+            named[at - 1].len = 0;
+            names[at] = .{ .ptr = output.name.ptr, .len = output.name.len };
+        }
+        const has = names[0..if (last) self.outputs.len + 1 else 1];
+        try self.check(Driver.open(.{ .job = "test", .number = 0, .attempt = 0, .partitions = if (last) 0 else 1, .seed = 0 }, out_bytes, has));
     }
 
-    fn groups(self: *Test, comptime Driver: type, comptime Out: type, whole: bool) !void {
+    /// Keys that begin with the same `Prefix`, a tuple, are one group, if it is given.
+    fn groups(self: *Test, comptime Driver: type, comptime Role: type, comptime Out: type, whole: bool, comptime Prefix: ?type) !void {
         const records = emitted;
         emitted = .{};
         std.sort.insertion(Record, records.items(), {}, before);
-        try self.open(Driver, Out);
+        try self.open(Driver, Role, Out, !whole);
         var from: usize = 0;
         while (from < records.len) {
             const all = records.items();
+            const key = front(Prefix, all[from].key);
             var to = from + 1;
-            while (to < records.len and std.mem.eql(u8, all[from].key, all[to].key)) to += 1;
+            while (to < records.len and std.mem.eql(u8, key, front(Prefix, all[to].key))) to += 1;
             const first = if (whole) to - from else @min(to - from, batch_rows);
             rest = all[from + first .. to];
             const ends: u32 = @intCast(first);
             try self.check(Driver.work(.{
                 .groups = 1,
-                .keys = pack(all[from..][0..1], "key"),
+                .keys = pack(&[_]Record{.{ .key = key, .value = "" }}, "key"),
                 .ends = std.mem.asBytes(&ends),
                 .rows = ends,
                 .values = pack(all[from..][0..first], "value"),
@@ -214,8 +236,19 @@ pub const Test = struct {
     /// What was emitted is this text, as the engine writes it: key, tab, value, newline.
     pub fn expect(self: *Test, text: []const u8) !void {
         self.text.clear();
-        self.render(&self.text);
+        self.render(&self.text, emitted.items());
         try std.testing.expectEqualStrings(text, self.text.items());
+    }
+
+    /// What was emitted to a named output is this text.
+    pub fn expectOutput(self: *Test, name: []const u8, text: []const u8) !void {
+        self.text.clear();
+        for (self.outputs, named[0..self.outputs.len]) |output, *records| {
+            if (!std.mem.eql(u8, output.name, name)) continue;
+            output.render(&self.text, records.items());
+            return std.testing.expectEqualStrings(text, self.text.items());
+        }
+        return error.NoSuchOutput;
     }
 
     /// The counter has this sum.
@@ -229,15 +262,33 @@ pub const Test = struct {
     }
 };
 
+const Output = struct { name: []const u8, render: *const fn (*Buffer, []const Record) void };
+
+fn outputsOf(comptime Role: type) []const Output {
+    comptime {
+        var all: []const Output = &.{};
+        for (port.of(Role)) |P| all = all ++ &[_]Output{.{ .name = P.name, .render = Render(P.Key, P.Value).all }};
+        return all;
+    }
+}
+
+/// The part of a key that makes a group: the elements of `Prefix`, or all of it.
+fn front(comptime Prefix: ?type, key: []const u8) []const u8 {
+    const P = Prefix orelse return key;
+    var scratch: Buffer = .{};
+    defer scratch.free();
+    return key[0 .. codec.size(P, key, &scratch) catch @panic("a key does not begin with the elements that the reducer reads")];
+}
+
 fn before(_: void, a: Record, b: Record) bool {
     return std.mem.lessThan(u8, a.key, b.key);
 }
 
 fn Render(comptime K: type, comptime V: type) type {
     return struct {
-        fn all(text: *Buffer) void {
+        fn all(text: *Buffer, records: []const Record) void {
             var scratch: Buffer = .{};
-            for (emitted.items()) |record| {
+            for (records) |record| {
                 one(K, text, codec.read(K, record.key, &scratch) catch @panic("a key is not of its type"));
                 if (K != void and V != void) text.append("\t");
                 one(V, text, codec.read(V, record.value, &scratch) catch @panic("a value is not of its type"));
