@@ -74,7 +74,7 @@ fn tables_are_sorted_as_a_whole() {
     let done = job.done();
     let mut expected: Vec<(i64, u64, bool)> = table.iter().map(|row| (row.count, row.id, row.ok)).collect();
     expected.sort_unstable();
-    let got: Vec<String> = done.parts.iter().flat_map(|part| body(part)).collect();
+    let got: Vec<String> = done.parts.iter().flat_map(body).collect();
     let expected: Vec<String> = expected.iter().map(|(count, id, ok)| format!("{count},{id},{ok}")).collect();
     assert!(got == expected);
     assert_eq!(done.parts.len(), 4);
