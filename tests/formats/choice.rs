@@ -46,6 +46,22 @@ fn nothing_that_is_meant_is_missing() {
     job.fails(3, &["in/*.tsv"]);
 }
 
+#[test]
+fn files_that_are_no_text_are_known_by_their_names() {
+    let table = rows(20, 200);
+    let copies = |names: [&str; 2]| {
+        let job = copy("--output-format jsonl").reads(&["in"]);
+        names.into_iter().fold(job, |job, name| job.file(name, table::parquet(&table, 2)))
+    };
+    let expected = [table::json_lines(&table), table::json_lines(&table)].concat();
+    copies(["in/a.parquet", "in/b.PARQUET"]).check_whole(&expected);
+    let keys = copy("--output-format text --input-format line-keys").file("in/a.parquet", "no rows\n");
+    keys.reads(&["in"]).check_whole(b"no rows\n");
+    // One that is called otherwise makes all of them lines.
+    let lines = copies(["in/a.parquet", "in/b"]).done();
+    assert_ne!(lines.whole(), expected);
+}
+
 /// The plan that `explain` shows.
 fn plan(job: &Job) -> Value {
     let mut command = job.command("explain");

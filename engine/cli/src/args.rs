@@ -252,7 +252,8 @@ pub struct JobArgs {
     #[arg(long, requires = "output", help_heading = "Data")]
     pub sync: bool,
     /// How input becomes records: lines, line-keys, fixed:BYTES, fixed:BYTES:KEY, whole, csv, tsv, jsonl, kv,
-    /// parquet, arrow, avro [default: as the plugin says, else lines]
+    /// parquet, arrow, avro [default: as the plugin says, else as files are called that end in .parquet,
+    /// .arrow, .avro or .kv, else lines]
     #[arg(long, value_name = "[NAME=]FORMAT", num_args = 1, help_heading = "Data")]
     pub input_format: Vec<String>,
     /// Most decoded bytes for each byte of a compressed file; one beyond it is taken for a trap

@@ -155,6 +155,19 @@ impl InputFormat {
         matches!(self, Delimited(_) | JsonLines | Parquet | Arrow | Avro)
     }
 
+    /// What the name of a file says, by what is behind its last dot, where it is a format that is no text.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (_, ending) = name.rsplit_once('.')?;
+        let known = [
+            ("parquet", InputFormat::Parquet),
+            ("arrow", InputFormat::Arrow),
+            ("feather", InputFormat::Arrow),
+            ("avro", InputFormat::Avro),
+            ("kv", InputFormat::Kv),
+        ];
+        known.iter().find(|(known, _)| known.eq_ignore_ascii_case(ending)).map(|(_, format)| *format)
+    }
+
     /// Whether its files may be compressed as a whole: those that compress inside of themselves are not.
     pub fn may_be_compressed(self) -> bool {
         !matches!(self, InputFormat::Kv | InputFormat::Parquet | InputFormat::Arrow | InputFormat::Avro)

@@ -137,14 +137,17 @@ impl Plan {
     /// Checks a request and plans it. Reads the lists of inputs, not their content; of side inputs that,
     /// too.
     pub fn new(request: JobRequest) -> Result<Self, PlanError> {
-        let mut inputs = choose_inputs(&request)?;
+        let mut files = Vec::new();
+        for asked in &request.inputs {
+            files.push(list_inputs(&asked.patterns, &asked.exclude, request.remote.as_deref())?);
+        }
+        let named: Vec<_> = files.iter().map(|listed| format_of(listed)).collect();
+        let mut inputs = choose_inputs(&request, &named)?;
         let mut stages = request.stages;
         let main = main_contract(&stages);
         let params = check_params(&stages, &request.params)?;
         let opener = Inputs(request.remote.clone());
-        let mut files = Vec::new();
-        for (asked, input) in request.inputs.iter().zip(&mut inputs) {
-            let listed = list_inputs(&asked.patterns, &asked.exclude, request.remote.as_deref())?;
+        for ((asked, input), listed) in request.inputs.iter().zip(&mut inputs).zip(&files) {
             let contract = contract_of(asked, &main);
             let fields = asked.fields.as_ref().or(contract.fields.as_ref());
             let key = asked.key_fields.as_ref().or(contract.key_fields.as_ref());
@@ -152,8 +155,7 @@ impl Plan {
                 asked.mapper.as_ref().map(|plugin| plugin.contract().map_in.clone()).unwrap_or_default();
             let fields = fields.map(|fields| typed(fields, taken.1.as_ref()));
             let key = key.map(|fields| typed(fields, taken.0.as_ref()));
-            describe_input(input, fields.as_ref(), key.as_ref(), &listed, &opener)?;
-            files.push(listed);
+            describe_input(input, fields.as_ref(), key.as_ref(), listed, &opener)?;
         }
         let input_bytes: u64 = files.iter().flatten().map(|file| file.bytes).sum();
         let reducers = request.reducers.unwrap_or_else(|| default_reducers(input_bytes));
@@ -303,7 +305,7 @@ pub fn misfits(request: &JobRequest) -> Vec<PlanError> {
         (stages.combiner, stages.reducer, stages.partitioner) = (None, None, None);
     }
     let mut misfits = param_misfits(&request.stages, &request.params);
-    match choose_inputs(request) {
+    match choose_inputs(request, &[]) {
         Ok(inputs) => {
             let group = choose_group(request.group_prefix, &stages, request.reducers == Some(0));
             misfits.extend(type_misfits(&stages, &inputs, group));
@@ -320,17 +322,32 @@ fn main_contract(stages: &Stages) -> Contract {
     stages.main.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default()
 }
 
-/// The inputs as they are read: as asked for, else as the mapper says, else as the main component says.
-fn choose_inputs(request: &JobRequest) -> Result<Vec<InputSpec>, PlanError> {
+/// The format that all files are of by their names, where it is one that is no text.
+fn format_of(files: &[InputFile]) -> Option<InputFormat> {
+    let mut formats = files.iter().map(|file| InputFormat::of_name(&file.path.to_string_lossy()));
+    let first = formats.next()??;
+    formats.all(|format| format == Some(first)).then_some(first)
+}
+
+/// The inputs as they are read: as asked for, else as the mapper says, else as the main component says, else as
+/// the names of their files say.
+fn choose_inputs(request: &JobRequest, named: &[Option<InputFormat>]) -> Result<Vec<InputSpec>, PlanError> {
     if request.inputs.len() > INPUTS_MAX {
         return Err(PlanError::Options(format!("a job has {INPUTS_MAX} inputs at most")));
     }
-    request.inputs.iter().map(|input| choose_input(input, &main_contract(&request.stages))).collect()
+    let named = named.iter().copied().chain(std::iter::repeat(None));
+    let main = main_contract(&request.stages);
+    request.inputs.iter().zip(named).map(|(input, named)| choose_input(input, &main, named)).collect()
 }
 
-fn choose_input(input: &InputRequest, main: &Contract) -> Result<InputSpec, PlanError> {
+fn choose_input(
+    input: &InputRequest,
+    main: &Contract,
+    named: Option<InputFormat>,
+) -> Result<InputSpec, PlanError> {
     let contract = input.mapper.as_ref().map(|plugin| plugin.contract().clone()).unwrap_or_default();
-    let format = input.format.or(contract_of(input, main).format).unwrap_or(InputFormat::Lines);
+    let described = contract_of(input, main).format;
+    let format = input.format.or(described).or(named).unwrap_or(InputFormat::Lines);
     if let Some(plugin) = &input.mapper
         && contract.chunks
         && format != InputFormat::Lines
