@@ -14,6 +14,7 @@ mod lanes;
 mod parquet;
 mod rows;
 mod show;
+mod views;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -124,7 +125,5 @@ fn thinned(places: impl Iterator<Item = u64>, split_bytes: u64) -> Vec<u64> {
     places.filter(far).collect()
 }
 
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;
