@@ -11,6 +11,7 @@ mod batches;
 mod fields;
 mod file_bytes;
 mod lanes;
+mod pages;
 mod parquet;
 mod rows;
 mod show;
