@@ -102,3 +102,20 @@ fn long_records_are_part_of_the_budget() {
     let done = within(80, &job);
     assert!(done.whole() == text, "the lines were sorted already");
 }
+
+#[test]
+fn what_formats_gather_is_part_of_the_budget() {
+    let mut random = Random::new(23);
+    let mut text = Vec::new();
+    for row in 0..400 {
+        // Rows of all lengths up to 100 KB, that no compression makes much smaller.
+        text.extend((0..row * 250).map(|_| b"0123456789abcdef"[usize::try_from(random.below(16)).unwrap()]));
+        text.push(b'\n');
+    }
+    let args = "--reducers 0 --workers 1 --split-size 1G --output-format";
+    for format in ["parquet", "jsonl --output-compression bzip2", "jsonl --output-compression zstd"] {
+        let job = ten_times(Job::staged().args(&format!("{args} {format}")), &text);
+        let done = within(60, &job);
+        assert_eq!(done.number("output_records"), 4000, "{format}");
+    }
+}

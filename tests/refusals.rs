@@ -209,6 +209,8 @@ fn too_little_memory() {
     job("--memory 64M --workers 1 --guest-memory 60M")
         .fails(7, &["--memory 64 MiB is too small for 1 workers"]);
     job("--memory 52M --workers 2").done();
+    job("--memory 52M --workers 2 --output-format parquet")
+        .fails(7, &["for each worker", "4 MiB to sort, ", " to write parquet); give more memory"]);
 }
 
 #[test]

@@ -15,6 +15,8 @@ use crate::setup::Setup;
 const ALONE_MOST: f64 = 1.5;
 /// Readings that the target is for: the same columns of the same types, as a crate reads them alone.
 const TARGETED: [&str; 4] = ["csv as text", "csv with quotes", "jsonl, the same fields", "parquet"];
+/// And Parquet files of every shape, as most writers compress them.
+const TARGETED_SHAPES: &str = ", snappy";
 /// Fields with the types that their values have.
 const TYPED: &str = "--fields=id:u64,name,price:f64,ok:bool,count:s64,note:text?";
 /// Files of the jobs, and what is asked of them.
@@ -53,7 +55,8 @@ pub fn run(setup: &Setup) -> Result<Section> {
     for (name, alone) in names {
         let of = || rounds.iter().filter(move |round| round.name == name && round.alone == alone);
         let ratio: Spread = of().map(|round| round.seconds / round.alone_seconds).collect();
-        let target = if TARGETED.contains(&name) { Target::AtMost(ALONE_MOST) } else { Target::None };
+        let targeted = TARGETED.contains(&name) || name.ends_with(TARGETED_SHAPES);
+        let target = if targeted { Target::AtMost(ALONE_MOST) } else { Target::None };
         section.ratio(format!("{name} over {alone}"), ratio, target);
         let rate = of().map(|round| round.bytes / round.seconds / 1e6).collect();
         section.number(format!("{name}, beside {alone}"), rate, "MB/s", Target::None);

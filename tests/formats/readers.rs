@@ -119,8 +119,9 @@ fn whole_files_are_records_of_their_paths() {
         job = job.file(&format!("in/{number}"), content);
         expected.extend([format!("in/{number}\t").as_bytes(), content, b"\n"].concat());
     }
-    // There is no record in an empty file.
+    expected.extend(b"in/empty\t\n");
     job.file("in/empty", "").check_whole(&expected);
+    copy("--input-format whole --output-format text").file("in/a.gz", "").check_whole(b"in/a.gz\t\n");
 }
 
 #[test]

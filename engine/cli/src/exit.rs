@@ -13,7 +13,7 @@ use mr_policy::{PermissionRefusal, PolicyError};
 use mr_runtime::{JobError, PlanError};
 use mr_sandbox::{LoadError, SandboxError};
 use mr_scheduler::Outcome;
-use mr_storage::OutputError;
+use mr_storage::{OutputError, SplitError};
 use mr_workshop::WorkshopError;
 
 use crate::check::lines::Found;
@@ -182,6 +182,7 @@ fn workshop_code(error: &WorkshopError) -> Code {
 
 fn plan_code(error: &PlanError) -> Code {
     match error {
+        PlanError::Split(SplitError::NoFields { .. }) => Code::Usage,
         PlanError::Input(_) | PlanError::Split(_) | PlanError::Side(_) => Code::Input,
         PlanError::Memory(_) => Code::Limit,
         PlanError::Types { .. }

@@ -10,7 +10,8 @@ use mr_model::{
     Permissions, Port, StageTypes, TaskId,
 };
 use mr_runtime::{
-    Facts, JobDescription, MapFacts, MemoryPlan, Progress, SpreadDescription, StageFacts, TaskInput,
+    Facts, FormatMemory, JobDescription, MapFacts, MemoryPlan, Progress, SpreadDescription, StageFacts,
+    TaskInput,
 };
 use mr_shuffle::Codec;
 use mr_storage::{Split, ToldPart};
@@ -83,7 +84,7 @@ fn order(dir: &Path) -> AttemptOrder {
         },
         attempt: AttemptId { task: TaskId::map(3), attempt: 0 },
         input: TaskInput::Map(Split { index: 3, input: 0, bytes: 7, pieces: Vec::new() }),
-        memory: MemoryPlan::new(64 << 20, 1, None, false, 1 << 20).unwrap(),
+        memory: MemoryPlan::new(64 << 20, 1, None, false, 1 << 20, FormatMemory::default()).unwrap(),
         codec: Codec::None,
         room_patience: std::time::Duration::ZERO,
         unwritten_bytes_max: u64::MAX,

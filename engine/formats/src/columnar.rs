@@ -11,9 +11,11 @@ mod batches;
 mod fields;
 mod file_bytes;
 mod lanes;
+mod pages;
 mod parquet;
 mod rows;
 mod show;
+mod views;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -124,7 +126,5 @@ fn thinned(places: impl Iterator<Item = u64>, split_bytes: u64) -> Vec<u64> {
     places.filter(far).collect()
 }
 
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,6 @@ mod write;
 
 pub use error::{BadRecord, FormatError, OnBad};
 pub use kv::KvWriter;
-pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open};
+pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open, reading_bytes};
 pub use source::{FileSource, Source};
 pub use write::{EncodeError, Encoder};

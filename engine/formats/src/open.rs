@@ -100,6 +100,8 @@ fn open_text(
     let (start, skip) = first_place(format, compression, &range);
     let tape = match compression {
         Compression::None => Tape::plain(source, start, range, bounds),
+        // A file of nothing is nothing, whatever its name says.
+        _ if source.bytes() == 0 => Tape::plain(source, start, range, bounds),
         _ => Tape::decoded(source, compression, range, bounds)?,
     };
     let tape = if whole { tape.read_to_end() } else { tape };
@@ -225,6 +227,9 @@ pub fn footprint(
     record_bytes_max: u64,
 ) -> Result<Vec<Range<u64>>, FormatError> {
     let bytes = source.bytes();
+    if bytes == 0 {
+        return Ok(Vec::new());
+    }
     let whole = || Ok(std::iter::once(0..bytes).collect());
     if compression != Compression::None {
         return whole();
@@ -246,6 +251,28 @@ pub fn footprint(
         InputFormat::Whole => whole(),
     }
 }
+
+/// Memory that the reader of a file takes beside a batch and a long record, in bytes, where its writer made pages,
+/// blocks and windows as writers do: for Parquet, for each of `fields` a page as it lies and decoded, and a
+/// dictionary.
+pub fn reading_bytes(format: InputFormat, compression: Compression, fields: usize) -> u64 {
+    match (format, compression) {
+        (InputFormat::Parquet, _) => COLUMN_BYTES * fields as u64,
+        (InputFormat::Arrow | InputFormat::Avro, _) => BLOCK_BYTES,
+        (_, Compression::None | Compression::Gzip) => 0,
+        (_, Compression::Bzip2) => BZIP2_BYTES,
+        (_, Compression::Zstd | Compression::Lz4) => WINDOW_BYTES,
+    }
+}
+
+/// What a column of a Parquet file takes while it is read, in bytes.
+const COLUMN_BYTES: u64 = 3 << 20;
+/// A batch of Arrow IPC or a block of Avro, in bytes.
+const BLOCK_BYTES: u64 = 16 << 20;
+/// Tables of a decoder of bzip2, in bytes.
+const BZIP2_BYTES: u64 = 4 << 20;
+/// What zstd asks decoders for, and two of the largest blocks of LZ4, in bytes.
+const WINDOW_BYTES: u64 = 8 << 20;
 
 /// What the rows of a file are: `asked` are the fields of the value (none: all that are not in `key`), `key`
 /// those of the key. None for formats without rows.

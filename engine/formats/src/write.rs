@@ -23,6 +23,9 @@ use parquet::ParquetWriter;
 /// Encoded output that is handed to the compressor at a time, in bytes.
 const COMPRESS_CHUNK_BYTES: usize = 64 * 1024;
 
+/// What the blocks of a kv file take, in bytes: the open one, and as it is written.
+const KV_BYTES: usize = 1024 * 1024;
+
 /// Writes the records of one file in the output's format. Its bytes depend on the records and what it was
 /// made with only.
 #[derive(Debug)]
@@ -48,7 +51,8 @@ impl Encoder {
     /// names are given; else `key` and `value`, or `key_1` and so on for the elements of tuples.
     ///
     /// A type that is not declared is taken for bytes; for text in JSON lines, which has no bytes. The format kv
-    /// takes no compression or LZ4, for its blocks; Parquet compresses its pages with Zstandard by itself.
+    /// takes no compression or LZ4, for its blocks; Parquet compresses its pages with Zstandard by itself. `files` is
+    /// how many are written at once: they share the memory that row groups may take.
     ///
     /// # Errors
     /// A sentence: names that are not as many as columns, a format that cannot hold the types or be
@@ -58,6 +62,7 @@ impl Encoder {
         compression: Compression,
         types: &StageTypes,
         names: Option<&[String]>,
+        files: usize,
     ) -> Result<Self, String> {
         let inside = format == OutputFormat::Kv && compression == Compression::Lz4;
         if compression != Compression::None && !format.may_be_compressed() && !inside {
@@ -71,10 +76,24 @@ impl Encoder {
                 Body::Delimited(Box::new(DelimitedWriter::new(delimited, types, names)?))
             }
             OutputFormat::Kv => Body::Kv(Box::new(KvWriter::new(types, inside)?)),
-            OutputFormat::Parquet => Body::Parquet(Box::new(ParquetWriter::new(types, names)?)),
+            OutputFormat::Parquet => Body::Parquet(Box::new(ParquetWriter::new(types, names, files)?)),
         };
         let compressor = if inside { None } else { Compressor::new(compression) };
         Ok(Self { body, compressor, plain: Vec::new() })
+    }
+
+    /// Most memory that it takes, in bytes, beside a long record.
+    pub fn memory_bytes(&self) -> u64 {
+        let body = match &self.body {
+            Body::Parquet(parquet) => parquet.memory_bytes(),
+            Body::Kv(_) => KV_BYTES,
+            _ => 0,
+        };
+        let compressor = self
+            .compressor
+            .as_ref()
+            .map_or(0, |compressor| compressor.memory_bytes() + 2 * COMPRESS_CHUNK_BYTES);
+        (body + compressor) as u64
     }
 
     /// Takes one record, and appends to `out` what is ready of the file. After an error the record has left

@@ -209,6 +209,20 @@ impl ColumnBuf {
         self.rows += u32::try_from(ends.len()).unwrap_or(u32::MAX);
     }
 
+    /// Ends `rows` cells of `width` bytes each, which were appended to the data.
+    pub fn close_even_cells(&mut self, rows: usize, width: usize) {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let width = number(width);
+        let mut end = number(self.data.len()).wrapping_sub(number(rows).wrapping_mul(width));
+        let from = self.ends.len();
+        self.ends.resize(from + rows * END_BYTES, 0);
+        for cell in self.ends[from..].as_chunks_mut::<END_BYTES>().0 {
+            end = end.wrapping_add(width);
+            *cell = end.to_le_bytes();
+        }
+        self.rows += number(rows);
+    }
+
     /// Appends cells of another column: what is packed already is copied as it lies. Panics past its last row.
     pub fn append(&mut self, column: Column<'_>, rows: Range<usize>) {
         if rows.is_empty() {
@@ -388,9 +402,13 @@ mod tests {
         let end = u32::try_from(to.bytes()).unwrap();
         to.data_mut().extend_from_slice(b"xyz");
         to.close_cells(&[end + 1, end + 1, end + 3]);
+        to.data_mut().extend_from_slice(b"uvw");
+        to.close_even_cells(3, 1);
         let cells: Vec<_> = to.view().iter().collect();
-        assert_eq!(cells, [b"".as_slice(), b"cde", b"f", b"bb", b"cc", b"", b"", b"x", b"", b"yz"]);
-        assert_eq!(to.rows(), 10);
+        let copied = [b"".as_slice(), b"cde", b"f", b"bb", b"cc", b"", b""];
+        assert_eq!(cells[..7], copied);
+        assert_eq!(cells[7..], [b"x".as_slice(), b"", b"yz", b"u", b"v", b"w"]);
+        assert_eq!(to.rows(), 13);
     }
 
     #[test]

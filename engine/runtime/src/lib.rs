@@ -47,7 +47,7 @@ pub use facts::{Facts, MapFacts, ReduceFacts, StageFacts};
 pub use isolate::ISOLATION_TIME_MAX;
 pub use job::{AttemptResources, Job};
 pub use local::{JobError, run_local};
-pub use memory::{MemoryError, MemoryPlan};
+pub use memory::{FormatMemory, MemoryError, MemoryPlan};
 pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;

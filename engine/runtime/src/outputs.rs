@@ -86,7 +86,16 @@ pub(crate) fn encoder(spec: &OutputSpec, port: u32) -> Result<Encoder, String> {
     let (types, names) = spec.port(port).ok_or_else(|| format!("there is no output {port}"))?;
     let names: Option<Vec<String>> =
         names.map(|fields| fields.0.iter().map(|field| field.name.clone()).collect());
-    Encoder::new(spec.format, spec.compression, types, names.as_deref())
+    Encoder::new(spec.format, spec.compression, types, names.as_deref(), spec.ports.len() + 1)
+}
+
+/// Most memory that writing the outputs of a job takes at a time, in bytes.
+///
+/// # Errors
+/// As of [`encoder`].
+pub fn writing_bytes(spec: &OutputSpec) -> Result<u64, String> {
+    let last = u32::try_from(spec.ports.len()).unwrap_or(u32::MAX);
+    (0..=last).map(|port| encoder(spec, port).map(|encoder| encoder.memory_bytes())).sum()
 }
 
 /// Names of the fields where rows are written as they were read.

@@ -164,6 +164,8 @@ impl OutputFile {
         };
         part.write(&self.encoded, self.rows)?;
         self.encoded.clear();
+        // A row group of Parquet comes all at once, and the next one is gathered elsewhere.
+        self.encoded.shrink_to(2 * CHUNK_BYTES);
         self.rows = 0;
         Ok(part.bytes())
     }
@@ -181,7 +183,19 @@ impl OutputFile {
         let named = (self.port as usize).checked_sub(1);
         let named = named.and_then(|named| ground.job.spec.output.ports.get(named));
         let to = named.map(|port| format!(" to the output {}", port.name)).unwrap_or_default();
-        contract(ground.role, format!("what it emitted{to} is not of the type it declares: {error}"))
+        let job = &ground.job;
+        if ground.role != Role::Reducer || job.stages.reducer.is_some() {
+            return contract(
+                ground.role,
+                format!("what it emitted{to} is not of the type it declares: {error}"),
+            );
+        }
+        // Nobody reduced it: it is as it was given to the shuffle.
+        let format = job.spec.output.format;
+        let emitted = job.spec.inputs.iter().any(|input| input.mapper.is_some());
+        let what = if emitted { "what it emitted" } else { "a record of the input, which it passes on," };
+        let role = if job.stages.combiner.is_some() { Role::Combiner } else { Role::Mapper };
+        contract(role, format!("{what} cannot be written{to} in the output format {format}: {error}"))
     }
 }
 

@@ -23,7 +23,7 @@ use mr_storage::{
 use crate::describe::{JobDescription, SpreadDescription};
 use crate::fit::{check_params, check_types, param_misfits, type_misfits};
 use crate::job::{AttemptResources, Job};
-use crate::memory::{MemoryError, MemoryPlan};
+use crate::memory::{FormatMemory, MemoryError, MemoryPlan};
 use crate::outputs::choose_output;
 use crate::request::{InputRequest, JobRequest, OutputTarget, Stages};
 use crate::sample::sample_boundaries;
@@ -186,12 +186,15 @@ impl Plan {
             )));
         }
         let any_guest = stages.serving().next().is_some();
+        let compressions = splits.iter().flat_map(|split| &split.pieces).map(|piece| piece.compression);
+        let formats = FormatMemory::of(&inputs, compressions, &output).map_err(PlanError::Options)?;
         let memory = MemoryPlan::new(
             request.memory_bytes,
             request.workers,
             request.guest_memory_bytes,
             any_guest,
             request.permissions.record_bytes_max,
+            formats,
         )?;
         let mut permissions = request.permissions;
         if let Some(bytes) = request.guest_memory_bytes {

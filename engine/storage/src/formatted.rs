@@ -42,7 +42,8 @@ impl FormattedReader {
     /// [`Failure::Internal`] if a piece is none.
     pub fn open(split: &Split, options: ReaderOptions) -> Result<Self, Failure> {
         for piece in &split.pieces {
-            if piece.start >= piece.end || piece.end > piece.file_bytes {
+            let empty = options.input.format == InputFormat::Whole && piece.file_bytes == 0;
+            if (piece.start >= piece.end && !empty) || piece.end > piece.file_bytes {
                 return Err(Failure::internal(format!(
                     "split {} has a malformed piece: {piece:?}",
                     split.index

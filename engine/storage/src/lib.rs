@@ -37,7 +37,7 @@ pub use folder::{AttemptFolder, ToldPart, attempt_bytes};
 pub use input::{InputError, InputFile, list_inputs};
 pub use inspect::{LocalInputs, OpenInput, describe_input};
 pub use manifest::{Manifest, ManifestInput, ManifestPlugin};
-pub use mr_formats::{Encoder, Source};
+pub use mr_formats::{Encoder, Source, reading_bytes};
 pub use names::PartNames;
 pub use output::{Durability, OutputDir, OutputError, Resumed};
 pub use part::{Part, PartWriter};

@@ -140,7 +140,7 @@ const WHOLE_TOLD_MAX: usize = 10;
 
 /// Cuts the files of each input into splits of about `split_bytes` (at most a tenth more, at least one
 /// record or unit of the format). Big files are cut, small ones go together, those of different inputs never.
-/// Without any byte of input there is no split.
+/// Without any byte of input there is no split, but where empty files are records.
 ///
 /// # Errors
 /// A file that is not made of whole records or not of its format, and too many splits.
@@ -168,7 +168,13 @@ pub fn plan_splits(
             let records = (split_bytes / u64::from(record_bytes)).max(1);
             plan.size = records * u64::from(record_bytes);
             let cuts = cuts_of(spec, file, plan.size, opener)?;
-            plan.cut(file, compression, &cuts).ok_or(SplitError::TooMany { split_bytes })?;
+            let made = if file.bytes == 0 && spec.format == InputFormat::Whole {
+                // A file of nothing is a record of nothing.
+                plan.add(Piece::of(file, compression, 0, 0))
+            } else {
+                plan.cut(file, compression, &cuts)
+            };
+            made.ok_or(SplitError::TooMany { split_bytes })?;
         }
     }
     Ok(plan.made)
@@ -277,6 +283,8 @@ mod tests {
             [vec!["0:0-100"], vec!["0:100-150", "1:0-50"], vec!["2:0-1"]]
         );
         assert_eq!(planned(&[2], lines, 0), [["0:0-1"], ["0:1-2"]]);
+        let empty = planned(&[0, 0], InputFormat::Whole, 100);
+        assert_eq!(empty, [["0:0-0", "1:0-0"]], "each of them is a record");
     }
 
     #[test]

@@ -160,7 +160,7 @@ pub fn json_lines_seeds() -> Vec<Vec<u8>> {
 
 /// A file of some records, as the engine writes it.
 fn written(format: OutputFormat, compression: Compression, types: &StageTypes) -> Vec<u8> {
-    let mut encoder = Encoder::new(format, compression, types, None).unwrap();
+    let mut encoder = Encoder::new(format, compression, types, None, 1).unwrap();
     let mut file = Vec::new();
     for number in 0..40_u64 {
         let value = [b"word\0\0".as_slice(), &(number as f64).to_bits().to_be_bytes()].concat();

@@ -65,7 +65,7 @@ pub fn typed(data: &[u8]) {
 
 fn check_written(datatype: &DataType, key: &[u8], value: &[u8]) {
     let types = StageTypes { key: Some(datatype.clone()), value: Some(datatype.clone()) };
-    let mut encoder = Encoder::new(OutputFormat::Text, Compression::None, &types, None).unwrap();
+    let mut encoder = Encoder::new(OutputFormat::Text, Compression::None, &types, None, 1).unwrap();
     let mut written = b"before".to_vec();
     let accepted = encoder.encode(key, value, &mut written).is_ok();
     let mut rendered = Vec::new();

@@ -48,7 +48,10 @@ pub fn decode(head: &SubmitHead, encoded: &[u8]) -> Result<SubmittedPlan, Refuse
 }
 
 fn is_whole(split: &Split) -> bool {
-    let in_order = split.pieces.iter().all(|piece| piece.start < piece.end && piece.end <= piece.file_bytes);
+    let in_order = split.pieces.iter().all(|piece| {
+        // A whole file of nothing is a record.
+        (piece.start < piece.end || piece.file_bytes == 0) && piece.end <= piece.file_bytes
+    });
     let lengths = split.pieces.iter().map(|piece| piece.end.saturating_sub(piece.start));
     in_order && split.bytes == lengths.fold(0, u64::saturating_add)
 }

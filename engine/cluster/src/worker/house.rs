@@ -9,7 +9,7 @@ use std::time::Duration;
 use mr_model::Incarnation;
 use mr_model::limit::RECORD_BYTES_DEFAULT;
 use mr_net::{Dialer, Limits, Listener, NodeRole, Server};
-use mr_runtime::MemoryPlan;
+use mr_runtime::{FormatMemory, MemoryPlan};
 use mr_shuffle::MemoryPool;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -179,7 +179,8 @@ fn check(options: &WorkerOptions) -> Result<(), WorkerError> {
 /// The memory that attempts share, if there is enough for any.
 fn memory(options: &WorkerOptions) -> Result<Memory, WorkerError> {
     let slots = usize::try_from(options.slots).unwrap_or(usize::MAX);
-    let plan = MemoryPlan::new(options.memory_bytes, slots, None, true, RECORD_BYTES_DEFAULT);
+    let formats = FormatMemory::default();
+    let plan = MemoryPlan::new(options.memory_bytes, slots, None, true, RECORD_BYTES_DEFAULT, formats);
     let plan = plan.map_err(|error| WorkerError::Memory {
         budget: error.budget,
         least: error.least,

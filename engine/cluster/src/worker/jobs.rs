@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mr_executor::Code;
 use mr_model::{Failure, InputSpec, JobId, Role, Side};
 use mr_policy::Policy;
-use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, Stages, open_sides};
+use mr_runtime::{AttemptResources, FormatMemory, Job, JobDescription, MemoryPlan, Stages, open_sides};
 use mr_sandbox::PluginFacts;
 use mr_shuffle::{Codec, MemoryPool, Reservation};
 use mr_storage::Split;
@@ -220,12 +220,17 @@ fn allowed(policy: &Policy, description: &JobDescription) -> Result<(), Failure>
 impl Memory {
     /// How memory is divided for the attempts of a job.
     fn plan(&self, description: &JobDescription) -> Result<MemoryPlan, Failure> {
+        let spec = &description.spec;
+        let compressions = spec.inputs.iter().filter_map(|input| input.compression);
+        let formats =
+            FormatMemory::of(&spec.inputs, compressions, &spec.output).map_err(Failure::internal)?;
         let plan = MemoryPlan::new(
             self.budget,
             self.slots,
             description.guest_memory_bytes,
             !description.roles.is_empty(),
-            description.spec.permissions.record_bytes_max,
+            spec.permissions.record_bytes_max,
+            formats,
         );
         plan.map_err(|error| {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);

@@ -18,6 +18,9 @@ pub(crate) const BATCH_ROWS: usize = 8192;
 /// Rows that are laid at a time: what is laid stays in the first cache until every column is.
 const LAID_ROWS: usize = 512;
 
+/// Bytes that a batch takes for a row beside key and value: their ends.
+const ENDS_BYTES: usize = 8;
+
 /// Rows as a format reads them.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -30,13 +33,6 @@ pub(crate) struct Rows {
     pub within: &'static str,
     /// Where the group (block, batch) that holds them begins in the file.
     pub offset: u64,
-}
-
-impl Rows {
-    fn slice(&self, from: usize, rows: usize) -> Self {
-        let batch = self.batch.slice(from, rows);
-        Self { batch, place: self.place + from as u64, number: self.number + from as u64, ..*self }
-    }
 }
 
 /// What a format gives: its rows, in order.
@@ -56,8 +52,6 @@ pub(crate) struct ColumnarReader {
     path_key: Vec<u8>,
     record_bytes_max: u64,
     range: Range<u64>,
-    /// What was read and not laid yet, and from which row on.
-    ahead: Option<(Rows, usize)>,
     open: Option<Open>,
     cursors: Vec<u32>,
     ended: bool,
@@ -75,6 +69,14 @@ struct Open {
     bad_at: usize,
 }
 
+impl Open {
+    /// The end of the rows that are laid next: none of them is bad.
+    fn end(&self) -> usize {
+        let end = self.bad.get(self.bad_at).map_or(self.rows.batch.num_rows(), |(row, ..)| *row);
+        end.min(self.at + LAID_ROWS)
+    }
+}
+
 impl ColumnarReader {
     pub fn new(batches: Box<dyn Batches>, plan: Plan, range: Range<u64>, options: ReadOptions) -> Self {
         Self {
@@ -84,7 +86,6 @@ impl ColumnarReader {
             path_key: options.path_key.unwrap_or_default(),
             record_bytes_max: options.record_bytes_max,
             range,
-            ahead: None,
             open: None,
             cursors: Vec::new(),
             ended: false,
@@ -93,24 +94,12 @@ impl ColumnarReader {
 
     /// Opens the next rows; false at the end.
     fn advance(&mut self) -> Result<bool, FormatError> {
-        let (rows, from) = match self.ahead.take() {
-            Some(ahead) => ahead,
-            None => {
-                let batches = &mut self.batches;
-                let Some(rows) = guarded(self.range.start, || batches.next())? else {
-                    self.ended = true;
-                    return Ok(false);
-                };
-                (rows, 0)
-            }
+        let batches = &mut self.batches;
+        let Some(rows) = guarded(self.range.start, || batches.next())? else {
+            self.ended = true;
+            return Ok(false);
         };
-        let take = (rows.batch.num_rows() - from).min(LAID_ROWS);
-        let now = rows.slice(from, take);
-        if from + take < rows.batch.num_rows() {
-            self.ahead = Some((rows, from + take));
-        }
-        let offset = now.offset;
-        let open = guarded(offset, || self.lay(now))?;
+        let open = guarded(rows.offset, || self.lay(rows))?;
         self.open = Some(open);
         Ok(true)
     }
@@ -131,17 +120,16 @@ impl ColumnarReader {
         Ok(Open { rows, keys, values, bad, at: 0, bad_at: 0 })
     }
 
-    /// The end of the rows that fit in a batch with so much room, and lie ahead of the next bad one.
-    fn fitting(&self, open: &Open, room: usize, empty: bool) -> Result<usize, FormatError> {
-        let end = open.bad.get(open.bad_at).map_or(open.rows.batch.num_rows(), |(row, ..)| *row);
+    /// The end of the rows up to `end` that fit in a batch with so much room.
+    fn fitting(&self, open: &Open, end: usize, room: usize, empty: bool) -> Result<usize, FormatError> {
         let place_bytes = self.path_key.len() + 8;
-        let keys = open.keys.as_ref().map(Tuples::lengths);
-        let values = open.values.lengths();
-        let bytes = |row: usize| keys.map_or(place_bytes, |keys| keys[row] as usize) + values[row] as usize;
+        let bytes = |row: usize| {
+            open.keys.as_ref().map_or(place_bytes, |keys| keys.length(row)) + open.values.length(row)
+        };
         // A short way for rows that all fit, as most do.
         let longest = open.keys.as_ref().map_or(place_bytes, Tuples::longest) + open.values.longest();
         let short = longest as u64 <= self.record_bytes_max;
-        if short && (end - open.at).saturating_mul(longest + 8) <= room {
+        if short && (end - open.at).saturating_mul(longest + ENDS_BYTES) <= room {
             return Ok(end);
         }
         let (mut size, mut to) = (0, open.at);
@@ -149,7 +137,7 @@ impl ColumnarReader {
             if !short && bytes(to) as u64 > self.record_bytes_max {
                 return Err(self.too_long(open, to, bytes(to)));
             }
-            size += bytes(to) + 8;
+            size += bytes(to) + ENDS_BYTES;
             if size > room && !(empty && to == open.at) {
                 break;
             }
@@ -185,18 +173,21 @@ impl ColumnarReader {
 
     /// Appends the keys of `rows` rows, the first of which is at `place`.
     fn put_places(&mut self, place: u64, rows: usize, keys: &mut ColumnBuf) {
-        let path = self.path_key.len();
+        let (path, places) = (self.path_key.len(), place..);
         let data = keys.data_mut();
         let from = data.len();
         data.resize(from + rows * (path + 8), 0);
-        for (place, key) in (place..).zip(data[from..].chunks_exact_mut(path + 8)) {
-            key[..path].copy_from_slice(&self.path_key);
-            key[path..].copy_from_slice(&place.to_be_bytes());
+        if path == 0 {
+            for (key, place) in data[from..].as_chunks_mut::<8>().0.iter_mut().zip(places) {
+                *key = place.to_be_bytes();
+            }
+        } else {
+            for (key, place) in data[from..].chunks_exact_mut(path + 8).zip(places) {
+                key[..path].copy_from_slice(&self.path_key);
+                key[path..].copy_from_slice(&place.to_be_bytes());
+            }
         }
-        let end = |row: usize| u32::try_from(from + (path + 8) * row).unwrap_or(u32::MAX);
-        self.cursors.clear();
-        self.cursors.extend((1..=rows).map(end));
-        keys.close_cells(&self.cursors);
+        keys.close_even_cells(rows, path + 8);
     }
 
     /// Reports the rows at the front that cannot be read.
@@ -242,13 +233,13 @@ impl RecordReader for ColumnarReader {
                 continue;
             }
             let room = target.saturating_sub(batch.size());
-            let to = self.fitting(&open, room, batch.rows() == 0)?;
+            let end = open.end();
+            let to = self.fitting(&open, end, room, batch.rows() == 0)?;
             if to > open.at && !self.take(&mut open, to, batch, offsets) {
                 self.open = Some(open);
                 continue;
             }
-            let full =
-                to < open.rows.batch.num_rows() && open.bad.get(open.bad_at).is_none_or(|bad| bad.0 > to);
+            let full = to < end;
             self.open = Some(open);
             if full || batch.size() >= target {
                 return Ok(true);

@@ -9,18 +9,22 @@ use arrow_array::types::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BinaryViewArray, FixedSizeBinaryArray, LargeBinaryArray, PrimitiveArray,
+    Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, LargeBinaryArray, PrimitiveArray,
     downcast_dictionary_array, downcast_temporal_array,
 };
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType as Arrow};
 use mr_model::DataType;
 
+use super::rows::length;
 use super::show;
+use super::views::Views;
 use crate::write::render;
 
 /// The sign of a number, as a bit of its word.
 const SIGN: u64 = 1 << 63;
+/// The value of infinity: every NaN is more, but for its sign.
+const INFINITY: u64 = 0x7ff0_0000_0000_0000;
 /// The value of every NaN.
 const NAN: u64 = 0x7ff8_0000_0000_0000;
 
@@ -30,20 +34,29 @@ pub(crate) struct Lane {
     pub cells: Cells,
     /// Which rows have a value; all, if none.
     pub there: Option<NullBuffer>,
+    /// The rows that have none, ascending.
+    pub nulls: Vec<u32>,
+    /// The word that stands for a number that is missing.
+    pub zero: u64,
     /// A flag is ahead of each value: it may be missing.
     pub nullable: bool,
     /// Rows whose value does not fit the type that it is read as, ascending.
     pub misfits: Vec<usize>,
 }
 
-/// The values of a column, one for each row. What is missing is zero, false or nothing.
+/// The values of a column, one for each row. Numbers and booleans that are missing are anything.
 #[derive(Debug)]
 pub(crate) enum Cells {
-    /// Numbers, as the big-endian words of their cells.
+    /// The commonest numbers, where they lie.
+    Signed(ScalarBuffer<i64>),
+    Signed32(ScalarBuffer<i32>),
+    Unsigned(ScalarBuffer<u64>),
+    Floats(ScalarBuffer<f64>),
+    /// Other numbers, as the big-endian words of their cells.
     Words(Vec<u64>),
     /// Booleans, as the bytes of their cells.
     Bools(Vec<u8>),
-    Views(BinaryViewArray),
+    Views(Views),
     Binary(BinaryArray),
     LargeBinary(LargeBinaryArray),
     Fixed(FixedSizeBinaryArray),
@@ -64,29 +77,39 @@ impl Lane {
             return Self::new(&unpacked(array)?, datatype, nullable);
         }
         let there = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        let (mut cells, mut misfits) = match datatype {
+        let nulls: Vec<u32> = there
+            .iter()
+            .flat_map(|there| (!there.inner()).set_indices().map(length).collect::<Vec<_>>())
+            .collect();
+        let (cells, mut misfits) = match datatype {
             DataType::U64 => whole(array, false)?,
             DataType::S64 => whole(array, true)?,
             DataType::F64 => floats(array)?,
             DataType::Bool => (bools(array)?, Vec::new()),
-            _ => (bytes(array, there.as_ref())?, Vec::new()),
+            _ => (bytes(array, there.as_ref(), &nulls)?, Vec::new()),
         };
-        if let Some(there) = &there {
-            let zero = match datatype {
-                DataType::U64 => 0,
-                _ => SIGN,
-            };
-            misfits.retain(|row| there.is_valid(*row));
-            for row in (0..there.len()).filter(|row| there.is_null(*row)) {
-                match &mut cells {
-                    Cells::Words(words) => words[row] = zero,
-                    Cells::Bools(bools) => bools[row] = 0,
-                    _ => {}
-                }
-            }
-        }
-        Ok(Self { cells, there, nullable, misfits })
+        misfits.retain(|row| there.as_ref().is_none_or(|there| there.is_valid(*row)));
+        let zero = match datatype {
+            DataType::S64 | DataType::F64 => SIGN,
+            _ => 0,
+        };
+        Ok(Self { cells, there, nulls, zero, nullable, misfits })
     }
+}
+
+/// The word of a signed number's cell.
+#[inline]
+pub(crate) fn signed_word(number: i64) -> u64 {
+    number.cast_unsigned() ^ SIGN
+}
+
+/// The word of a float's cell.
+#[inline]
+pub(crate) fn float_word(value: f64) -> u64 {
+    let bits = value.to_bits();
+    let bits = if bits & !SIGN > INFINITY { NAN } else { bits };
+    // All bits flip where the sign is set, else the sign alone.
+    bits ^ ((bits.cast_signed() >> 63).cast_unsigned() | SIGN)
 }
 
 /// What the array is not, in a file that contradicts its own schema.
@@ -126,23 +149,28 @@ fn fitting<T: ArrowPrimitiveType>(
 
 /// Whole numbers, and the ticks of dates and times.
 fn whole(array: &ArrayRef, signed: bool) -> Result<(Cells, Vec<usize>), ArrowError> {
-    let of_signed = |value: i64| value.cast_unsigned() ^ SIGN;
     let to_unsigned = |value: i64| u64::try_from(value).ok();
     Ok(match (array.data_type(), signed) {
         (Arrow::UInt8, false) => words::<UInt8Type>(array, u64::from),
         (Arrow::UInt16, false) => words::<UInt16Type>(array, u64::from),
         (Arrow::UInt32, false) => words::<UInt32Type>(array, u64::from),
-        (Arrow::UInt64, false) => words::<UInt64Type>(array, |value| value),
+        (Arrow::UInt64, false) => {
+            (Cells::Unsigned(array.as_primitive::<UInt64Type>().values().clone()), Vec::new())
+        }
         (Arrow::UInt8, true) => words::<UInt8Type>(array, |value| u64::from(value) ^ SIGN),
         (Arrow::UInt16, true) => words::<UInt16Type>(array, |value| u64::from(value) ^ SIGN),
         (Arrow::UInt32, true) => words::<UInt32Type>(array, |value| u64::from(value) ^ SIGN),
         (Arrow::UInt64, true) => {
-            fitting::<UInt64Type>(array, |value| i64::try_from(value).ok().map(of_signed))
+            fitting::<UInt64Type>(array, |value| i64::try_from(value).ok().map(signed_word))
         }
-        (Arrow::Int8, true) => words::<Int8Type>(array, |value| of_signed(value.into())),
-        (Arrow::Int16, true) => words::<Int16Type>(array, |value| of_signed(value.into())),
-        (Arrow::Int32, true) => words::<Int32Type>(array, |value| of_signed(value.into())),
-        (Arrow::Int64, true) => words::<Int64Type>(array, of_signed),
+        (Arrow::Int8, true) => words::<Int8Type>(array, |value| signed_word(value.into())),
+        (Arrow::Int16, true) => words::<Int16Type>(array, |value| signed_word(value.into())),
+        (Arrow::Int32, true) => {
+            (Cells::Signed32(array.as_primitive::<Int32Type>().values().clone()), Vec::new())
+        }
+        (Arrow::Int64, true) => {
+            (Cells::Signed(array.as_primitive::<Int64Type>().values().clone()), Vec::new())
+        }
         (Arrow::Int8, false) => fitting::<Int8Type>(array, |value| to_unsigned(value.into())),
         (Arrow::Int16, false) => fitting::<Int16Type>(array, |value| to_unsigned(value.into())),
         (Arrow::Int32, false) => fitting::<Int32Type>(array, |value| to_unsigned(value.into())),
@@ -163,11 +191,6 @@ where
     array.values().iter().map(|ticks| i64::from(*ticks).cast_unsigned() ^ SIGN).collect()
 }
 
-fn float_word(value: f64) -> u64 {
-    let bits = if value.is_nan() { NAN } else { value.to_bits() };
-    if bits & SIGN == 0 { bits ^ SIGN } else { !bits }
-}
-
 /// Whole numbers beyond are not all of them floats.
 const EXACT_MAX: u64 = 1 << 53;
 
@@ -181,7 +204,7 @@ fn floats(array: &ArrayRef) -> Result<(Cells, Vec<usize>), ArrowError> {
     Ok(match array.data_type() {
         Arrow::Float16 => words::<Float16Type>(array, |value| float_word(value.to_f64())),
         Arrow::Float32 => words::<Float32Type>(array, |value| float_word(value.into())),
-        Arrow::Float64 => words::<Float64Type>(array, float_word),
+        Arrow::Float64 => (Cells::Floats(array.as_primitive::<Float64Type>().values().clone()), Vec::new()),
         Arrow::UInt8 => words::<UInt8Type>(array, |value| float_word(value.into())),
         Arrow::UInt16 => words::<UInt16Type>(array, |value| float_word(value.into())),
         Arrow::UInt32 => words::<UInt32Type>(array, |value| float_word(value.into())),
@@ -205,14 +228,19 @@ fn floats(array: &ArrayRef) -> Result<(Cells, Vec<usize>), ArrowError> {
 
 fn bools(array: &ArrayRef) -> Result<Cells, ArrowError> {
     let array = array.as_boolean_opt().ok_or_else(|| unexpected(array))?;
-    Ok(Cells::Bools(array.values().iter().map(u8::from).collect()))
+    let mut bytes = Vec::with_capacity(array.len() + 64);
+    for bits in array.values().bit_chunks().iter_padded() {
+        bytes.extend((0..64).map(|bit| u8::from(bits >> bit & 1 == 1)));
+    }
+    bytes.truncate(array.len());
+    Ok(Cells::Bools(bytes))
 }
 
 /// Text and bytes where they lie, everything else as text.
-fn bytes(array: &ArrayRef, there: Option<&NullBuffer>) -> Result<Cells, ArrowError> {
+fn bytes(array: &ArrayRef, there: Option<&NullBuffer>, nulls: &[u32]) -> Result<Cells, ArrowError> {
     Ok(match array.data_type() {
-        Arrow::Utf8View => Cells::Views(array.as_string_view().clone().to_binary_view()),
-        Arrow::BinaryView => Cells::Views(array.as_binary_view().clone()),
+        Arrow::Utf8View => Cells::Views(Views::new(&array.as_string_view().clone().to_binary_view(), nulls)),
+        Arrow::BinaryView => Cells::Views(Views::new(array.as_binary_view(), nulls)),
         Arrow::Utf8 => Cells::Binary(BinaryArray::from(array.as_string::<i32>().clone())),
         Arrow::Binary => Cells::Binary(array.as_binary::<i32>().clone()),
         Arrow::LargeUtf8 => Cells::LargeBinary(LargeBinaryArray::from(array.as_string::<i64>().clone())),
@@ -290,6 +318,10 @@ where
 
 /// Whole numbers, dates and times as signed numbers.
 fn ticks(array: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
-    let (Cells::Words(words), _) = whole(array, true)? else { return Err(unexpected(array)) };
-    Ok(words.into_iter().map(|word| (word ^ SIGN).cast_signed()).collect())
+    Ok(match whole(array, true)?.0 {
+        Cells::Signed(numbers) => numbers.to_vec(),
+        Cells::Signed32(numbers) => numbers.iter().map(|number| (*number).into()).collect(),
+        Cells::Words(words) => words.into_iter().map(|word| (word ^ SIGN).cast_signed()).collect(),
+        _ => return Err(unexpected(array)),
+    })
 }

@@ -10,11 +10,12 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::batches::{BATCH_ROWS, Batches, Rows, damaged};
 use super::fields::Plan;
 use super::file_bytes::{FileBytes, read_bytes};
+use super::pages;
 use crate::error::FormatError;
 use crate::source::{Source, read_exact_at};
 
@@ -90,11 +91,13 @@ impl ParquetFile {
         let groups: Vec<Group> =
             self.groups.into_iter().filter(|group| range.contains(&group.offset)).collect();
         for group in &groups {
-            check_expansion(self.metadata.metadata().row_group(group.index), group, expansion_max)?;
+            let decoded = self.metadata.metadata().row_group(group.index).total_byte_size();
+            check_expansion(u64::try_from(decoded).unwrap_or(u64::MAX), group, expansion_max)?;
         }
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), plan.indices());
         let groups = groups.into_iter();
-        Ok(ParquetBatches { source, metadata: self.metadata, mask, groups, range, open: None, bytes: 0 })
+        let metadata = self.metadata;
+        Ok(ParquetBatches { source, metadata, mask, groups, range, expansion_max, open: None, bytes: 0 })
     }
 }
 
@@ -156,13 +159,8 @@ fn groups(metadata: &ParquetMetaData, footer: u64) -> Result<Vec<Group>, FormatE
     Ok(groups)
 }
 
-/// Refuses a row group that claims to become more than it may.
-fn check_expansion(
-    metadata: &RowGroupMetaData,
-    group: &Group,
-    expansion_max: u64,
-) -> Result<(), FormatError> {
-    let decoded = u64::try_from(metadata.total_byte_size()).unwrap_or(u64::MAX);
+/// Refuses a row group that says, in the footer or in its pages, that it becomes more than it may.
+fn check_expansion(decoded: u64, group: &Group, expansion_max: u64) -> Result<(), FormatError> {
     if decoded.saturating_sub(EXPANSION_FREE_BYTES) > group.bytes.saturating_mul(expansion_max.max(1)) {
         let reason = format!(
             "the row group that begins here has {} bytes and says that they become {decoded}: more than \
@@ -194,6 +192,8 @@ pub(crate) struct ParquetBatches {
     mask: ProjectionMask,
     groups: std::vec::IntoIter<Group>,
     range: Range<u64>,
+    /// Most that each stored byte may become.
+    expansion_max: u64,
     /// The open group, its rows that were read, its reader.
     open: Option<(Group, u64, ParquetRecordBatchReader)>,
     bytes: u64,
@@ -204,6 +204,12 @@ impl Batches for ParquetBatches {
         loop {
             let Some((group, read, reader)) = &mut self.open else {
                 let Some(group) = self.groups.next() else { return Ok(None) };
+                let decoded = pages::decoded_bytes(
+                    &*self.source,
+                    self.metadata.metadata().row_group(group.index),
+                    &self.mask,
+                )?;
+                check_expansion(decoded, &group, self.expansion_max)?;
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
                     FileBytes::new(self.source.clone()),
                     self.metadata.clone(),

@@ -10,7 +10,9 @@ use arrow_array::{
 };
 use mr_model::{BatchBuf, Compression, DataType, Fields, InputFormat, Row};
 use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
+use parquet::basic::Compression as Parquet;
+use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -468,4 +470,78 @@ fn what_is_wrong_is_one_sentence() {
         reason(InputFormat::Arrow, arrow[..500].to_vec()),
         "at byte 494: it does not end as a file of Arrow IPC does: it was cut off, or is not complete yet"
     );
+}
+
+#[test]
+fn pages_of_every_version_are_read() {
+    let small = batch(0..500);
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        for compression in [Parquet::UNCOMPRESSED, Parquet::SNAPPY, Parquet::GZIP(Default::default())] {
+            let properties = WriterProperties::builder()
+                .set_writer_version(version)
+                .set_compression(compression)
+                .set_statistics_enabled(EnabledStatistics::Page)
+                .set_write_page_header_statistics(true)
+                .set_data_page_row_count_limit(100)
+                .set_write_batch_size(50)
+                .build();
+            let mut writer = ArrowWriter::try_new(Vec::new(), small.schema(), Some(properties)).unwrap();
+            writer.write(&small).unwrap();
+            let file: Arc<dyn Source> = Arc::new(writer.into_inner().unwrap());
+            let (rows, bad) = with_bad(InputFormat::Parquet, &file, row(KEY, VALUE));
+            assert_eq!((rows, bad), (500, vec![]), "{version:?}, {compression:?}");
+        }
+    }
+}
+
+/// A number of the compact protocol of Thrift.
+fn varint(number: i32) -> Vec<u8> {
+    let mut rest = u64::from(number.cast_unsigned()) << 1;
+    let mut bytes = Vec::new();
+    while rest > 0x7f {
+        bytes.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest.to_le_bytes()[0]);
+    bytes
+}
+
+#[test]
+fn what_a_page_claims_is_looked_at_first() {
+    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+    let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+    let file = parquet_file(&[batch], 1000);
+    let footer = u32::from_le_bytes(*file[..file.len() - 4].last_chunk().unwrap()) as usize;
+    let footer = &file[file.len() - 8 - footer..file.len() - 8];
+    let metadata = ParquetMetaDataReader::decode_metadata(footer);
+    let chunk = i32::try_from(metadata.unwrap().row_group(0).column(0).compressed_size()).unwrap();
+    // A header of a page of a kind that says how much it becomes, and the first number of its kind.
+    let forged = |kind: u8, decoded: i32, first: i32| {
+        let header = |stored: i32| {
+            let front = [vec![0x15, 0, 0x15], varint(decoded), vec![0x15], varint(stored)].concat();
+            [front, vec![kind, 0x15], varint(first), vec![0, 0]].concat()
+        };
+        let length = i32::try_from(header(chunk).len()).unwrap();
+        let header = header(chunk - length);
+        let mut file = file.clone();
+        file[4..4 + header.len()].copy_from_slice(&header);
+        let file: Arc<dyn Source> = Arc::new(file);
+        let bytes = file.bytes();
+        let reader = open(file, InputFormat::Parquet, Compression::None, 0..bytes, options(row("", "id")));
+        let (mut batch, mut offsets) = (BatchBuf::default(), Vec::new());
+        let read = reader.unwrap().fill(&mut batch, &mut offsets, 1000, &mut |_| Ok(()));
+        read.unwrap_err().to_string()
+    };
+    let (data, dictionary) = (0x2c, 0x4c);
+    assert_eq!(
+        forged(data, i32::MAX, 1000),
+        "at byte 4: the header of the page that begins here says that it has 2147483647 bytes, and 268435456 is the \
+         limit; write the file with smaller pages"
+    );
+    assert_eq!(
+        forged(dictionary, 8000, i32::MAX),
+        "at byte 4: the header of the page that begins here says that 2147483647 values are in its 8000 bytes"
+    );
+    let error = forged(0x48, 8000, 1000);
+    assert_eq!(error, "at byte 4: no page begins here, where its column says so");
 }

@@ -56,6 +56,17 @@ impl Compressor {
         })
     }
 
+    /// Most memory that it takes, in bytes: windows, tables and blocks of its settings.
+    pub fn memory_bytes(&self) -> usize {
+        match self.compression {
+            Compression::None => 0,
+            Compression::Gzip => 512 * 1024,
+            Compression::Bzip2 => 8 * 1024 * 1024,
+            Compression::Zstd => 4 * 1024 * 1024,
+            Compression::Lz4 => 1024 * 1024,
+        }
+    }
+
     /// Takes bytes, and appends to `out` what is ready.
     pub fn write(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         while !bytes.is_empty() {

@@ -20,17 +20,21 @@ use super::columns::{Cell, Columns, Kind, OutColumn, Row};
 use super::error::EncodeError;
 
 /// Encoded bytes of a row group: it is held in memory until it is full, and is what a reader's splits are
-/// made of.
-pub(crate) const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
+/// made of. Files that are written at once share them.
+pub(crate) const ROW_GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// Least bytes of a row group: below, what the footer says of it weighs more than it is worth.
+const ROW_GROUP_BYTES_MIN: usize = 1024 * 1024;
 /// Bytes of keys and values that are handed to the writer at a time, and rows.
 const BATCH_BYTES: usize = 1024 * 1024;
 const BATCH_ROWS: usize = 8 * 1024;
 /// Most bytes of an unfinished page, and of a dictionary, of one column: the crate's own default.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of the unfinished pages of all columns together: with many of them, pages are smaller.
-const PAGES_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of the unfinished pages of all columns of all files together: with many of them, pages are smaller.
+const PAGES_BYTES: usize = 8 * 1024 * 1024;
 /// Least bytes of a page: below, headers weigh more than they are worth.
 const PAGE_BYTES_MIN: usize = 64 * 1024;
+/// What a column takes for compressing, in bytes: tables of Zstandard, with room.
+const COMPRESSOR_BYTES: usize = 768 * 1024;
 
 /// Writes one Parquet file.
 pub(crate) struct ParquetWriter {
@@ -40,6 +44,9 @@ pub(crate) struct ParquetWriter {
     row: Row,
     rows: usize,
     bytes: usize,
+    /// Bytes with which a row group is full, and those of a page.
+    group_bytes: usize,
+    page_bytes: usize,
     /// None once the file is finished, or after an error.
     writer: Option<ArrowWriter<Vec<u8>>>,
 }
@@ -61,13 +68,17 @@ impl fmt::Debug for ParquetWriter {
 }
 
 impl ParquetWriter {
-    pub fn new(types: &StageTypes, names: Option<&[String]>) -> Result<Self, String> {
+    /// A writer of one of `files` that are written at once.
+    pub fn new(types: &StageTypes, names: Option<&[String]>, files: usize) -> Result<Self, String> {
         let columns = Columns::new(types, names, &DataType::Bytes, Some("Parquet"))?;
         if columns.all.is_empty() {
             return Err("a Parquet file needs a column, and keys and values are of type unit".into());
         }
         let schema = Arc::new(Schema::new(columns.all.iter().map(field).collect::<Vec<_>>()));
-        let page_bytes = (PAGES_BYTES / columns.all.len()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+        let files = files.max(1);
+        let page_bytes = PAGES_BYTES / files / columns.all.len();
+        let page_bytes = page_bytes.clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+        let group_bytes = (ROW_GROUP_BYTES / files).max(ROW_GROUP_BYTES_MIN);
         let properties = WriterProperties::builder()
             .set_created_by("mr-engine".into())
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -80,7 +91,24 @@ impl ParquetWriter {
         let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)
             .map_err(|error| format!("a Parquet file cannot hold the types of the output: {error}"))?;
         let builders = columns.all.iter().map(Builder::new).collect();
-        Ok(Self { columns, schema, builders, row: Row::default(), rows: 0, bytes: 0, writer: Some(writer) })
+        Ok(Self {
+            columns,
+            schema,
+            builders,
+            row: Row::default(),
+            rows: 0,
+            bytes: 0,
+            group_bytes,
+            page_bytes,
+            writer: Some(writer),
+        })
+    }
+
+    /// Most memory that it takes, in bytes, beside a long record: a row group in pages and, once it is full, put
+    /// together; for each column what finds the words of its dictionary, and compresses; what is gathered.
+    pub fn memory_bytes(&self) -> usize {
+        let columns = self.columns.all.len() * (2 * self.page_bytes + COMPRESSOR_BYTES);
+        2 * self.group_bytes + columns + 3 * BATCH_BYTES
     }
 
     #[inline]
@@ -109,11 +137,16 @@ impl ParquetWriter {
             let batch = RecordBatch::try_new(self.schema.clone(), arrays);
             let written = batch.map_err(ParquetError::from).and_then(|batch| writer.write(&batch));
             written.map_err(|error| failed(&error))?;
-            if writer.in_progress_size() >= ROW_GROUP_BYTES {
+            if writer.in_progress_size() >= self.group_bytes {
                 writer.flush().map_err(|error| failed(&error))?;
             }
         }
-        out.append(writer.inner_mut());
+        if out.is_empty() {
+            // A row group is not copied.
+            *out = std::mem::take(writer.inner_mut());
+        } else {
+            out.append(writer.inner_mut());
+        }
         (self.rows, self.bytes, self.writer) = (0, 0, Some(writer));
         Ok(())
     }

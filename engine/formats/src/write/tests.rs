@@ -16,7 +16,7 @@ fn written(
     types: &StageTypes,
     records: &[(&[u8], &[u8])],
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut encoder = Encoder::new(format.parse().unwrap(), compression, types, None).unwrap();
+    let mut encoder = Encoder::new(format.parse().unwrap(), compression, types, None, 1).unwrap();
     let mut out = Vec::new();
     for (key, value) in records {
         let before = out.clone();
@@ -114,11 +114,12 @@ fn files_without_records_are_files_of_their_format() {
 fn names_replace_those_of_columns() {
     let names = ["word".to_owned(), "times".to_owned()];
     let types = types("text", "u64");
-    let mut encoder = Encoder::new(OutputFormat::JsonLines, Compression::None, &types, Some(&names)).unwrap();
+    let mut encoder =
+        Encoder::new(OutputFormat::JsonLines, Compression::None, &types, Some(&names), 1).unwrap();
     let mut out = Vec::new();
     encoder.encode(b"a", &3_u64.to_be_bytes(), &mut out).unwrap();
     assert_eq!(out, b"{\"word\":\"a\",\"times\":3}\n");
-    assert!(Encoder::new(OutputFormat::Parquet, Compression::Zstd, &types, None).is_err());
+    assert!(Encoder::new(OutputFormat::Parquet, Compression::Zstd, &types, None, 1).is_err());
 }
 
 fn decompressed(file: &[u8], compression: Compression) -> Vec<u8> {
@@ -160,7 +161,7 @@ fn compressed_files_decompress_to_the_plain_one() {
 }
 
 fn written_long(compression: Compression, types: &StageTypes, records: &[(&[u8], &[u8])]) -> Vec<u8> {
-    let mut encoder = Encoder::new(OutputFormat::Text, compression, types, None).unwrap();
+    let mut encoder = Encoder::new(OutputFormat::Text, compression, types, None, 1).unwrap();
     let mut out = Vec::new();
     for (key, value) in records {
         encoder.encode(key, value, &mut out).unwrap();

@@ -4,9 +4,12 @@
 //! cargo run --release -p mr-formats --example speed                  # a table: the best of some rounds, and the ratio
 //! cargo run --release -p mr-formats --example speed -- rounds 5     # seconds of every round, for a program
 //! cargo run --release -p mr-formats --example speed -- write DIR N  # files of N rows, for measuring the engine
-//! cargo run --release -p mr-formats --example speed -- only NAME    # one reading, for `perf stat`
+//! cargo run --release -p mr-formats --example speed -- only NAME N  # one reading, N times, for `perf stat`
+//! cargo run --release -p mr-formats --example speed -- shapes       # Parquet files of several shapes
 //! ```
 #![expect(clippy::unwrap_used, reason = "nobody but its author and the benchmarks run it")]
+
+mod shapes;
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -44,7 +47,7 @@ type Alone = Box<dyn Fn(&[u8]) -> usize>;
 
 /// One reading through the engine's reader.
 struct Reading {
-    name: &'static str,
+    name: String,
     format: &'static str,
     fields: Option<&'static str>,
 }
@@ -54,17 +57,25 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         [] => groups().iter().for_each(print_best),
-        ["rounds", rounds] => print_rounds(&groups(), rounds.parse().unwrap()),
+        ["rounds", rounds] => {
+            let rounds = rounds.parse().unwrap();
+            print_rounds(&groups(), rounds);
+            print_rounds(&shape_groups(), rounds);
+        }
         ["write", folder, rows] => write(Path::new(folder), rows.parse().unwrap()),
-        ["only", name] => print_only(&groups(), name),
-        _ => eprintln!("usage: speed [rounds N | write FOLDER ROWS | only NAME]"),
+        ["only", name, rounds] => {
+            let rounds = rounds.parse().unwrap();
+            let _ = print_only(shape_groups, name, rounds) || print_only(groups, name, rounds);
+        }
+        ["shapes"] => print_shapes(),
+        _ => eprintln!("usage: speed [rounds N | write FOLDER ROWS | only NAME ROUNDS | shapes]"),
     }
 }
 
 /// Everything that is measured.
 fn groups() -> Vec<Group> {
     let [csv, quoted, json, parquet] = files(ROWS);
-    let reading = |name, format, fields| Reading { name, format, fields };
+    let reading = |name: &str, format, fields| Reading { name: name.to_owned(), format, fields };
     let plain = |name: &str, bytes: &Arc<Vec<u8>>, alone: fn(&[u8]) -> usize, readings| Group {
         name: name.to_owned(),
         bytes: bytes.clone(),
@@ -129,7 +140,8 @@ impl Group {
 fn print_best(group: &Group) {
     let rounds = group.rounds(ROUNDS);
     let best = |i: usize| rounds.iter().map(|round| round[i]).min().unwrap_or_default().as_secs_f64();
-    let names = std::iter::once(group.name.as_str()).chain(group.readings.iter().map(|reading| reading.name));
+    let names = std::iter::once(group.name.as_str())
+        .chain(group.readings.iter().map(|reading| reading.name.as_str()));
     for (i, name) in names.enumerate() {
         let speed = group.decoded as f64 / best(i) / 1e6;
         println!("{name:30} {speed:6.0} MB/s {:6.2} times", best(i) / best(0));
@@ -148,16 +160,56 @@ fn print_rounds(groups: &[Group], count: usize) {
     }
 }
 
-fn print_only(groups: &[Group], name: &str) {
-    let best = |work: &dyn Fn() -> usize| (0..ROUNDS).map(|_| time(work)).min().unwrap_or_default();
-    for group in groups {
+/// Parquet files of every shape and compression.
+fn shape_groups() -> Vec<Group> {
+    let group = |(shape, compression, bytes): (&str, &str, Vec<u8>)| Group {
+        name: format!("parquet crate, {shape}, {compression}"),
+        decoded: bytes.len(),
+        bytes: Arc::new(bytes),
+        alone: Box::new(parquet_crate),
+        compression: Compression::None,
+        readings: vec![Reading {
+            name: format!("parquet, {shape}, {compression}"),
+            format: "parquet",
+            fields: None,
+        }],
+    };
+    shapes::files(ROWS).into_iter().map(group).collect()
+}
+
+/// What each shape takes beside the crate alone: the median of its rounds.
+fn print_shapes() {
+    for group in shape_groups() {
+        let median = |mut numbers: Vec<f64>| {
+            numbers.sort_by(f64::total_cmp);
+            numbers[numbers.len() / 2]
+        };
+        let rounds: Vec<Vec<f64>> = group
+            .rounds(ROUNDS)
+            .iter()
+            .map(|round| round.iter().map(Duration::as_secs_f64).collect())
+            .collect();
+        let alone = median(rounds.iter().map(|round| round[0]).collect());
+        let ratio = median(rounds.iter().map(|round| round[1] / round[0]).collect());
+        let nanoseconds = alone * 1e9 / ROWS as f64;
+        println!("{:40} {nanoseconds:6.1} ns a row alone {ratio:6.2} times", group.readings[0].name);
+    }
+}
+
+fn print_only(groups: impl Fn() -> Vec<Group>, name: &str, rounds: usize) -> bool {
+    let best = |work: &dyn Fn() -> usize| (0..rounds).map(|_| time(work)).min().unwrap_or_default();
+    let mut found = false;
+    for group in groups() {
         if group.name == name {
             println!("{name}: {:?}", best(&|| group.read_alone()));
+            found = true;
         }
         for reading in group.readings.iter().filter(|reading| reading.name == name) {
             println!("{name}: {:?}", best(&|| group.read(reading)));
+            found = true;
         }
     }
+    found
 }
 
 /// Writes the files that groups are of.
