@@ -33,29 +33,38 @@ fn reached(output: &[u8]) -> u64 {
 
 #[test]
 fn the_hottest_key_reaches_the_reducer_folded() {
-    let (tasks, count) = (200, 400_000);
-    let input = records(count, 90);
-    let job = |memory: &str| {
-        let split = input.len() / tasks;
-        let args = format!("--input-format fixed:12:4 --split-size {split} --reducers 1 --workers 1");
-        Job::staged()
-            .stage("combine", "sum")
-            .stage("reduce", "gather")
-            .input(&input)
-            .args(&args)
-            .args(&format!("--memory {memory}"))
-    };
-    // A record for each run: one for each task where all of them fit.
-    let roomy = job("1G").done();
-    assert_eq!(roomy.number("map_tasks"), tasks as u64);
-    assert_eq!((roomy.number("spill_files"), reached(&roomy.whole())), (0, tasks as u64));
-    // Where runs are merged in passes, they are folded again.
-    let tight = job("27M");
-    let fan_in = tight.fan_in();
-    let done = tight.done();
-    assert!(done.number("spill_files") > fan_in, "{}", done.report);
-    assert!(reached(&done.whole()) <= fan_in, "{} of {fan_in}", reached(&done.whole()));
-    assert!(done.report["hot_keys"].as_array().unwrap().is_empty(), "{}", done.report);
+    // Where most keys are equal all of them are combined, and where few are the hot one alone.
+    for hot in [90, 10] {
+        let (tasks, count) = (200, 400_000);
+        let input = records(count, hot);
+        let job = |memory: &str| {
+            let split = input.len() / tasks;
+            let args = format!("--input-format fixed:12:4 --split-size {split} --reducers 1 --workers 1");
+            Job::staged()
+                .stage("combine", "sum")
+                .stage("reduce", "gather")
+                .input(&input)
+                .args(&args)
+                .args(&format!("--memory {memory}"))
+        };
+        // A record for each run: one for each task where all of them fit.
+        let roomy = job("1G").done();
+        assert_eq!(roomy.number("map_tasks"), tasks as u64);
+        assert_eq!((roomy.number("spill_files"), reached(&roomy.whole())), (0, tasks as u64));
+        assert!(roomy.number("combine_input_records") >= hot_records(&input));
+        // Where runs are merged in passes, they are folded again.
+        let tight = job("27M");
+        let fan_in = tight.fan_in();
+        let done = tight.done();
+        assert!(done.number("spill_files") > fan_in, "{}", done.report);
+        assert!(reached(&done.whole()) <= fan_in, "{} of {fan_in}", reached(&done.whole()));
+        assert!(done.report["hot_keys"].as_array().unwrap().is_empty(), "{}", done.report);
+        // It is the same sum.
+        let gathered = job("1G").args("-p how=sum").done();
+        let found = gathered.whole();
+        let begin = found.windows(5).position(|bytes| bytes == b"hot!\t").unwrap() + 5;
+        assert_eq!(&found[begin..begin + 8], hot_records(&input).to_be_bytes());
+    }
 }
 
 #[test]

@@ -274,9 +274,8 @@ fn a_cluster_leaves_out_the_same() {
         assert_rejected(&rejects, &text);
         assert_eq!(cluster.winners(id), ["worker-1", "worker-2"]);
     }
-    let reduced =
-        Work::new("unruly", input.clone(), "-p mode=marked -p role=reducer --max-rejects 90 --reducers 3");
-    cluster.check(&reduced.with("--split-size 20K"), "reduced");
+    let reduced = Work::new("unruly", input.clone(), &format!("{args} -p role=reducer --reducers 3"));
+    cluster.check(&reduced, "reduced");
     let rejects = std::fs::read_to_string(cluster.output("reduced").join("_rejects.jsonl")).unwrap();
     let rejects: Vec<Value> = rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_rejected_groups(&rejects, &text);

@@ -72,8 +72,11 @@ impl Tally {
 
     /// Keeps what the winner of a task told, and its committed parts where it made some. Tasks that the
     /// job does not have are left out.
-    pub fn keep(&mut self, attempt: AttemptId, facts: Facts, parts: Vec<Part>) {
+    pub fn keep(&mut self, attempt: AttemptId, mut facts: Facts, parts: Vec<Part>) {
         let task = attempt.task;
+        // A reduce task knows its own share alone; all maps are done by now.
+        let hot_min = HotKey::records_min(self.sums.shuffle_records);
+        facts.large_groups.retain(|group| group.records >= hot_min);
         let tasks = match task.stage {
             Stage::Map => self.maps,
             Stage::Reduce => self.reducers,
