@@ -6,7 +6,7 @@ ENGINE := $(TARGET)/release/mr-engine
 WASM := $(TARGET)/wasm32-wasip2/guest
 PLUGINS := wordcount grep inverted-index sort map-join matrix-vector teragen teravalidate select aggregate sets join \
 	matrix-multiply ngrams top-k secondary-sort sessions pagerank-graph pagerank-step pagerank-ranks k-means
-GUESTS := remap sum gather place route unruly rogue toil latest liar hostile
+GUESTS := remap sum gather place route unruly brittle rogue toil latest liar hostile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build plugins guests demo data test chaos check fmt clippy docs wit audit bench bench-languages test-languages sim fuzz clean

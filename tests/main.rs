@@ -4,9 +4,9 @@
 //!
 //! In reading order: [`support`] (how a job is run and judged), then results: [`jobs`] (the exemplary
 //! plugins that came first), [`plugins`] (those of the classic literature), [`records`] (shuffles of every
-//! shape), [`roles`], [`sorting`], [`order`] (within groups), [`input`], [`sides`], [`output`], [`outputs`],
+//! shape), [`roles`], [`sorting`], [`order`] (within groups), [`hot`] (keys), [`input`], [`sides`], [`output`], [`outputs`],
 //! [`formats`] (of both);
-//! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins),
+//! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins), [`traps`] (that are left out),
 //! [`conditions`] (on counters),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
 //! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
@@ -23,6 +23,7 @@ mod disk;
 mod faults;
 mod formats;
 mod hostile;
+mod hot;
 mod input;
 mod interrupt;
 mod jobs;
@@ -40,3 +41,4 @@ mod roles;
 mod sides;
 mod sorting;
 mod support;
+mod traps;

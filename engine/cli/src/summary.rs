@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mr_model::counter::grouped;
-use mr_runtime::JobReport;
+use mr_model::quantity::percent;
+use mr_runtime::{HotKey, JobReport};
 
 use crate::show::{Style, print_json};
 use crate::size::{bytes, count, seconds};
@@ -76,6 +77,10 @@ fn text(report: &JobReport, output: Option<&Path>, loaded: Option<u64>) -> Strin
             "reduce",
             format!("{} groups in {}", count(report.reduce_groups), plural(report.reduce_tasks, "task")),
         );
+        report.hot_keys.iter().for_each(|hot| line("hot key", hot_key(hot)));
+        if !report.hot_keys.is_empty() {
+            line("", HOT_KEY_ADVICE.to_owned());
+        }
     }
     let target = match output {
         Some(path) => format!(" in {}", path.display()),
@@ -117,6 +122,21 @@ fn text(report: &JobReport, output: Option<&Path>, loaded: Option<u64>) -> Strin
         }
     }
     out
+}
+
+/// What to do about keys that hold up a job.
+const HOT_KEY_ADVICE: &str = "its one task takes that long: let a combiner fold its values, or let the mapper \
+                              salt the key and a second job add up; range partitioning does not divide one key";
+
+fn hot_key(hot: &HotKey) -> String {
+    format!(
+        "\"{}\" has {} records, {}, {} of all that were reduced, in partition {}",
+        hot.key,
+        count(hot.records),
+        bytes(hot.bytes),
+        percent(hot.share_per_million),
+        hot.partition,
+    )
 }
 
 fn shuffle(report: &JobReport) -> String {

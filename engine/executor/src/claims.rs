@@ -7,7 +7,7 @@ use std::path::Path;
 use mr_model::{Counters, Failure, LastWords, Place, Stage};
 use mr_runtime::{Facts, StageFacts, TaskInput};
 use mr_shuffle::writer::RunFile;
-use mr_shuffle::{MapOutput, Run, RunId};
+use mr_shuffle::{LARGE_GROUPS_MAX, MapOutput, Run, RunId};
 use mr_storage::{AttemptFolder, PartNames};
 
 use crate::attempt::{Done, Made};
@@ -155,6 +155,13 @@ fn check_facts(facts: &mut Facts, work: &AttemptWork) -> Result<(), String> {
         last.reason = clean(&last.reason, TEXT_BYTES_MAX);
         last.place = last.place.take().filter(is_short);
     }
+    let records_in = match &facts.stage {
+        StageFacts::Map(_) => 0,
+        StageFacts::Reduce(reduce) => reduce.records_in,
+    };
+    facts.large_groups.retain(|group| group.records <= records_in);
+    facts.large_groups.truncate(LARGE_GROUPS_MAX);
+    facts.large_groups.iter_mut().for_each(|group| group.key = clean(&group.key, TEXT_BYTES_MAX));
     Ok(())
 }
 

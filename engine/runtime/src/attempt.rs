@@ -12,7 +12,7 @@ use mr_storage::{PendingParts, Reject, Split, write_rejects};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::describe::TaskInput;
-use crate::facts::{Facts, LastReject, StageFacts};
+use crate::facts::{Facts, LargeKey, LastReject, StageFacts};
 use crate::job::{Attempt, Job};
 use crate::map::run_map;
 use crate::progress::Progress;
@@ -77,6 +77,7 @@ pub(crate) struct Ended {
     pub stage: StageFacts,
     pub spilled: SpillStats,
     pub rejected: Vec<Rejected>,
+    pub large_groups: Vec<LargeKey>,
     pub guest_memory_bytes_peak: u64,
 }
 
@@ -99,6 +100,7 @@ pub(crate) fn run(attempt: &Attempt, input: Input<'_>) -> Result<AttemptDone, Fa
         spilled: ended.spilled,
         rejects,
         last_reject: last.map(|Rejected { place, reason, .. }| LastReject { place, reason }),
+        large_groups: ended.large_groups,
         counters: attempt.counters().clone(),
         guest_memory_bytes_peak: ended.guest_memory_bytes_peak,
         cpu_millis: cpu_nanos().saturating_sub(begun) / 1_000_000,

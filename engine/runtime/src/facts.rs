@@ -17,6 +17,8 @@ pub struct Facts {
     pub rejects: u64,
     /// The last one of these.
     pub last_reject: Option<LastReject>,
+    /// Groups with a large share of what it reduced, at most [`mr_shuffle::LARGE_GROUPS_MAX`].
+    pub large_groups: Vec<LargeKey>,
     /// The plugins' counters.
     pub counters: Counters,
     /// Peak of a guest's linear memory, in bytes.
@@ -77,6 +79,17 @@ pub struct LastReject {
     pub place: Option<Place>,
     /// What the plugin said.
     pub reason: String,
+}
+
+/// A key with many records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargeKey {
+    /// The key as text, cut where it is long.
+    pub key: String,
+    /// Its records as they came into the reducer.
+    pub records: u64,
+    /// Their bytes of keys and values.
+    pub bytes: u64,
 }
 
 impl Facts {

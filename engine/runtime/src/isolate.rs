@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use mr_model::limit::{RECORD_SAMPLE_BYTES_MAX, table};
 use mr_model::text::escaped;
-use mr_model::{Batch, BatchBuf, Failure, Place, PluginFault, Role};
+use mr_model::{Batch, BatchBuf, Compression, Failure, Place, PluginFault, Role};
 use mr_sandbox::{Deadline, GuestOutput, InstanceOptions, Mapper, RoleError, Sink};
 
-use mr_storage::Split;
+use mr_storage::{Piece, Split};
 
 use crate::job::{Attempt, Job};
 use crate::sink::row_sample;
@@ -33,11 +33,11 @@ pub(crate) struct Suspects<'a> {
 }
 
 /// A record: a row, or a line of one.
-#[derive(Debug, Clone, Copy)]
-struct Suspect {
-    row: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Suspect {
+    pub row: u32,
     /// Where it lies in the row's value; the whole value where a row is a record.
-    from: usize,
+    pub from: usize,
     to: usize,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Suspects<'a> {
             all => all,
         };
         let told = match found {
-            [one] => Some(self.sample(*one)),
+            [one] => Some(escaped(self.bytes(*one), RECORD_SAMPLE_BYTES_MAX)),
             // Nothing was found out, or nothing was tried.
             _ if found.len() == all.len() => None,
             _ => Some(format!("one of the {} records from there on; none fails by itself", found.len())),
@@ -75,11 +75,36 @@ impl<'a> Suspects<'a> {
             words.record = told;
         }
         let first = found.first().copied().unwrap_or(Suspect { row: 0, from: 0, to: 0 });
-        failure.at(place(first.row).map(|at| Place { offset: at.offset + first.from as u64, ..at }))
+        failure.at(self.place(first, place(first.row)))
+    }
+
+    /// Where a record begins whose row begins at `row`. Of compressed data places are no finer than that.
+    pub fn place(&self, suspect: Suspect, row: Option<Place>) -> Option<Place> {
+        let row = row?;
+        let packed = |piece: &Piece| piece.path == row.path && piece.compression != Compression::None;
+        let from = if self.split.pieces.iter().any(packed) { 0 } else { suspect.from as u64 };
+        Some(Place { offset: row.offset + from, ..row })
+    }
+
+    /// How much of its split the batch is: bytes where rows are chunks of lines, whose ends are nobody's
+    /// business, and otherwise rows.
+    pub fn extent(&self) -> u64 {
+        if self.chunks { self.batch.values.view().data().len() as u64 } else { u64::from(self.batch.rows()) }
+    }
+
+    /// Where each row begins, in what [`Suspects::extent`] counts.
+    pub fn starts(&self) -> Vec<u64> {
+        let mut next = 0;
+        let step = |value: &[u8]| {
+            let start = next;
+            next += if self.chunks { value.len() as u64 } else { 1 };
+            start
+        };
+        self.batch.values.view().iter().map(step).collect()
     }
 
     /// All records, or those of the row that the plugin blames.
-    fn records(&self, blamed: Option<u32>) -> Vec<Suspect> {
+    pub fn records(&self, blamed: Option<u32>) -> Vec<Suspect> {
         let rows = match blamed {
             Some(row) if row < self.batch.rows() => row..row + 1,
             _ => 0..self.batch.rows(),
@@ -104,21 +129,25 @@ impl<'a> Suspects<'a> {
         records
     }
 
-    fn sample(&self, suspect: Suspect) -> String {
-        let bytes = if self.chunks {
-            let line = &self.batch.values.view().cell(suspect.row as usize)[suspect.from..suspect.to];
-            line.strip_suffix(b"\n").unwrap_or(line)
-        } else {
-            row_sample(self.batch, suspect.row)
-        };
-        escaped(bytes, RECORD_SAMPLE_BYTES_MAX)
+    /// What is shown of a record.
+    pub fn bytes(&self, suspect: Suspect) -> &'a [u8] {
+        if !self.chunks {
+            return row_sample(self.batch, suspect.row);
+        }
+        let line = &self.batch.values.view().cell(suspect.row as usize)[suspect.from..suspect.to];
+        line.strip_suffix(b"\n").unwrap_or(line)
     }
 
-    /// A batch of some of the records alone. Lines of one chunk stay together.
-    fn batch_of(&self, suspects: &[Suspect]) -> BatchBuf {
+    /// Records whose lines stand together in a chunk, in one slice each.
+    pub fn runs(suspects: &[Suspect]) -> impl Iterator<Item = &[Suspect]> {
+        suspects.chunk_by(|one, next| one.row == next.row && one.to == next.from)
+    }
+
+    /// A batch of some of the records alone, a row for each of their [`Suspects::runs`].
+    pub fn batch_of(&self, suspects: &[Suspect]) -> BatchBuf {
         let (keys, values) = (self.batch.keys.view(), self.batch.values.view());
         let mut batch = BatchBuf::default();
-        for lines in suspects.chunk_by(|a, b| a.row == b.row) {
+        for lines in Self::runs(suspects) {
             let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
             let row = first.row as usize;
             let mut key = keys.cell(row).to_vec();
@@ -206,29 +235,52 @@ impl Probe<'_> {
         let attempt = self.suspects.attempt;
         let Some(tries) = self.tries.checked_sub(1) else { return false };
         self.tries = tries;
-        let mapper = attempt.job.input(self.suspects.split).ok();
-        let Some(plugin) = mapper.and_then(|input| attempt.job.stages.mapper(input)) else { return false };
         let batch = self.suspects.batch_of(suspects);
-        let permissions = &attempt.job.spec.permissions;
         let options = InstanceOptions {
-            idle_timeout: permissions.idle_timeout.min(IDLE_TIME_MAX),
+            idle_timeout: attempt.job.spec.permissions.idle_timeout.min(IDLE_TIME_MAX),
             deadline: Some(self.deadline),
-            output: Arc::new(GuestOutput::new(
-                permissions.task_output_bytes_max,
-                permissions.task_output_records_max,
-            )),
-            log: None,
-            ..attempt.mapper_instance(self.suspects.split)
+            ..unheard(attempt, self.suspects.split)
         };
         let sink = Box::new(Nowhere(attempt.job.clone()));
-        let played =
-            Mapper::open(plugin, options, sink).and_then(|mut mapper| mapper.map_batch(batch.view()));
+        let played = open_mapper(attempt, self.suspects.split, options, sink)
+            .and_then(|mut mapper| mapper.map_batch(batch.view()));
         played.is_err_and(|error| alike(self.failure, &error.failure))
     }
 }
 
+/// What the mapper of a split runs with where nothing that it does counts.
+pub(crate) fn unheard(attempt: &Attempt, split: &Split) -> InstanceOptions {
+    without_effect(attempt, attempt.mapper_instance(split))
+}
+
+/// What the reducer runs with where nothing that it does counts.
+pub(crate) fn unheard_reducer(attempt: &Attempt) -> InstanceOptions {
+    without_effect(attempt, attempt.reducer_instance())
+}
+
+fn without_effect(attempt: &Attempt, options: InstanceOptions) -> InstanceOptions {
+    let permissions = &attempt.job.spec.permissions;
+    let output = GuestOutput::new(permissions.task_output_bytes_max, permissions.task_output_records_max);
+    InstanceOptions { output: Arc::new(output), log: None, ..options }
+}
+
+/// Starts the mapper of a split.
+pub(crate) fn open_mapper(
+    attempt: &Attempt,
+    split: &Split,
+    options: InstanceOptions,
+    sink: Box<dyn Sink>,
+) -> Result<Mapper, RoleError> {
+    let input = attempt.job.input(split).map_err(|failure| RoleError { failure, row: None })?;
+    let Some(plugin) = attempt.job.stages.mapper(input) else {
+        let failure = Failure::internal(format!("{} has no mapper", attempt.id));
+        return Err(RoleError { failure, row: None });
+    };
+    Mapper::open(plugin, options, sink)
+}
+
 /// Forgets what it is given; records that are too long are refused as in earnest.
-struct Nowhere(Arc<Job>);
+pub(crate) struct Nowhere(pub Arc<Job>);
 
 impl Sink for Nowhere {
     fn emit(&mut self, _port: u32, batch: Batch<'_>) -> Result<(), Failure> {

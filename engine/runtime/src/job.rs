@@ -302,6 +302,20 @@ impl Attempt {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets what its guests emitted and counted: they begin again, and nobody hears twice what they log.
+    pub fn begin_again(&self) {
+        self.output.forget();
+        *self.counters() = Counters::default();
+        self.hush(true);
+    }
+
+    /// Whether what its guests log was passed on before.
+    pub fn hush(&self, hushed: bool) {
+        if let Some(log) = &self.log {
+            log.hush(hushed);
+        }
+    }
+
     /// Ends an attempt that was cancelled or that takes too long.
     pub fn check_stopped(&self) -> Result<(), Failure> {
         if self.cancel.is_cancelled() {

@@ -10,7 +10,7 @@
 //! attempts and for reports), [`progress`], [`facts`] and [`report`] (what is told), [`job`] (what attempts
 //! share), `quota`, `emission`, `placed`, `sink`, `outputs`, `part_sink` and `hook`
 //! (between sandbox and shuffle or files), [`attempt`] (one
-//! attempt), `map` and `reduce` (its two kinds), `isolate` (the record that a mapper failed on), `sample`
+//! attempt), `map` and `reduce` (its two kinds), `isolate` (the record that a mapper failed on), `skip` and `group_skip` (records and groups that trap), `sample`
 //! (boundaries of range partitioning), [`workdir`] and [`tally`] (what a driver keeps), [`local`] (the driver
 //! of this process).
 
@@ -19,6 +19,7 @@ pub mod describe;
 mod emission;
 pub mod facts;
 pub mod fit;
+mod group_skip;
 mod hook;
 mod isolate;
 pub mod job;
@@ -38,12 +39,13 @@ pub mod request;
 mod sample;
 pub mod side;
 mod sink;
+mod skip;
 pub mod tally;
 pub mod workdir;
 
 pub use attempt::{AttemptDone, Product, run_attempt};
 pub use describe::{JobDescription, SpreadDescription, TaskInput};
-pub use facts::{Facts, MapFacts, ReduceFacts, StageFacts};
+pub use facts::{Facts, LargeKey, MapFacts, ReduceFacts, StageFacts};
 pub use isolate::ISOLATION_TIME_MAX;
 pub use job::{AttemptResources, Job};
 pub use local::{JobError, run_local};
@@ -51,7 +53,7 @@ pub use memory::{FormatMemory, MemoryError, MemoryPlan};
 pub use plan::{Plan, PlanError, misfits};
 pub use progress::{Phase, Progress};
 pub use record::PlanRecord;
-pub use report::{JobReport, Spilled, Times};
+pub use report::{HotKey, JobReport, Spilled, Times};
 pub use request::{InputRequest, JobRequest, OutputTarget, Stages, WriteOptions};
 pub use side::{PlannedSide, SideError, open_sides};
 pub use tally::Tally;

@@ -14,7 +14,8 @@ use crate::isolate::Suspects;
 use crate::job::{Attempt, Spread};
 use crate::outputs::encoder;
 use crate::part_sink::PartSink;
-use crate::sink::{Rejected, Rejects, ShuffleSink, row_sample};
+use crate::sink::{Rejected, RejectedRow, Rejects, ShuffleSink, row_sample};
+use crate::skip::{Failed, Skips, not_skipped};
 
 /// A stage's sink, as far as the loop over batches sees it.
 trait MapSink: Sink {
@@ -38,15 +39,31 @@ struct MapAttempt<'a> {
     attempt: &'a Attempt,
     split: &'a Split,
     input: &'a InputSpec,
+    skips: &'a mut Skips,
     records_in: u64,
     guest_memory_bytes_peak: u64,
 }
 
-/// Runs a map attempt to its end.
+/// Runs a map attempt to its end. It begins again where records are to be left out that trap the mapper.
 pub(crate) fn run_map(attempt: &Attempt, split: &Split) -> Result<Ended, Failure> {
     let input = attempt.job.input(split)?;
-    let mut run = MapAttempt { attempt, split, input, records_in: 0, guest_memory_bytes_peak: 0 };
-    if attempt.job.spec.reducers == 0 { run.make_parts() } else { run.make_runs() }
+    let mut skips = Skips::default();
+    loop {
+        let skips_known = &mut skips;
+        let mut run = MapAttempt {
+            attempt,
+            split,
+            input,
+            skips: skips_known,
+            records_in: 0,
+            guest_memory_bytes_peak: 0,
+        };
+        let ended = if attempt.job.spec.reducers == 0 { run.make_parts() } else { run.make_runs() };
+        if ended.is_ok() || !skips.begin_again() {
+            return ended;
+        }
+        attempt.begin_again();
+    }
 }
 
 impl MapAttempt<'_> {
@@ -127,7 +144,7 @@ impl MapAttempt<'_> {
         };
         let mut batch = BatchBuf::default();
         let mut rejected = Vec::new();
-        let mut bytes_read = 0;
+        let (mut bytes_read, mut base) = (0, 0);
         loop {
             let more = reader.next_batch(&mut batch)?;
             for bad in reader.take_bad() {
@@ -140,30 +157,12 @@ impl MapAttempt<'_> {
                 break;
             }
             self.attempt.check_stopped()?;
-            match mapper.as_mut() {
-                Some(open) => {
-                    let mapped = open.map_batch(batch.view());
-                    for row in lock(&sink).rejects().take() {
-                        let sample = row_sample(&batch, row.row);
-                        let place = reader.place(row.row);
-                        rejected.push(Rejected::new(row, place, sample));
-                    }
-                    if let Err(error) = mapped {
-                        // Its memory is needed to find out why.
-                        drop(mapper.take());
-                        let place = |row| reader.place(row);
-                        return Err(match error.failure {
-                            failure @ Failure::Rejects { .. } => {
-                                failure.at(rejected.last().and_then(|last| last.place.clone()))
-                            }
-                            _ => Suspects::new(self.attempt, self.split, &batch).explain(error, &place),
-                        });
-                    }
-                }
-                None => {
-                    let emitted = lock(&sink).emit(0, batch.view());
-                    emitted.map_err(|failure| self.unwritable(failure, &reader, &batch))?;
-                }
+            if mapper.is_some() {
+                self.map(&mut mapper, &sink, &mut reader, &batch, base, &mut rejected)?;
+                base += Suspects::new(self.attempt, self.split, &batch).extent();
+            } else {
+                let emitted = lock(&sink).emit(0, batch.view());
+                emitted.map_err(|failure| self.unwritable(failure, &reader, &batch))?;
             }
             let records = self.count(&batch);
             self.records_in += records;
@@ -179,6 +178,65 @@ impl MapAttempt<'_> {
         let sink =
             Arc::into_inner(sink).ok_or_else(|| Failure::internal("a closed mapper still holds its sink"))?;
         Ok((sink.into_inner().unwrap_or_else(PoisonError::into_inner), rejected))
+    }
+
+    /// Feeds a batch that begins at `base` of the split through the mapper, without what is left out of it.
+    fn map<S: MapSink>(
+        &mut self,
+        mapper: &mut Option<Mapper>,
+        sink: &Mutex<S>,
+        reader: &mut SplitReader,
+        batch: &BatchBuf,
+        base: u64,
+        rejected: &mut Vec<Rejected>,
+    ) -> Result<(), Failure> {
+        let (attempt, split) = (self.attempt, self.split);
+        let Some(open) = mapper else { return Ok(()) };
+        let suspects = Suspects::new(attempt, split, batch);
+        attempt.hush(self.skips.is_told(base));
+        let shown = self.skips.shown(&suspects, base);
+        let before = rejected.len();
+        let mut order = Vec::new();
+        for (record, reason) in shown.iter().flat_map(|shown| &shown.left_out) {
+            let place = suspects.place(*record, reader.place(record.row));
+            let counted = lock(sink).rejects().count_one(reason);
+            counted.map_err(|failure| failure.at(place.clone()))?;
+            let row = RejectedRow { row: record.row, reason: reason.clone() };
+            rejected.push(Rejected::new(row, place, suspects.bytes(*record)));
+            order.push((record.row, record.from));
+        }
+        let fed = shown.as_ref().map_or(batch, |shown| &shown.batch);
+        let place = |reader: &SplitReader, row: u32| match &shown {
+            None => reader.place(row),
+            Some(shown) => {
+                let origin = *shown.origins.get(row as usize)?;
+                suspects.place(origin, reader.place(origin.row))
+            }
+        };
+        let mapped = if fed.rows() == 0 { Ok(()) } else { open.map_batch(fed.view()) };
+        for row in lock(sink).rejects().take() {
+            let origin = shown.as_ref().and_then(|shown| shown.origins.get(row.row as usize));
+            order.push(origin.map_or((row.row, 0), |origin| (origin.row, origin.from)));
+            let (place, sample) = (place(reader, row.row), row_sample(fed, row.row));
+            rejected.push(Rejected::new(row, place, sample));
+        }
+        let Err(error) = mapped else {
+            if shown.is_some() {
+                sort_by_place(rejected, before, &order);
+            }
+            return Ok(());
+        };
+        // Its memory is needed to find out why.
+        drop(mapper.take());
+        if let failure @ Failure::Rejects { .. } = error.failure {
+            return Err(failure.at(rejected.last().and_then(|last| last.place.clone())));
+        }
+        let failed = Failed { suspects: &suspects, base, failure: &error.failure, rejects: before as u64 };
+        if self.skips.find(attempt, split, &failed, reader)? {
+            return Err(error.failure);
+        }
+        let explained = Suspects::new(attempt, split, fed).explain(error, &|row| place(reader, row));
+        Err(if attempt.job.spec.permissions.rejects_max > 0 { not_skipped(explained) } else { explained })
     }
 
     /// Records of a batch of input: lines where a row is a chunk of lines.
@@ -210,9 +268,17 @@ impl MapAttempt<'_> {
             stage: StageFacts::Map(facts),
             spilled,
             rejected,
+            large_groups: Vec::new(),
             guest_memory_bytes_peak: self.guest_memory_bytes_peak,
         }
     }
+}
+
+/// Brings the rejects of one batch, from `begin` on, in the order of their records.
+fn sort_by_place(rejected: &mut Vec<Rejected>, begin: usize, order: &[(u32, usize)]) {
+    let mut batch: Vec<_> = order.iter().zip(rejected.drain(begin..)).collect();
+    batch.sort_by_key(|(at, _)| **at);
+    rejected.extend(batch.into_iter().map(|(_, one)| one));
 }
 
 fn lock<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

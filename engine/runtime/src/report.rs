@@ -37,6 +37,8 @@ pub struct JobReport {
     pub spilled: Spilled,
     /// Groups reduced.
     pub reduce_groups: u64,
+    /// Keys with so many records that the tasks that reduce them hold up the job, the largest first.
+    pub hot_keys: Vec<HotKey>,
     /// Records of output.
     pub output_records: u64,
     /// Bytes of output.
@@ -55,6 +57,35 @@ pub struct JobReport {
     pub parts: Vec<Part>,
     /// The reader of standard output closed it before the end.
     pub output_closed: bool,
+}
+
+/// Share of all records that came into reducers from which on a key is hot: with ten and more tasks its task
+/// then takes twice as long as the others.
+pub const HOT_KEY_PERCENT: u64 = 10;
+/// Records of a key below which nobody waits for it, whatever its share.
+pub const HOT_KEY_RECORDS_MIN: u64 = 10_000;
+
+/// A key with more than [`HOT_KEY_PERCENT`] of all records that came into reducers, and no fewer than
+/// [`HOT_KEY_RECORDS_MIN`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HotKey {
+    /// The key as text, cut where it is long.
+    pub key: String,
+    /// Partition that it is in.
+    pub partition: u32,
+    /// Its records as they came into the reducer.
+    pub records: u64,
+    /// Their bytes of keys and values.
+    pub bytes: u64,
+    /// Its share of all records that came into reducers, in millionths.
+    pub share_per_million: u32,
+}
+
+impl HotKey {
+    /// Records from which on a key of a task that is given `records` may be hot.
+    pub(crate) fn records_min(records: u64) -> u64 {
+        (records / (100 / HOT_KEY_PERCENT) + 1).max(HOT_KEY_RECORDS_MIN)
+    }
 }
 
 /// What was spilled and combined.

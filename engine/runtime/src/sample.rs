@@ -3,14 +3,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mr_model::limit::KIB;
+use mr_model::limit::{KIB, RECORD_SAMPLE_BYTES_MAX};
+use mr_model::text::escaped;
 use mr_model::{AttemptId, BatchBuf, Compression, Failure, InputFormat, InputSpec, TaskId};
-use mr_sandbox::{CancelToken, Mapper};
+use mr_sandbox::{CancelToken, Mapper, RoleError};
 use mr_shuffle::range_boundaries;
 use mr_storage::{Piece, RemoteInputs, Split, SplitReader};
 
+use crate::isolate::{Suspects, open_mapper};
 use crate::job::{Attempt, Job};
 use crate::sink::SampleSink;
+use crate::skip::{SKIPPED_RECORDS_MAX, is_trap, too_many, trap_reason};
 
 /// Places of the input that are looked at: the share of the largest range then is within some per
 /// cent of even for inputs that are not sorted in an odd way.
@@ -55,13 +58,8 @@ fn sample_input(
 ) -> Result<(), Failure> {
     let Some(first) = places.first() else { return Ok(()) };
     let input = attempt.job.input(&first.split)?;
-    let mut mapper = match attempt.job.stages.mapper(input) {
-        Some(plugin) => Some(
-            Mapper::open(plugin, attempt.mapper_instance(&first.split), Box::new(sink.clone()))
-                .map_err(|error| error.failure)?,
-        ),
-        None => None,
-    };
+    let mut sampler = Sampler { attempt, split: &first.split, sink, mapper: None, skipped: 0 };
+    let maps = attempt.job.stages.mapper(input).is_some();
     let mut batch = BatchBuf::default();
     for place in places {
         let mut split = place.split.clone();
@@ -71,21 +69,81 @@ fn sample_input(
         while bytes < place.bytes && reader.next_batch(&mut batch)? {
             attempt.check_stopped()?;
             bytes += batch.bytes() as u64;
-            match mapper.as_mut() {
-                Some(mapper) => mapper
-                    .map_batch(batch.view())
-                    .map_err(|error| error.failure.at(reader.place(error.row.unwrap_or(0))))?,
-                None => {
-                    let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
-                    batch.keys.view().iter().try_for_each(|key| sink.push(key))?;
-                }
+            if maps {
+                sampler.map(&batch, &reader)?;
+            } else {
+                let mut sink = sink.lock().unwrap_or_else(PoisonError::into_inner);
+                batch.keys.view().iter().try_for_each(|key| sink.push(key))?;
             }
         }
     }
-    if let Some(mapper) = mapper {
-        mapper.close().map_err(|error| error.failure)?;
+    sampler.mapper.map_or(Ok(()), |mapper| mapper.close().map(drop).map_err(|error| error.failure))
+}
+
+/// Maps samples of one input.
+struct Sampler<'a> {
+    attempt: &'a Attempt,
+    split: &'a Split,
+    sink: &'a Arc<Mutex<SampleSink>>,
+    mapper: Option<Mapper>,
+    /// Records left out because the mapper trapped on them.
+    skipped: u64,
+}
+
+impl Sampler<'_> {
+    /// Maps a batch; where the mapper traps and rejects are allowed, record by record without those on which it
+    /// does. The map stage keeps them as rejects.
+    fn map(&mut self, batch: &BatchBuf, reader: &SplitReader) -> Result<(), Failure> {
+        let keys = self.keys();
+        let Err(error) = self.play(batch) else { return Ok(()) };
+        let allowed = self.attempt.job.spec.permissions.rejects_max;
+        if !is_trap(&error.failure) || allowed == 0 {
+            return Err(error.failure.at(reader.place(error.row.unwrap_or(0))));
+        }
+        self.forget(keys);
+        let suspects = Suspects::new(self.attempt, self.split, batch);
+        for record in suspects.records(None) {
+            self.attempt.check_stopped()?;
+            let keys = self.keys();
+            let Err(RoleError { failure, .. }) = self.play(&suspects.batch_of(&[record])) else { continue };
+            let place = suspects.place(record, reader.place(record.row));
+            if !is_trap(&failure) {
+                return Err(failure.at(place));
+            }
+            self.forget(keys);
+            self.skipped += 1;
+            if self.skipped > allowed {
+                return Err(Failure::Rejects { allowed, reason: trap_reason(&failure), place });
+            }
+            if self.skipped > SKIPPED_RECORDS_MAX as u64 {
+                let sample = escaped(suspects.bytes(record), RECORD_SAMPLE_BYTES_MAX);
+                return Err(too_many(&failure, sample).at(place));
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Maps a batch; an instance that failed is replaced before the next one.
+    fn play(&mut self, batch: &BatchBuf) -> Result<(), RoleError> {
+        let mut mapper = match self.mapper.take() {
+            Some(mapper) => mapper,
+            None => {
+                let options = self.attempt.mapper_instance(self.split);
+                open_mapper(self.attempt, self.split, options, Box::new(self.sink.clone()))?
+            }
+        };
+        mapper.map_batch(batch.view())?;
+        self.mapper = Some(mapper);
+        Ok(())
+    }
+
+    fn keys(&self) -> usize {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).keys.len()
+    }
+
+    fn forget(&self, keys: usize) {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).keep_first(keys);
+    }
 }
 
 /// A place of the input that is looked at.

@@ -252,10 +252,20 @@ impl SampleSink {
     pub fn push(&mut self, key: &[u8]) -> Result<(), Failure> {
         let key = self.prefix.as_ref().map_or(Ok(key), |prefix| first(prefix, key))?;
         if self.bytes < self.bytes_max {
-            self.bytes += key.len() + size_of::<Vec<u8>>();
+            self.bytes += Self::bytes_of(key);
             self.keys.push(key.to_vec());
         }
         Ok(())
+    }
+
+    /// Forgets all keys but the first ones.
+    pub fn keep_first(&mut self, keys: usize) {
+        let forgotten = self.keys.drain(keys.min(self.keys.len())..);
+        self.bytes -= forgotten.map(|key| Self::bytes_of(&key)).sum::<usize>();
+    }
+
+    fn bytes_of(key: &[u8]) -> usize {
+        key.len() + size_of::<Vec<u8>>()
     }
 }
 
@@ -305,7 +315,7 @@ pub(crate) fn name_group(
 }
 
 /// The beginning of a key as text.
-fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
+pub(crate) fn key_text(key: &[u8], datatype: Option<&DataType>) -> String {
     let mut text = Vec::new();
     let rendered = datatype.is_some_and(|datatype| datatype.render(key, &mut text).is_ok());
     escaped(if rendered { &text } else { key }, RECORD_SAMPLE_BYTES_MAX)

@@ -7,13 +7,13 @@ use mr_model::limit::{OUTPUT_FILES_MAX, table};
 use mr_model::{
     AttemptId, Condition, Counters, Failure, LastWords, Permissions, PluginFault, Role, Stage, TaskId,
 };
-use mr_shuffle::SpillStats;
+use mr_shuffle::{LARGE_GROUPS_MAX, SpillStats};
 use mr_storage::{Manifest, Part, PartNames};
 
-use crate::facts::{Facts, LastReject, MapFacts, ReduceFacts, StageFacts};
+use crate::facts::{Facts, LargeKey, LastReject, MapFacts, ReduceFacts, StageFacts};
 use crate::quota::{check_output, check_shuffle, stage_role};
 use crate::record::PlanRecord;
-use crate::report::{JobReport, Times};
+use crate::report::{HotKey, JobReport, Times};
 
 /// Facts of the winners. A task that ran again counts once, with its last winner.
 #[derive(Debug, Clone, Default)]
@@ -72,8 +72,11 @@ impl Tally {
 
     /// Keeps what the winner of a task told, and its committed parts where it made some. Tasks that the
     /// job does not have are left out.
-    pub fn keep(&mut self, attempt: AttemptId, facts: Facts, parts: Vec<Part>) {
+    pub fn keep(&mut self, attempt: AttemptId, mut facts: Facts, parts: Vec<Part>) {
         let task = attempt.task;
+        // A reduce task knows its own share alone; all maps are done by now.
+        let hot_min = HotKey::records_min(self.sums.shuffle_records);
+        facts.large_groups.retain(|group| group.records >= hot_min);
         let tasks = match task.stage {
             Stage::Map => self.maps,
             Stage::Reduce => self.reducers,
@@ -288,6 +291,30 @@ impl Tally {
         (sum, left_out)
     }
 
+    /// Keys that a large share of all records have, the largest first.
+    fn hot_keys(&self) -> Vec<HotKey> {
+        let all = sum(self.reduces().map(|facts| facts.records_in));
+        let least = HotKey::records_min(all);
+        let mut hot = Vec::new();
+        for (task, won) in self.tasks.iter().filter(|(task, _)| task.stage == Stage::Reduce) {
+            for LargeKey { key, records, bytes } in &won.facts.large_groups {
+                if *records >= least {
+                    let share = u128::from(*records) * 1_000_000 / u128::from(all.max(1));
+                    hot.push(HotKey {
+                        key: key.clone(),
+                        partition: task.index,
+                        records: *records,
+                        bytes: *bytes,
+                        share_per_million: u32::try_from(share).unwrap_or(u32::MAX),
+                    });
+                }
+            }
+        }
+        hot.sort_by_key(|hot| std::cmp::Reverse(hot.records));
+        hot.truncate(LARGE_GROUPS_MAX);
+        hot
+    }
+
     /// The report of a job that ended well.
     pub fn report(&self, record: &PlanRecord, millis: Times, output_closed: bool) -> JobReport {
         let mut spilled = SpillStats::default();
@@ -307,6 +334,7 @@ impl Tally {
             shuffle_bytes: self.sums.shuffle_bytes,
             spilled: spilled.into(),
             reduce_groups: sum(self.reduces().map(|facts| facts.groups)),
+            hot_keys: self.hot_keys(),
             output_records: sum(self.all_parts().map(|part| part.rows)),
             output_bytes: self.sums.output_bytes,
             rejects: self.sums.rejects,
@@ -422,6 +450,7 @@ mod tests {
             spilled: SpillStats::default(),
             rejects: 0,
             last_reject: None,
+            large_groups: Vec::new(),
             counters: Counters::default(),
             guest_memory_bytes_peak: 0,
             cpu_millis: 0,
@@ -505,6 +534,45 @@ mod tests {
         let says = "3 of 200 records were rejected, the last one (), and 1% are allowed (raise it with --max-rejects)";
         assert_eq!(verdict([2, 1], 10_000).unwrap().to_string(), says);
         assert!(verdict([1, 0], 4_999).is_some());
+    }
+
+    #[test]
+    fn hot_keys_are_judged_over_all_tasks() {
+        let reduced = |records_in: u64, groups: &[(&str, u64)]| {
+            let stage = StageFacts::Reduce(ReduceFacts { records_in, ..ReduceFacts::default() });
+            let large = |(key, records): &(&str, u64)| LargeKey {
+                key: (*key).into(),
+                records: *records,
+                bytes: 2 * records,
+            };
+            Facts { large_groups: groups.iter().map(large).collect(), ..facts(stage) }
+        };
+        let hot = |first: u64, second: &[(&str, u64)], all: u64| {
+            let mut tally = Tally { reducers: 2, ..Tally::default() };
+            tally.keep(
+                AttemptId { task: TaskId::reduce(0), attempt: 0 },
+                reduced(first, &[("a", first)]),
+                Vec::new(),
+            );
+            let second = reduced(all - first, second);
+            tally.keep(AttemptId { task: TaskId::reduce(1), attempt: 0 }, second, Vec::new());
+            tally.hot_keys()
+        };
+        // A tenth of all is not enough, and one record more is.
+        assert_eq!(hot(10_000, &[], 100_000), []);
+        let one = HotKey {
+            key: "a".into(),
+            partition: 0,
+            records: 10_001,
+            bytes: 20_002,
+            share_per_million: 100_010,
+        };
+        assert_eq!(hot(10_001, &[], 100_000), [one]);
+        assert_eq!(hot(9_999, &[], 10_000), [], "few records hold up nobody");
+        let both = hot(30_000, &[("b", 60_000), ("c", 10_000)], 100_000);
+        let told: Vec<_> =
+            both.iter().map(|hot| (hot.key.as_str(), hot.partition, hot.share_per_million)).collect();
+        assert_eq!(told, [("b", 1, 600_000), ("a", 0, 300_000)]);
     }
 
     #[test]

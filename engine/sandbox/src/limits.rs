@@ -77,6 +77,12 @@ impl GuestOutput {
         Self { bytes: AtomicU64::new(0), records: AtomicU64::new(0), bytes_max, records_max }
     }
 
+    /// Forgets what was counted, for an attempt that begins again.
+    pub fn forget(&self) {
+        self.bytes.store(0, Ordering::Relaxed);
+        self.records.store(0, Ordering::Relaxed);
+    }
+
     /// Counts a batch, or says which limit it goes over.
     pub(crate) fn take(&self, bytes: u64, records: u64) -> Result<(), Passed> {
         let count = |counter: &AtomicU64, amount, limit, cap| {

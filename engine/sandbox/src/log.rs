@@ -44,6 +44,8 @@ struct Gate {
     /// Until when room was added.
     filled: Instant,
     left_out: u64,
+    /// What is said now was said before.
+    hushed: bool,
     /// Who spoke last.
     role: Role,
 }
@@ -57,8 +59,14 @@ impl LogGate {
             room: LOG_FORWARD_BURST,
             filled,
             left_out: 0,
+            hushed: false,
             role: Role::Mapper,
         })))
+    }
+
+    /// Whether lines are dropped from now on, as those of work that is done again are.
+    pub fn hush(&self, hushed: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).hushed = hushed;
     }
 
     fn pass(&self, now: Instant, role: Role, level: LogLevel, text: &str) {
@@ -68,6 +76,9 @@ impl LogGate {
 
 impl Gate {
     fn pass(&mut self, now: Instant, role: Role, level: LogLevel, text: &str) {
+        if self.hushed {
+            return;
+        }
         self.role = role;
         if self.room == 0 {
             self.fill(now);
@@ -282,6 +293,10 @@ mod tests {
         // Some room comes back with time, in which the next lines pass.
         (0..4).for_each(|_| say(2 * FORWARD_INTERVAL, "later"));
         assert_eq!(said(), [note("1000 log lines left out"), line("later"), line("later")]);
+        gate.hush(true);
+        (0..4).for_each(|_| say(2 * FORWARD_INTERVAL, "said before"));
+        gate.hush(false);
+        assert_eq!(said(), []);
         drop(gate);
         assert_eq!(said(), [note("2 log lines left out")]);
     }

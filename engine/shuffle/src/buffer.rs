@@ -2,6 +2,7 @@
 //! Grows only as far as its reservation, then says that it is full.
 
 use std::io;
+use std::ops::Range;
 
 use mr_model::Failure;
 
@@ -213,7 +214,7 @@ impl MemoryRun {
     }
 
     /// Range of a partition's entries among all.
-    pub(crate) fn range(&self, partition: usize) -> std::ops::Range<usize> {
+    pub(crate) fn range(&self, partition: usize) -> Range<usize> {
         self.starts[partition]..self.starts[partition + 1]
     }
 
@@ -262,6 +263,31 @@ impl MemoryRun {
             equal += u32::from(self.key(a) == self.key(b));
         }
         1.0 - f64::from(equal) / f64::from(looked)
+    }
+
+    /// The entries of each key of a partition that has one of `shares` parts of the run's records, and `least` of
+    /// them; some keys of half as many may be among them. A few looks are enough: what lies between two equal
+    /// keys of a sorted run is equal, too.
+    pub fn hot_ranges(&self, partition: usize, shares: usize, least: usize) -> Vec<Range<usize>> {
+        let range = self.range(partition);
+        // So many records in a row hold two of those that are looked at.
+        let step = ((self.entries.len() / shares.max(1)).max(least) / 2).max(1);
+        let mut hot: Vec<Range<usize>> = Vec::new();
+        for at in range.clone().step_by(step) {
+            let next = at + step;
+            if next >= range.end || hot.last().is_some_and(|hot| hot.contains(&next)) {
+                continue;
+            }
+            let key = self.key(self.entries[at]);
+            if self.key(self.entries[next]) == key {
+                let is_before = |entry: &Entry| self.key(*entry) < key;
+                let is_within = |entry: &Entry| self.key(*entry) == key;
+                let begin = range.start + self.entries[range.start..at].partition_point(is_before);
+                let end = next + self.entries[next..range.end].partition_point(is_within);
+                hot.push(begin..end);
+            }
+        }
+        hot
     }
 
     /// Bytes of memory that the run takes to keep.
@@ -314,6 +340,27 @@ mod tests {
             assert_eq!(&sorted, records);
             let bytes: usize = records.iter().map(|(key, value)| key.len() + value.len()).sum();
             assert_eq!(run.partition_bytes(partition), bytes as u64);
+        }
+    }
+
+    #[test]
+    fn hot_keys_are_found_and_no_others() {
+        for (others, hot) in [(0, 100), (900, 100), (900, 200), (900, 40), (100, 0), (10, 60), (10, 20)] {
+            let pool = MemoryPool::new(1 << 20);
+            let mut buffer = SortBuffer::new(2, 1000, pool.reserve());
+            for i in 0u32..others {
+                buffer.push(i % 2, &i.wrapping_mul(0x9e37_79b9).to_be_bytes(), b"").unwrap();
+            }
+            for _ in 0..hot {
+                buffer.push(1, b"8ot!", b"").unwrap();
+            }
+            let run = buffer.sort().unwrap();
+            assert_eq!(run.hot_ranges(0, 10, 50), []);
+            let found = run.hot_ranges(1, 10, 50);
+            let records: Vec<usize> = found.iter().map(ExactSizeIterator::len).collect();
+            let is_hot = hot >= 50 && hot >= (others + hot) / 10;
+            assert_eq!(records, if is_hot { vec![hot as usize] } else { vec![] }, "{hot} of {others}");
+            assert!(found.into_iter().flatten().all(|at| run.key(run.entry(at)) == b"8ot!"));
         }
     }
 }

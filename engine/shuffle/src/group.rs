@@ -1,10 +1,27 @@
 //! Groups of a sorted stream, packed into batches. A group larger than a batch goes on through
-//! [`GroupReader::next_values`].
+//! [`GroupReader::next_values`]. The largest are noted on the way.
 
 use mr_model::{ColumnBuf, Failure, GroupedBatchBuf};
 
 use crate::merge::Merge;
 use crate::prefix::KeyPrefix;
+
+/// Most groups that are noted as large: where those count that have more than a tenth of all records, there
+/// cannot be more of them.
+pub const LARGE_GROUPS_MAX: usize = 9;
+/// Bytes kept of the key of a large group.
+const LARGE_KEY_BYTES_MAX: usize = 4096;
+
+/// A group of many records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LargeGroup {
+    /// Its key, or where that is long the beginning of it.
+    pub key: Vec<u8>,
+    /// Its records.
+    pub records: u64,
+    /// Their bytes of keys and values.
+    pub bytes: u64,
+}
 
 /// Reads a merged stream group by group.
 #[derive(Debug)]
@@ -16,6 +33,11 @@ pub struct GroupReader {
     /// Key of the group that went on past its batch.
     open_key: Vec<u8>,
     open: Option<Bound>,
+    /// Records and bytes passed where the group begins that is read.
+    begun: (u64, u64),
+    /// Records from which on a group is noted.
+    large_min: u64,
+    large: Vec<LargeGroup>,
 }
 
 /// How the end of a group is seen.
@@ -42,7 +64,27 @@ impl GroupReader {
     /// Groups of `merge`, in batches of about `batch_bytes` bytes. With a `prefix` the key of a group is
     /// that prefix of its records' keys, and its values come in the order of what is behind it.
     pub fn new(merge: Merge, batch_bytes: usize, prefix: Option<KeyPrefix>) -> Self {
-        Self { merge, batch_bytes: batch_bytes.max(1), prefix, open_key: Vec::new(), open: None }
+        Self {
+            merge,
+            batch_bytes: batch_bytes.max(1),
+            prefix,
+            open_key: Vec::new(),
+            open: None,
+            begun: (0, 0),
+            large_min: u64::MAX,
+            large: Vec::new(),
+        }
+    }
+
+    /// Notes groups of `records` records and more, the first [`LARGE_GROUPS_MAX`] of them.
+    #[must_use]
+    pub fn noting(self, records: u64) -> Self {
+        Self { large_min: records, ..self }
+    }
+
+    /// The groups noted so far.
+    pub fn large(&self) -> &[LargeGroup] {
+        &self.large
     }
 
     /// Fills `batch` with the next groups; false at the end. What is left of a group that went on is
@@ -58,6 +100,7 @@ impl GroupReader {
                 return Ok(true);
             }
             let key_start = batch.keys.bytes();
+            self.begun = self.merge.passed();
             let bound = match &self.prefix {
                 None => {
                     batch.keys.push(self.merge.key());
@@ -76,6 +119,25 @@ impl GroupReader {
         Ok(batch.groups() > 0)
     }
 
+    /// Passes over the next group; false at the end.
+    ///
+    /// # Errors
+    /// As [`GroupReader::next_batch`].
+    pub fn pass_group(&mut self) -> Result<bool, Failure> {
+        self.skip_open()?;
+        let Some(rank) = self.merge.rank() else { return Ok(false) };
+        self.begun = self.merge.passed();
+        self.open_key.clear();
+        let (key, bound) = match &self.prefix {
+            None => (self.merge.key(), Bound::Key(rank)),
+            Some(prefix) => (prefix.of(self.merge.key()).ok_or_else(|| without(prefix))?, Bound::Prefix),
+        };
+        self.open_key.extend_from_slice(key);
+        self.open = Some(bound);
+        self.skip_open()?;
+        Ok(true)
+    }
+
     /// Adds the values of the group whose key was pushed; true where the batch is full before its end.
     #[inline]
     fn fill_group(
@@ -88,6 +150,9 @@ impl GroupReader {
             batch.values.push(self.merge.value());
             self.merge.advance()?;
             if !bound.holds(&self.merge, &batch.keys.view().data()[key_start..]) {
+                if self.is_large() {
+                    self.note(&batch.keys.view().data()[key_start..]);
+                }
                 return Ok(false);
             }
             if batch.size() >= self.batch_bytes {
@@ -112,8 +177,31 @@ impl GroupReader {
             values.push(self.merge.value());
             self.merge.advance()?;
         }
-        self.open = None;
+        self.end_open();
         Ok(values.rows() > 0)
+    }
+
+    /// Whether the group that was passed is to be noted.
+    #[inline]
+    fn is_large(&self) -> bool {
+        self.merge.passed().0 - self.begun.0 >= self.large_min
+    }
+
+    #[cold]
+    fn note(&mut self, key: &[u8]) {
+        if self.large.len() < LARGE_GROUPS_MAX {
+            let (passed, begun) = (self.merge.passed(), self.begun);
+            let key = key[..key.len().min(LARGE_KEY_BYTES_MAX)].to_vec();
+            self.large.push(LargeGroup { key, records: passed.0 - begun.0, bytes: passed.1 - begun.1 });
+        }
+    }
+
+    fn end_open(&mut self) {
+        self.open = None;
+        if self.is_large() {
+            let key = std::mem::take(&mut self.open_key);
+            self.note(&key);
+        }
     }
 
     /// Records and bytes read from the merged stream.
@@ -122,10 +210,11 @@ impl GroupReader {
     }
 
     fn skip_open(&mut self) -> Result<(), Failure> {
-        if let Some(bound) = self.open.take() {
+        if let Some(bound) = self.open {
             while bound.holds(&self.merge, &self.open_key) {
                 self.merge.advance()?;
             }
+            self.end_open();
         }
         Ok(())
     }

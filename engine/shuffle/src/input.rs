@@ -135,7 +135,8 @@ impl ReduceInput {
         passes.combine.take().map_or(Ok(()), CombineStage::close)?;
         let merge = open_merge(&self.sources, self.partition)?;
         let expected = count_all(&self.sources, self.partition);
-        Ok((merge, Merged { expected, spilled: passes.spilled, _held: self.sources }))
+        let (partition, spilled) = (self.partition, passes.spilled);
+        Ok((merge, Merged { expected, spilled, partition, sources: self.sources }))
     }
 }
 
@@ -146,11 +147,20 @@ pub struct Merged {
     pub expected: (u64, u64),
     /// What was written on the way.
     pub spilled: SpillStats,
-    /// Keeps the merged files until the merge is over.
-    _held: Vec<Run>,
+    partition: u32,
+    /// What is merged; the files are there until the merge is over.
+    sources: Vec<Run>,
 }
 
 impl Merged {
+    /// The last merge from its beginning.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn reopen(&self) -> Result<Merge, Failure> {
+        open_merge(&self.sources, self.partition)
+    }
+
     /// Checks that everything emitted for the partition was consumed, after the merge.
     pub fn check(&self, passed: (u64, u64)) -> Result<(), Failure> {
         if passed == self.expected { Ok(()) } else { Err(lost_records(self.expected, passed)) }

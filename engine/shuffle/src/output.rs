@@ -1,5 +1,6 @@
 //! A map task's output: buffered, sorted, combined, and kept in memory or spilled to run files.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,6 +24,12 @@ const COMBINE_SHARE_DISK: f64 = 0.9;
 /// are cheaper there than the combiner (measured on words of source text: 4 % less time, a third more
 /// bytes).
 const COMBINE_SHARE_NEAR: f64 = 0.5;
+
+/// Where a run as a whole is not combined, keys are that have at least one of so many parts of its records: one
+/// reducer would get all of them, and wait for nothing else.
+const COMBINE_HOT_SHARES: usize = 20;
+/// Records of such a key at least: fewer are no burden to anybody.
+const COMBINE_HOT_RECORDS_MIN: usize = 64;
 
 /// How a map task's output is made.
 pub struct OutputOptions {
@@ -216,9 +223,7 @@ impl MapOutputWriter {
     /// The run combined in memory, where that makes it much smaller and memory allows.
     fn combined(&mut self, run: &MemoryRun) -> Result<Option<MemoryRun>, Failure> {
         let Some(combine) = self.combine.as_mut() else { return Ok(None) };
-        if run.distinct_share() > COMBINE_SHARE_MEMORY {
-            return Ok(None);
-        }
+        let Some(folds) = Folds::of(run, COMBINE_SHARE_MEMORY) else { return Ok(None) };
         let partitions = u32::try_from(run.partitions()).unwrap_or(u32::MAX);
         let mut smaller = SortBuffer::new(partitions, 0, self.pool.reserve());
         let mut full = false;
@@ -230,16 +235,14 @@ impl MapOutputWriter {
                 records_out += 1;
                 Ok(())
             };
-            for entry in run.entries(partition as usize) {
-                combine.add(run.key(*entry), run.value(*entry), &mut consume)?;
-            }
-            combine.flush(&mut consume)?;
+            pass_run(run, partition as usize, Some((&folds, &mut *combine)), &mut consume)?;
             if full {
                 return Ok(None);
             }
         }
-        self.output.spilled.combine_in += run.records();
-        self.output.spilled.combine_out += records_out;
+        let folded = folds.records(run);
+        self.output.spilled.combine_in += folded;
+        self.output.spilled.combine_out += folded.saturating_sub(run.records() - records_out);
         smaller.group_partitions().map(Some).map_err(|error| no_memory(&error))
     }
 
@@ -249,9 +252,9 @@ impl MapOutputWriter {
         self.id.sequence += 1;
         let is_near = self.retain.is_none() && self.codec == Codec::None;
         let share_max = if is_near { COMBINE_SHARE_NEAR } else { COMBINE_SHARE_DISK };
-        let combine = self.combine.as_mut().filter(|_| run.distinct_share() <= share_max);
-        let combined = combine.is_some();
-        write_run(run, combine, &mut writer)?;
+        let folds = self.combine.as_ref().and_then(|_| Folds::of(run, share_max));
+        let combine = self.combine.as_mut().filter(|_| folds.is_some());
+        write_run(run, folds.as_ref().zip(combine), &mut writer)?;
         let file = writer.finish()?;
         let mut records_out = 0;
         for entry in file.index() {
@@ -260,9 +263,10 @@ impl MapOutputWriter {
             self.bytes += entry.bytes;
             records_out += entry.records;
         }
-        if combined {
-            self.output.spilled.combine_in += run.records();
-            self.output.spilled.combine_out += records_out;
+        if let Some(folds) = &folds {
+            let folded = folds.records(run);
+            self.output.spilled.combine_in += folded;
+            self.output.spilled.combine_out += folded.saturating_sub(run.records() - records_out);
         }
         self.output.spilled.files += 1;
         self.output.spilled.bytes += file.bytes();
@@ -271,26 +275,88 @@ impl MapOutputWriter {
     }
 }
 
+/// What of a run is combined.
+enum Folds {
+    /// All of it: enough of its keys are equal.
+    All,
+    /// The entries of its hot keys, partition by partition.
+    Hot(Vec<Vec<Range<usize>>>),
+}
+
+impl Folds {
+    /// What pays in a run, of which all is combined where at most this share of its keys is distinct.
+    fn of(run: &MemoryRun, share_max: f64) -> Option<Self> {
+        if run.distinct_share() <= share_max {
+            return Some(Folds::All);
+        }
+        let hot = |partition| run.hot_ranges(partition, COMBINE_HOT_SHARES, COMBINE_HOT_RECORDS_MIN);
+        let hot: Vec<_> = (0..run.partitions()).map(hot).collect();
+        hot.iter().any(|ranges| !ranges.is_empty()).then_some(Folds::Hot(hot))
+    }
+
+    /// Records that are given to the combiner.
+    fn records(&self, run: &MemoryRun) -> u64 {
+        match self {
+            Folds::All => run.records(),
+            Folds::Hot(hot) => hot.iter().flatten().map(|range| range.len() as u64).sum(),
+        }
+    }
+
+    /// Entries of a partition in order, in portions that are combined or not.
+    fn portions(&self, run: &MemoryRun, partition: usize) -> Vec<(Range<usize>, bool)> {
+        let range = run.range(partition);
+        let hot = match self {
+            Folds::All => return vec![(range, true)],
+            Folds::Hot(hot) => hot.get(partition).map_or(&[][..], Vec::as_slice),
+        };
+        let mut portions = Vec::with_capacity(2 * hot.len() + 1);
+        let mut next = range.start;
+        for hot in hot {
+            portions.extend([(next..hot.start, false), (hot.clone(), true)]);
+            next = hot.end;
+        }
+        portions.push((next..range.end, false));
+        portions
+    }
+}
+
+/// Hands on the records of a partition, combined as far as that is to be.
+fn pass_run(
+    run: &MemoryRun,
+    partition: usize,
+    folds: Option<(&Folds, &mut CombineStage)>,
+    consume: &mut impl FnMut(&[u8], &[u8]) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let record = |at: usize| {
+        run.prefetch(at + crate::merge::PREFETCH_AHEAD);
+        let entry = run.entry(at);
+        (run.key(entry), run.value(entry))
+    };
+    let Some((folds, combine)) = folds else {
+        for at in run.range(partition) {
+            let (key, value) = record(at);
+            consume(key, value)?;
+        }
+        return Ok(());
+    };
+    for (range, folded) in folds.portions(run, partition) {
+        for at in range {
+            let (key, value) = record(at);
+            if folded { combine.add(key, value, consume)? } else { consume(key, value)? }
+        }
+        combine.flush(consume)?;
+    }
+    Ok(())
+}
+
 fn write_run(
     run: &MemoryRun,
-    mut combine: Option<&mut CombineStage>,
+    mut folds: Option<(&Folds, &mut CombineStage)>,
     writer: &mut RunWriter,
 ) -> Result<(), Failure> {
     for partition in 0..u32::try_from(run.partitions()).unwrap_or(u32::MAX) {
-        for at in run.range(partition as usize) {
-            run.prefetch(at + crate::merge::PREFETCH_AHEAD);
-            let entry = run.entry(at);
-            let (key, value) = (run.key(entry), run.value(entry));
-            match combine.as_deref_mut() {
-                Some(combine) => {
-                    combine.add(key, value, &mut |key, value| writer.append(partition, key, value))?
-                }
-                None => writer.append(partition, key, value)?,
-            }
-        }
-        if let Some(combine) = combine.as_deref_mut() {
-            combine.flush(&mut |key, value| writer.append(partition, key, value))?;
-        }
+        let folds = folds.as_mut().map(|(folds, combine)| (*folds, &mut **combine));
+        pass_run(run, partition as usize, folds, &mut |key, value| writer.append(partition, key, value))?;
     }
     Ok(())
 }

@@ -175,7 +175,8 @@ fn run_reduce(
             merge_bytes: Arc::default(),
         })
         .unwrap();
-    let mut reader = GroupReader::new(merge, case.batch_bytes, case.prefix.clone());
+    let least = (merged.expected.0 / 10 + 1).max(3);
+    let mut reader = GroupReader::new(merge, case.batch_bytes, case.prefix.clone()).noting(least);
     let (mut batch, mut more) = (GroupedBatchBuf::default(), ColumnBuf::default());
     let mut groups = BTreeMap::new();
     let mut last_key: Option<Vec<u8>> = None;
@@ -194,6 +195,19 @@ fn run_reduce(
         }
     }
     merged.check(reader.passed()).unwrap();
+    let large: Vec<(&[u8], u64)> =
+        reader.large().iter().map(|group| (group.key.as_slice(), group.records)).collect();
+    let sizes = groups.iter().map(|(key, values)| (key.as_slice(), values.len() as u64));
+    // Records that a hasty reducer did not see count, too.
+    if to_the_end {
+        assert!(sizes.filter(|(_, records)| *records >= least).eq(large));
+    } else {
+        assert!(
+            sizes
+                .filter(|(_, records)| *records >= least)
+                .all(|(key, _)| large.iter().any(|one| one.0 == key))
+        );
+    }
     groups
 }
 

@@ -58,6 +58,7 @@ pub fn facts(stage: StageFacts) -> Facts {
         spilled: SpillStats::default(),
         rejects: 0,
         last_reject: None,
+        large_groups: Vec::new(),
         counters: Counters::default(),
         guest_memory_bytes_peak: 1 << 20,
         cpu_millis: 12,

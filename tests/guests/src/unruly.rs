@@ -5,6 +5,8 @@ use std::cell::Cell;
 
 use guest_sdk::prelude::*;
 
+mod marks;
+
 /// Bytes of the record that `huge-record` emits.
 const HUGE_BYTES: usize = 2 << 20;
 
@@ -40,6 +42,7 @@ impl Conduct {
         match self.mode.as_str() {
             "panic" => panic!("it cannot go on"),
             "trap" => trap(),
+            "marked" => marks::act(record),
             "third" if self.met.replace(self.met.get() + 1) == 2 => trap(),
             "spin" => {
                 log(Level::Warn, "spinning");

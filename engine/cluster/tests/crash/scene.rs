@@ -302,6 +302,7 @@ fn facts(stage: StageFacts) -> Facts {
         spilled: Default::default(),
         rejects: 0,
         last_reject: None,
+        large_groups: Vec::new(),
         counters: Default::default(),
         guest_memory_bytes_peak: 0,
         cpu_millis: 0,
