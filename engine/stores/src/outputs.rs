@@ -120,7 +120,8 @@ impl RemoteOutputs for StoreOutputs {
         let Some(file) = listed.into_iter().find(|file| file.url == url) else {
             return Err(Failure::Corrupt { path: url.into(), reason: "it is gone".into(), map_task: None });
         };
-        self.0.fetch_ranges(&file, &[0..file.bytes], to, &|| false).map(|_| ())
+        let whole = 0..file.bytes;
+        self.0.fetch_ranges(&file, std::slice::from_ref(&whole), to, &|| false).map(|_| ())
     }
 }
 

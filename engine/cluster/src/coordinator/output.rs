@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_model::{AttemptId, Failure, JobId, is_address};
 use mr_storage::{
-    Durability, Manifest, OutputDir, OutputError, Part, ReadyParts, RemoteOutputs, RemotePlace, Resumed,
-    StoreOutput, StoreResumed, Upload,
+    Durability, Manifest, OutputDir, OutputError, Part, ReadyParts, RemoteOutputs, RemotePlace,
+    RemoteResumed, Resumed, StoreOutput, StoreResumed, Upload,
 };
 
 use super::core::{OutputDone, OutputFault, OutputWork, Resumption};
@@ -30,6 +30,9 @@ struct Reach {
     /// Folder for what is put together, with one for each job.
     scratch: PathBuf,
 }
+
+/// Where an output on a store goes, and whoever reaches it.
+type OnStore = (Arc<dyn RemoteOutputs>, RemotePlace);
 
 /// An output in the making.
 enum Output {
@@ -181,6 +184,10 @@ impl Reach {
         let made = match self.place(wanted, job).map_err(|failure| failure.to_string())? {
             None => OutputDir::create(&wanted.path, wanted.overwrite, job).map(Output::Dir),
             Some((stores, place)) => {
+                // Claimed by a life of the coordinator that ended before it could take the job.
+                if let Ok(RemoteResumed::Open(left)) = stores.resume(&place, wanted.overwrite) {
+                    drop(left);
+                }
                 StoreOutput::create(stores, place, wanted.overwrite, self.clean(job)).map(Output::Store)
             }
         };
@@ -224,11 +231,7 @@ impl Reach {
     }
 
     /// Where an output on a store goes; none for a folder.
-    fn place(
-        &self,
-        wanted: &OutputRequest,
-        job: &JobId,
-    ) -> Result<Option<(Arc<dyn RemoteOutputs>, RemotePlace)>, Failure> {
+    fn place(&self, wanted: &OutputRequest, job: &JobId) -> Result<Option<OnStore>, Failure> {
         if !is_address(&wanted.path) {
             return Ok(None);
         }
