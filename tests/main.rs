@@ -9,7 +9,7 @@
 //! then trouble: [`refusals`] (before anything runs), [`check`] (all of it), [`policy`], [`faults`] (of plugins), [`traps`] (that are left out),
 //! [`conditions`] (on counters),
 //! [`hostile`] (ones), [`disk`], [`interrupt`], [`memory`]; clusters of processes, and all that befalls them:
-//! [`cluster`]; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
+//! [`cluster`]; [`stores`] in place of folders; plugins in many languages: [`languages`]; jobs that read each other's output: [`pipelines`]; then
 //! the rest: [`cache`], [`commands`].
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -40,5 +40,6 @@ mod refusals;
 mod roles;
 mod sides;
 mod sorting;
+mod stores;
 mod support;
 mod traps;

@@ -242,10 +242,14 @@ fn command_lines_that_make_no_sense() {
     refused(&wordcount("--reducers 100001"), 2, "--reducers 100001 is over 100000");
     let dir = tempfile::tempdir().unwrap();
     let mut to_a_store = command(dir.path());
-    to_a_store.args(["submit", "--input", "/etc/hostname", "--output", "s3://bucket/out"]);
+    to_a_store.args(["submit", "--input", "/etc/hostname", "--output", "gs://bucket/out"]);
     let ended = run(to_a_store);
     assert_eq!(ended.code(), Some(2));
-    assert!(ended.stderr.starts_with("mr-engine: --output s3://bucket/out is no folder"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("mr-engine: --output gs://bucket/out: outputs go to folders and to stores"),
+        "{}",
+        ended.stderr
+    );
     let job = wordcount("--job-id A");
     refused(&job, 2, "--job-id: job id \"A\" is not 1 to 64 characters of a-z, 0-9 and '-'");
 

@@ -242,10 +242,11 @@ pub struct JobArgs {
     /// times
     #[arg(long = "side", value_name = "NAME=PATH", value_parser = parse_side, help_heading = "Data")]
     pub sides: Vec<(String, PathBuf)>,
-    /// Folder for the output; without it the result goes to standard output (not on a cluster)
+    /// Folder for the output, or s3://bucket/name; without it the result goes to standard output (not on a
+    /// cluster)
     #[arg(long, short, value_name = "DIR", help_heading = "Data")]
     pub output: Option<PathBuf>,
-    /// Replace a former output at --output, once the new one is complete
+    /// Replace a former output at --output, once the new one is complete (on a store: while it is published)
     #[arg(long, requires = "output", help_heading = "Data")]
     pub overwrite: bool,
     /// Force the output to disk before the job ends

@@ -120,6 +120,7 @@ fn as_text(plan: &Plan) -> Result<String> {
     }
     let to = match &plan.output {
         OutputTarget::Dir { path, .. } => path.display().to_string(),
+        OutputTarget::Store { address, .. } => address.clone(),
         OutputTarget::Stdout => "standard output".to_owned(),
     };
     let name = |datatype: &Option<DataType>| {

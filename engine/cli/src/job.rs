@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use mr_model::limit::{BATCH_BYTES, REJECTS_MAX};
-use mr_model::{JobId, Partitioning, Permissions, Role, Side};
+use mr_model::{JobId, Partitioning, Permissions, Role, Side, is_address};
 use mr_policy::Policy;
 use mr_runtime::{InputRequest, JobRequest, OutputTarget, Plan, Stages, WriteOptions};
 use mr_sandbox::{LoadProgress, Plugin, Sandbox, SandboxOptions};
 use mr_storage::Durability;
-use mr_stores::StoreInputs;
+use mr_stores::{StoreInputs, StoreOutputs};
 
 use crate::args::{CacheArgs, JobArgs, PartitionArg, RejectsArg};
 use crate::exit::UsageError;
@@ -206,14 +206,11 @@ pub fn request(
         None => fresh_job_id()?,
     };
     let output = match &args.output {
-        // It would become a folder of that name.
-        Some(path) if path.to_str().is_some_and(|path| path.contains("://")) => {
-            return Err(UsageError(format!(
-                "--output {} is no folder; outputs go to folders, so copy it to the store once the job is done",
-                path.display()
-            ))
-            .into());
-        }
+        Some(path) if is_address(path) => OutputTarget::Store {
+            address: store_address(path)?,
+            overwrite: args.overwrite,
+            stores: Arc::new(StoreOutputs::default()),
+        },
         Some(path) => OutputTarget::Dir {
             path: match place {
                 Place::Here => path.clone(),
@@ -260,6 +257,25 @@ pub fn request(
         permissions,
         work_dir: args.work_dir.clone().unwrap_or_else(machine::work_dir),
     })
+}
+
+/// The address of an output on a store.
+///
+/// # Errors
+/// Outputs do not go there.
+fn store_address(path: &Path) -> Result<String, UsageError> {
+    match path.to_str() {
+        Some(address) if address.contains(['*', '?', '[', '{']) => Err(UsageError(format!(
+            "--output {address}: it would be a pattern where it is read; leave out *, ?, [ and {{"
+        ))),
+        Some(address) if address.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3://")) => {
+            Ok(format!("s3://{}", address[5..].trim_end_matches('/')))
+        }
+        _ => Err(UsageError(format!(
+            "--output {}: outputs go to folders and to stores, s3://bucket/name; other addresses are for reading",
+            path.display()
+        ))),
+    }
 }
 
 /// An input pattern from the root.

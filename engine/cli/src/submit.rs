@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
+use mr_model::is_address;
 use mr_pipeline::watch::{Intent, next_run};
 use mr_runtime::{OutputTarget, Progress, run_local};
 
@@ -59,7 +60,19 @@ fn check_again(args: &SubmitArgs) -> Result<&Path, UsageError> {
         )));
     }
     let output = args.job.output.as_deref();
-    output.ok_or_else(|| UsageError(format!("{option} needs --output, a folder for the output of each run")))
+    let output = output
+        .ok_or_else(|| UsageError(format!("{option} needs --output, a folder for the output of each run")))?;
+    // The runs are counted by what is in it.
+    if is_address(output) && !args.job.overwrite {
+        return Err(UsageError(format!(
+            "{option} counts its runs in the folder --output, which has to be a local one; for a store {}",
+            match watches {
+                true => "run a pipeline with output = \"s3://bucket/name/{run}\" and --watch",
+                false => "give --overwrite, which replaces the output in every run",
+            }
+        )));
+    }
+    Ok(output)
 }
 
 /// The job with the files of one of many runs.
@@ -104,6 +117,7 @@ fn once(args: &SubmitArgs, style: Style, interrupt: &Interrupt) -> Result<()> {
     let (plan, report) = outcome?;
     let output = match &plan.output {
         OutputTarget::Dir { path, .. } => Some(path.as_path()),
+        OutputTarget::Store { address, .. } => Some(Path::new(address)),
         OutputTarget::Stdout => None,
     };
     summary::print(style, &report, output, Some(compiled))

@@ -252,7 +252,7 @@ pub struct SubmittedPlan {
 /// Where the output of a job goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRequest {
-    /// The folder, absolute.
+    /// The folder, absolute, or the address of one on a store.
     #[serde(with = "mr_model::path_serde")]
     pub path: std::path::PathBuf,
     /// Whether a former output there may be replaced.
@@ -440,7 +440,7 @@ pub enum AttemptEnd {
         /// For the job's report.
         facts: Facts,
     },
-    /// Its parts wait in the staging folder for the coordinator to commit them.
+    /// Its parts wait in the staging folder, or on a store, for the coordinator to commit them.
     Parts {
         /// For the scheduler.
         report: AttemptReport,

@@ -5,9 +5,10 @@
 //! of wasmtime, threads or the network.
 //!
 //! In reading order: [`id`], [`limit`], [`mod@column`], [`datatype`], [`mod@format`], [`contract`],
-//! [`job`], [`output`], [`side`], [`failure`], [`counter`], [`condition`]; below them [`quantity`], [`mod@text`] and
-//! [`path_serde`].
+//! [`job`], [`output`], [`side`], [`failure`], [`counter`], [`condition`]; below them [`quantity`], [`mod@text`],
+//! [`address`] and [`path_serde`].
 
+pub mod address;
 pub mod column;
 pub mod condition;
 pub mod contract;
@@ -24,6 +25,7 @@ pub mod quantity;
 pub mod side;
 pub mod text;
 
+pub use address::is_address;
 pub use column::{BadColumn, Batch, BatchBuf, Column, ColumnBuf, GroupedBatchBuf};
 pub use condition::Condition;
 pub use contract::{Contract, ContractError, Param, PluginInfo, parse_group_prefix};

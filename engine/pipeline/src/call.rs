@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mr_model::Counters;
+use mr_model::{Counters, is_address};
 
 use crate::graph::{Graph, ITERATIONS_MAX};
 use crate::names::{self, ITERATION, Names};
@@ -134,7 +134,7 @@ impl Call {
 
     /// A path of the pipeline from where the process is.
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+        placed(&self.folder, path)
     }
 
     /// Its name among files: of digits, letters and `-`.
@@ -144,6 +144,14 @@ impl Call {
             0 => self.stage.name.clone(),
             round => format!("{}-{round:0width$}", self.stage.name),
         }
+    }
+}
+
+/// A path of a pipeline's file; an address is where it is.
+pub(crate) fn placed(folder: &Path, path: &str) -> PathBuf {
+    match is_address(Path::new(path)) {
+        true => PathBuf::from(path.trim_end_matches('/')),
+        false => folder.join(path),
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use mr_model::{Counters, path_serde};
+use mr_model::{Counters, is_address, path_serde};
 use serde::{Deserialize, Serialize};
 
 /// Largest ledger that is read, in bytes: tens of thousands of rounds.
@@ -75,10 +75,28 @@ pub enum LedgerError {
 
 /// What is read of an output's manifest.
 #[derive(Deserialize)]
-struct Manifest {
+pub(crate) struct Manifest {
     job: String,
     #[serde(flatten)]
-    made: Made,
+    pub made: Made,
+}
+
+impl Manifest {
+    /// That of the output in a folder, if there is one.
+    pub fn read(folder: &Path) -> Option<Self> {
+        let file = File::open(folder.join(MANIFEST)).ok()?;
+        serde_json::from_reader(BufReader::new(file.take(MANIFEST_BYTES_MAX))).ok()
+    }
+
+    /// A manifest that was read elsewhere.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// What a stage left that was begun as `job`, if it published this output in `place`.
+    pub fn of_job(&self, job: &str, place: &Path) -> Option<Made> {
+        (self.job == job && (is_address(place) || self.made.is_in(place))).then(|| self.made.clone())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -193,21 +211,15 @@ impl Ledger {
         Some(entry)
     }
 
-    /// Whether what is in a folder was put there by a stage of this pipeline.
-    pub(crate) fn is_own(&self, folder: &Path) -> bool {
-        self.entries.values().any(|entry| entry.folder == folder)
-            || manifest(folder).is_some_and(|manifest| self.started.values().any(|job| *job == manifest.job))
+    /// Whether what is in a place, and says `there` of itself, was put there by a stage of this pipeline.
+    pub(crate) fn is_own(&self, place: &Path, there: Option<&Manifest>) -> bool {
+        self.entries.values().any(|entry| entry.folder == place)
+            || there.is_some_and(|there| self.started.values().any(|job| *job == there.job))
     }
 
     /// The job that the stage of this key was begun as, if its end is not known.
     pub(crate) fn started(&self, key: &str) -> Option<&str> {
         self.started.get(key).map(String::as_str)
-    }
-
-    /// What a stage left that was begun as `job`, if it published its output in `folder`.
-    pub(crate) fn published(job: &str, folder: &Path) -> Option<Made> {
-        let manifest = manifest(folder)?;
-        (manifest.job == job && manifest.made.is_in(folder)).then_some(manifest.made)
     }
 
     pub(crate) fn note_started(&mut self, key: &str, job: &str) -> Result<(), LedgerError> {
@@ -285,12 +297,6 @@ impl Ledger {
     }
 }
 
-/// What an output says of itself.
-fn manifest(folder: &Path) -> Option<Manifest> {
-    let file = File::open(folder.join(MANIFEST)).ok()?;
-    serde_json::from_reader(BufReader::new(file.take(MANIFEST_BYTES_MAX))).ok()
-}
-
 fn push(text: &mut Vec<u8>, line: &Line) {
     // What is in it can always be written as JSON.
     if serde_json::to_writer(&mut *text, line).is_ok() {
@@ -345,12 +351,16 @@ mod tests {
         }
         drop(ledger);
         let mut ledger = Ledger::open(dir.path()).unwrap();
-        assert!(ledger.entry("b").is_some() && ledger.is_own(Path::new("a")));
+        assert!(ledger.entry("b").is_some() && ledger.is_own(Path::new("a"), None));
         ledger.tidy(false).unwrap();
         ledger.note_finished("c", entry(Path::new("c"))).unwrap();
         drop(ledger);
         let mut ledger = Ledger::open(dir.path()).unwrap();
         assert_eq!(["a", "b", "c"].map(|key| ledger.entry(key).is_some()), [false, true, true]);
+    }
+
+    fn published(job: &str, folder: &Path) -> Option<Made> {
+        Manifest::read(folder)?.of_job(job, folder)
     }
 
     #[test]
@@ -364,9 +374,9 @@ mod tests {
         assert!(made.is_in(dir.path()));
         let manifest = serde_json::json!({ "job": "j", "parts": made.parts, "counters": {}, "reducers": 1 });
         fs::write(dir.path().join(MANIFEST), manifest.to_string()).unwrap();
-        assert_eq!(Ledger::published("j", dir.path()), Some(made.clone()));
-        assert_eq!(Ledger::published("k", dir.path()), None);
+        assert_eq!(published("j", dir.path()), Some(made.clone()));
+        assert_eq!(published("k", dir.path()), None);
         fs::write(&part, "abcd").unwrap();
-        assert!(!made.is_in(dir.path()) && Ledger::published("j", dir.path()).is_none());
+        assert!(!made.is_in(dir.path()) && published("j", dir.path()).is_none());
     }
 }

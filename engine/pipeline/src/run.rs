@@ -2,17 +2,17 @@
 //! owns flow and ledger; each stage under way has a thread of its own.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::Scope;
 
-use mr_model::Counters;
+use mr_model::{Counters, is_address};
 
-use crate::call::{Call, RESULT, Resolved, data_folder};
+use crate::call::{Call, RESULT, Resolved, data_folder, placed};
 use crate::flow::{Action, Event, Flow, Known, LoopEnd, NodeId};
 use crate::graph::Graph;
 use crate::key::{Ingredients, key};
-use crate::ledger::{Entry, Ledger, LedgerError, Made};
+use crate::ledger::{Entry, Ledger, LedgerError, Made, Manifest};
 
 /// Digits of a key in the name of a job.
 const KEY_DIGITS: usize = 8;
@@ -33,6 +33,14 @@ pub trait StageRunner: Sync {
     /// # Errors
     /// Why it did not end well.
     fn run(&self, call: &Call, job: &str, share: Share) -> Result<Made, Self::Error>;
+
+    /// The manifest of the output at an address, if a whole one is there. Who knows no stores leaves this out.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    fn published(&self, _address: &Path) -> Result<Option<Vec<u8>>, Self::Error> {
+        Ok(None)
+    }
 
     /// Whether a job may go on although running it ended so: then the next run takes it up again.
     fn may_go_on(&self, error: &Self::Error) -> bool;
@@ -244,12 +252,26 @@ impl<'a, R: StageRunner> Run<'a, R> {
         let stages = self.graph.stages().iter().filter(|node| node.in_loop.is_none()).map(|node| &node.stage);
         for stage in stages.filter(|stage| !stage.options.contains_key("overwrite")) {
             let Some(output) = &stage.output else { continue };
-            let path = self.graph.folder().join(output);
-            if path.symlink_metadata().is_ok() && !self.ledger.is_own(&path) {
-                return Err(RunError::Taken { title: format!("stage {}", stage.name), path });
+            let path = placed(self.graph.folder(), output);
+            let title = format!("stage {}", stage.name);
+            let found = self.found(&title, &path)?;
+            // What else is at an address is found when its stage begins.
+            let taken = if is_address(&path) { found.is_some() } else { path.symlink_metadata().is_ok() };
+            if taken && !self.ledger.is_own(&path, found.as_ref()) {
+                return Err(RunError::Taken { title, path });
             }
         }
         Ok(())
+    }
+
+    /// What the output in a place says of itself.
+    fn found(&self, title: &str, place: &Path) -> Result<Option<Manifest>, RunError<R::Error>> {
+        if !is_address(place) {
+            return Ok(Manifest::read(place));
+        }
+        let published = self.runner.published(place);
+        let failed = |error| RunError::Stage { title: title.to_owned(), error };
+        Ok(published.map_err(failed)?.and_then(|bytes| Manifest::of(&bytes)))
     }
 
     fn drive<'s>(&mut self, scope: &'s Scope<'s, '_>) -> Result<Summary, RunError<R::Error>>
@@ -304,26 +326,31 @@ impl<'a, R: StageRunner> Run<'a, R> {
             Some(output) => call.path(output),
             None => data_folder(self.ledger.folder(), &call, &key),
         };
+        let there = self.found(&call.title(), &call.output)?;
         call.overwrite = call.stage.output.is_none()
             || call.stage.options.contains_key("overwrite")
-            || self.ledger.is_own(&call.output);
+            || self.ledger.is_own(&call.output, there.as_ref());
         let mut place = Place { call, key, digest: String::new() };
-        let found = if self.options.fresh { None } else { self.find(&mut place)? };
+        let found = if self.options.fresh { None } else { self.find(&mut place, there)? };
         self.places.insert(node, place);
         Ok(Event::Looked { node, found })
     }
 
     /// What an earlier run made in the place of this stage.
-    fn find(&mut self, place: &mut Place) -> Result<Option<Known>, LedgerError> {
+    fn find(&mut self, place: &mut Place, there: Option<Manifest>) -> Result<Option<Known>, LedgerError> {
         let Place { call, key, digest } = place;
         if self.ledger.entry(key).is_none()
             && let Some(job) = self.ledger.started(key)
-            && let Some(made) = Ledger::published(job, &call.output)
+            && let Some(made) = there.as_ref().and_then(|there| there.of_job(job, &call.output))
         {
             self.ledger.note_finished(key, Entry { folder: call.output.clone(), made })?;
         }
         let Some(entry) = self.ledger.entry(key) else { return Ok(None) };
-        let present = entry.folder == call.output && entry.made.is_in(&call.output);
+        let present = entry.folder == call.output
+            && match is_address(&call.output) {
+                true => there.is_some_and(|there| there.made.parts == entry.made.parts),
+                false => entry.made.is_in(&call.output),
+            };
         *digest = entry.made.digest();
         if present || call.stage.output.is_none() {
             self.summary.reused += 1;

@@ -1,18 +1,21 @@
 //! Where jobs may read and write: folders that an operator opens to whoever may submit. Inputs and outputs
 //! are opened with the rights of the coordinator's and workers' user, which reach further than those of
-//! most submitters.
+//! most submitters; and so are objects on stores, with the credentials of these processes.
 //!
 //! A path counts as what it says and as what it leads to: a link in an open folder opens nothing else. Must
 //! not open or change what it judges; who can change links between the verdict and the opening can still
-//! get past it, so that folders that submitters write to should not hold links of others.
+//! get past it, so that folders that submitters write to should not hold links of others. An address on a store or a
+//! web server counts as it is written: an open address opens itself and what lies below it.
 
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use mr_model::is_address;
+
 use crate::refusal::PathRefusal;
 
-/// Folders that are open; none where everything is.
+/// Folders and addresses that are open; none where everything is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Places {
     /// Below these inputs may lie.
@@ -33,6 +36,10 @@ pub(crate) fn check(
         let (path, policy) = (path.to_owned(), policy.to_owned());
         Err(PathRefusal { what, path, leads_to, folders: folders.to_vec(), policy })
     };
+    if let Some(address) = address(path) {
+        let opens = |folder: &PathBuf| self::address(folder).is_some_and(|open| is_below(address, open));
+        return if folders.iter().any(opens) { Ok(()) } else { refused(None) };
+    }
     let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if !path.is_absolute() || !plain || !folders.iter().any(|folder| path.starts_with(folder)) {
         return refused(None);
@@ -45,6 +52,28 @@ pub(crate) fn check(
         // What cannot be looked at from here cannot be opened from here either.
         Err(_) => Ok(()),
     }
+}
+
+/// The address that a path is, if it is one.
+pub(crate) fn address(path: &Path) -> Option<&str> {
+    path.to_str().filter(|_| is_address(path))
+}
+
+/// Whether an address can be read in one way only: whoever opens it must not come to another place.
+pub(crate) fn is_plain(address: &str) -> bool {
+    let is_web = !address.starts_with("s3://");
+    let path = if is_web { address.split(['?', '#']).next().unwrap_or_default() } else { address };
+    let odd = |text: &str| {
+        text.contains(char::is_control)
+            || (is_web && (text.contains('\\') || text.to_ascii_lowercase().contains("%2e")))
+    };
+    !odd(address) && !path.split('/').any(|part| part == "." || part == "..")
+}
+
+/// Whether `address` is `open` or lies below it.
+fn is_below(address: &str, open: &str) -> bool {
+    let rest = address.strip_prefix(open.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && is_plain(address)
 }
 
 /// Where a path leads to: of what does not exist yet, its nearest folder that does.
@@ -103,5 +132,40 @@ mod tests {
             open.display()
         );
         assert_eq!(told.to_string(), expected);
+    }
+
+    #[test]
+    fn an_address_opens_itself_and_what_lies_below_it() {
+        let folders = ["s3://data/open", "https://host/pub/", "/srv"].map(PathBuf::from);
+        let opens = |path: &str| check(Some(&folders), Path::new(path), "output", "p.toml").is_ok();
+        for good in
+            ["s3://data/open", "s3://data/open/", "s3://data/open/a/part-*", "https://host/pub/x?v=..&w=1"]
+        {
+            assert!(opens(good), "{good}");
+        }
+        for bad in [
+            "s3://data",
+            "s3://data/opened",
+            "s3://data/open/../closed",
+            "s3://other/open",
+            "S3://data/open",
+            "s3:/data/open",
+            "https://host/public",
+            "https://host/pub/../closed",
+            "https://host/pub/%2E%2e/closed",
+            "https://host/pub/..\\closed",
+            "https://host/pub/.\t./closed",
+            "https://me@host/pub/x",
+            "http://host/pub/x",
+            "data/open",
+        ] {
+            assert!(!opens(bad), "{bad}");
+        }
+        let told = check(Some(&folders[..1]), Path::new("s3://else/x"), "output", "p.toml").unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "the output s3://else/x is not open to jobs, and the policy p.toml opens s3://data/open only"
+        );
+        assert!(check(None, Path::new("s3://else/x"), "output", "p.toml").is_ok());
     }
 }

@@ -24,9 +24,10 @@
 //! allow = []
 //!
 //! [data]
-//! # Folders, from the root, that jobs may read from and write to; without these lines all that the nodes' user may.
-//! inputs = ["/srv/data"]
-//! outputs = ["/srv/results"]
+//! # Folders, from the root, and addresses that jobs may read from and write to; without these lines all that the
+//! # nodes' user may.
+//! inputs = ["/srv/data", "s3://bucket/data"]
+//! outputs = ["/srv/results", "s3://bucket/results"]
 //! ```
 
 use std::fmt;
@@ -43,7 +44,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use toml::Spanned;
 
 use crate::caps::Caps;
-use crate::data::Places;
+use crate::data::{self, Places};
 use crate::key::PublicKey;
 use crate::policy::{Plugins, Trusted};
 
@@ -181,7 +182,10 @@ fn places(table: DataTable) -> Result<Places, Fault> {
         let list = list.map(|list| {
             entries(list, name, |text| match Path::new(text) {
                 path if path.is_absolute() && !text.contains("..") => Ok(path.to_owned()),
-                _ => Err(format!("{name}: {text:?} is no path from the root, /...")),
+                path if data::address(path).is_some_and(data::is_plain) => Ok(path.to_owned()),
+                _ => Err(format!(
+                    "{name}: {text:?} is neither a path from the root, /..., nor an address, s3://..."
+                )),
             })
         });
         list.transpose()

@@ -5,16 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Stdout};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mr_model::{AttemptId, Failure, Incarnation, Stage, TaskId, WorkerId};
+use mr_model::{AttemptId, Failure, Incarnation, JobId, Stage, TaskId, WorkerId};
 use mr_sandbox::{CancelToken, LogForward};
 use mr_scheduler::{Action, AttemptReport, Config, Event, JobPlan, Lease, Outcome, Scheduler, Time};
 use mr_shuffle::MapOutput;
-use mr_storage::{Delivery, OutputDir, OutputError, Part, PendingParts, RemoteInputs, Split, StdoutParts};
+use mr_storage::remote_output::ship;
+use mr_storage::{
+    Delivery, OutputDir, OutputError, Part, PendingParts, ReadyParts, RemoteInputs, RemoteOutputs,
+    RemotePlace, Split, StdoutParts, StoreOutput,
+};
 
 use crate::attempt::{AttemptDone, Input, Product, run};
 use crate::facts::Facts;
@@ -80,10 +85,10 @@ pub fn run_local(
     let begun = Instant::now();
     progress.enter(Phase::Plan);
     let work_dir = WorkDir::create(&plan.work_dir, &plan.spec.id).map_err(JobError::Job)?;
-    let target = Target::open(plan)?;
+    let target = Target::open(plan, &work_dir)?;
     let part_dir = match &target {
         Target::Dir(dir) => dir.staging().to_owned(),
-        Target::Stdout(_) => work_dir.path().to_owned(),
+        Target::Store(_) | Target::Stdout(_) => work_dir.path().to_owned(),
     };
     let spread = match plan.boundaries(cancel) {
         Err(Failure::Cancelled) => return Err(JobError::Cancelled),
@@ -92,30 +97,68 @@ pub fn run_local(
     let resources = plan.resources(work_dir.path().to_owned());
     let job = Job::new(plan.describe(spread, part_dir), plan.stages.clone(), resources);
     let job = job.map_err(JobError::Job)?;
-    let shared = Shared { job, progress: progress.clone(), log, remote: plan.remote.clone() };
+    let upload = match &plan.output {
+        OutputTarget::Store { address, stores, .. } => {
+            Some((stores.clone(), place(address, &plan.spec.id), work_dir.path().to_owned()))
+        }
+        _ => None,
+    };
+    let shared = Shared { job, progress: progress.clone(), log, remote: plan.remote.clone(), upload };
     Driver::new(plan, shared, target, cancel.clone(), begun).run()
 }
 
 /// Where committed parts go.
 enum Target {
     Dir(OutputDir),
+    Store(StoreOutput),
     Stdout(StdoutParts<Stdout>),
 }
 
+/// Finished parts of an attempt.
+enum Parts {
+    Files(PendingParts),
+    Uploaded(ReadyParts),
+}
+
+impl Parts {
+    fn list(&self) -> &[Part] {
+        match self {
+            Parts::Files(pending) => pending.parts(),
+            Parts::Uploaded(ready) => &ready.parts,
+        }
+    }
+
+    fn sum(&self, of: impl Fn(&Part) -> u64) -> u64 {
+        self.list().iter().fold(0, |sum, part| sum.saturating_add(of(part)))
+    }
+}
+
+fn place(address: &str, job: &JobId) -> RemotePlace {
+    RemotePlace { address: address.to_owned(), job: job.clone() }
+}
+
 impl Target {
-    fn open(plan: &Plan) -> Result<Self, JobError> {
+    fn open(plan: &Plan, work_dir: &WorkDir) -> Result<Self, JobError> {
         Ok(match &plan.output {
             OutputTarget::Dir { path, overwrite, .. } => {
                 Target::Dir(OutputDir::create(path, *overwrite, &plan.spec.id)?)
+            }
+            OutputTarget::Store { address, overwrite, stores } => {
+                let (place, scratch) = (place(address, &plan.spec.id), work_dir.path().to_owned());
+                Target::Store(StoreOutput::create(stores.clone(), place, *overwrite, scratch)?)
             }
             OutputTarget::Stdout => Target::Stdout(StdoutParts::new(io::stdout())),
         })
     }
 
-    fn commit(&mut self, pending: PendingParts) -> Result<(Vec<Part>, Delivery), Failure> {
-        match self {
-            Target::Dir(dir) => Ok((dir.commit(pending)?, Delivery::Open)),
-            Target::Stdout(stream) => stream.commit(pending),
+    fn commit(&mut self, parts: Parts) -> Result<(Vec<Part>, Delivery), Failure> {
+        match (self, parts) {
+            (Target::Dir(dir), Parts::Files(pending)) => Ok((dir.commit(pending)?, Delivery::Open)),
+            (Target::Store(store), Parts::Uploaded(ready)) => {
+                Ok((store.commit_ready(&ready)?, Delivery::Open))
+            }
+            (Target::Stdout(stream), Parts::Files(pending)) => stream.commit(pending),
+            _ => Err(Failure::internal("parts are not where the output takes them from")),
         }
     }
 }
@@ -139,13 +182,29 @@ struct Shared {
     progress: Arc<Progress>,
     log: Option<LogForward>,
     remote: Option<Arc<dyn RemoteInputs>>,
+    /// Where finished parts are uploaded to, and the folder that they lie in until then.
+    upload: Option<Upload>,
 }
 
-type Answer = (Lease, Result<AttemptDone, Failure>);
+type Upload = (Arc<dyn RemoteOutputs>, RemotePlace, PathBuf);
+
+/// What came of an attempt.
+struct Done {
+    made: Made,
+    report: AttemptReport,
+    facts: Facts,
+}
+
+enum Made {
+    Runs(MapOutput),
+    Parts(Parts),
+}
+
+type Answer = (Lease, Result<Done, Failure>);
 
 /// A finished attempt that waits for its commit, and what will be told of it.
 struct Waiting {
-    parts: PendingParts,
+    parts: Parts,
     report: AttemptReport,
     facts: Facts,
 }
@@ -345,15 +404,15 @@ impl<'a> Driver<'a> {
     }
 
     /// Tells the scheduler what came of an attempt.
-    fn take(&mut self, lease: Lease, done: Result<AttemptDone, Failure>) {
+    fn take(&mut self, lease: Lease, done: Result<Done, Failure>) {
         self.running.remove(&lease.attempt);
         match done {
-            Ok(AttemptDone { product: Product::Runs(output), report, facts }) => {
+            Ok(Done { made: Made::Runs(output), report, facts }) => {
                 self.outputs.insert(lease.attempt, Arc::new(output));
                 self.keep(lease.attempt, facts, Vec::new());
                 self.handle(Event::AttemptFinished { lease, report });
             }
-            Ok(AttemptDone { product: Product::Parts(parts), report, facts }) => {
+            Ok(Done { made: Made::Parts(parts), report, facts }) => {
                 self.waiting.insert(lease.attempt, Waiting { parts, report, facts });
                 self.handle(Event::CommitRequested { lease });
             }
@@ -370,7 +429,8 @@ impl<'a> Driver<'a> {
             let failure = Failure::internal(format!("{} has no parts to commit", lease.attempt));
             return self.handle(Event::AttemptFailed { lease, failure });
         };
-        if let Err(failure) = self.tally.check_output(waiting.parts.bytes(), waiting.parts.rows()) {
+        let (bytes, rows) = (waiting.parts.sum(|part| part.bytes), waiting.parts.sum(|part| part.rows));
+        if let Err(failure) = self.tally.check_output(bytes, rows) {
             return self.handle(Event::JobAborted { job: self.plan.spec.id.clone(), failure });
         }
         match self.target.commit(waiting.parts) {
@@ -448,11 +508,15 @@ impl<'a> Driver<'a> {
                 dir.collect_rejects(&self.tally.rejecting()).map_err(JobError::Job)?;
                 dir.publish(&self.tally.manifest(&self.record), *durability)?;
             }
+            (Target::Store(store), OutputTarget::Store { .. }) => {
+                store.collect_rejects(&self.tally.rejecting()).map_err(JobError::Job)?;
+                store.publish(&self.tally.manifest(&self.record))?;
+            }
             (Target::Stdout(stream), _) => {
                 let delivery = stream.finish().map_err(JobError::Job)?;
                 self.closed |= delivery == Delivery::Closed;
             }
-            (Target::Dir(_), OutputTarget::Stdout) => {
+            (Target::Dir(_) | Target::Store(_), _) => {
                 return Err(JobError::Job(Failure::internal("the output is not the one that was planned")));
             }
         }
@@ -463,7 +527,7 @@ impl<'a> Driver<'a> {
 /// A worker: runs orders until there are no more.
 fn work(shared: &Shared, orders: &Receiver<Order>, answers: &Sender<Answer>) {
     while let Ok(Order { lease, cancel, work }) = orders.recv() {
-        let Shared { job, progress, log, remote } = shared;
+        let Shared { job, progress, log, remote, .. } = shared;
         let attempt = Attempt::new(job, lease.attempt, progress, log.clone(), &cancel);
         let done = match work {
             Work::Map(mut split) => attempt
@@ -471,8 +535,24 @@ fn work(shared: &Shared, orders: &Receiver<Order>, answers: &Sender<Answer>) {
                 .and_then(|_copies| run(&attempt, Input::Split(&split))),
             Work::Reduce(outputs) => run(&attempt, Input::Outputs(&outputs)),
         };
+        let done = done.and_then(|done| hand_over(shared, &attempt, done));
         if answers.send((lease, done)).is_err() {
             return;
         }
     }
+}
+
+/// What an attempt made, its parts uploaded where they go to a store.
+fn hand_over(shared: &Shared, attempt: &Attempt, done: AttemptDone) -> Result<Done, Failure> {
+    let AttemptDone { product, report, facts } = done;
+    let made = match (product, &shared.upload) {
+        (Product::Runs(output), _) => Made::Runs(output),
+        (Product::Parts(pending), None) => Made::Parts(Parts::Files(pending)),
+        (Product::Parts(pending), Some((stores, place, dir))) => {
+            let stop = || attempt.cancel.is_cancelled();
+            let ready = ship(&**stores, place, dir, pending.hand_over(), &stop)?;
+            Made::Parts(Parts::Uploaded(ready))
+        }
+    };
+    Ok(Done { made, report, facts })
 }

@@ -8,7 +8,7 @@ use mr_model::{
     Role,
 };
 use mr_sandbox::Plugin;
-use mr_storage::{Durability, RemoteInputs};
+use mr_storage::{Durability, RemoteInputs, RemoteOutputs};
 
 /// The component of each role; a role without one is the identity, or the engine's own partitioner.
 #[derive(Clone, Default)]
@@ -87,6 +87,15 @@ pub enum OutputTarget {
         overwrite: bool,
         /// Whether the output is forced to disk before it is published.
         durability: Durability,
+    },
+    /// Into a folder of a store, which shows all of it or nothing.
+    Store {
+        /// Its address.
+        address: String,
+        /// Whether a former output there may be replaced.
+        overwrite: bool,
+        /// Whoever can write there.
+        stores: Arc<dyn RemoteOutputs>,
     },
     /// To standard output, parts in order.
     Stdout,

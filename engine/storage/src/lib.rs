@@ -8,7 +8,7 @@
 //! must not write anywhere but in the staging folder of an output.
 //!
 //! In reading order: [`input`], [`remote`], [`split`], [`reader`], [`names`], [`part`], [`parts`],
-//! [`rejects`], [`folder`], [`output`], [`stdout`], [`manifest`]; below them `inspect`, `plain`, `formatted`,
+//! [`rejects`], [`folder`], [`output`], [`remote_output`], [`store_output`], [`stdout`], [`manifest`]; below them `inspect`, `plain`, `formatted`,
 //! `walk`, `file`, `origin`, `replace`, `staging` and [`step`].
 
 mod file;
@@ -26,11 +26,13 @@ mod plain;
 pub mod reader;
 pub mod rejects;
 pub mod remote;
+pub mod remote_output;
 mod replace;
 pub mod split;
 mod staging;
 pub mod stdout;
 pub mod step;
+pub mod store_output;
 mod walk;
 
 pub use folder::{AttemptFolder, ToldPart, attempt_bytes};
@@ -45,5 +47,7 @@ pub use parts::{PartsWriter, PendingParts, ReadyParts};
 pub use reader::{BadInput, ReaderOptions, SplitReader};
 pub use rejects::{Reject, write_rejects};
 pub use remote::{Copies, RemoteInputs, copy_in};
+pub use remote_output::{RemoteOutput, RemoteOutputs, RemotePlace, RemoteResumed, Upload};
 pub use split::{Piece, Split, SplitError, SplitPlan, plan_splits};
 pub use stdout::{Delivery, StdoutParts};
+pub use store_output::{StoreOutput, StoreResumed};

@@ -83,11 +83,22 @@ impl Manifest {
         let path = dir.join(MANIFEST_NAME);
         let write = || {
             let mut out = step!("create the manifest", BufWriter::new(File::create(&path)?));
-            serde_json::to_writer_pretty(&mut out, self)?;
-            out.write_all(b"\n")?;
+            self.render(&mut out)?;
             step!("write the manifest", out.flush())
         };
         write().map_err(|error: io::Error| Failure::disk(&path, &error))
+    }
+
+    /// The manifest as its file holds it.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.render(&mut bytes).map_err(|error| Failure::internal(format!("the manifest: {error}")))?;
+        Ok(bytes)
+    }
+
+    fn render(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        out.write_all(b"\n")
     }
 
     /// The job that the folder `dir` is an output of, if it says so.

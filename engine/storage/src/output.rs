@@ -83,6 +83,12 @@ pub enum OutputError {
         /// Where the finished output is now.
         kept: PathBuf,
     },
+    /// A store does not take it. The text says why.
+    #[error("{sentence}")]
+    Store {
+        /// The reason.
+        sentence: String,
+    },
     /// Storage failed, or the engine did.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -112,7 +118,7 @@ pub enum Resumed {
 }
 
 /// Parts of a task by name.
-type Committed = BTreeMap<String, Part>;
+pub(crate) type Committed = BTreeMap<String, Part>;
 
 /// An output in the making. Dropped without [`OutputDir::publish`] it leaves nothing.
 #[derive(Debug)]
@@ -212,13 +218,9 @@ impl OutputDir {
     /// are committed already and others; [`Failure::Corrupt`] if a file is gone or not as long as told;
     /// [`Failure::Disk`] if one cannot be renamed.
     pub fn commit_ready(&self, ready: &ReadyParts) -> Result<Vec<Part>, Failure> {
-        let parts = by_name(&ready.parts);
-        if !ready.is_harmless() || parts.len() != ready.parts.len() {
-            return Err(Failure::internal(format!(
-                "these are no parts of {}: {:?}",
-                ready.attempt,
-                parts.keys()
-            )));
+        let parts = checked_by_name(ready)?;
+        if !ready.uploads.is_empty() {
+            return Err(Failure::internal(format!("the parts of {} are on a store", ready.attempt)));
         }
         let task = ready.attempt.task;
         let mut committed = self.committed();
@@ -267,7 +269,7 @@ impl OutputDir {
     /// The manifest's parts are not those committed, storage fails, or the place was taken by something
     /// that may not be replaced; then the output is kept beside it ([`OutputError::Taken`]).
     pub fn publish(mut self, manifest: &Manifest, durability: Durability) -> Result<(), OutputError> {
-        self.check_parts(manifest)?;
+        check_parts(&self.committed(), manifest)?;
         let folder = self.staging.folder().to_owned();
         let disk = |error: io::Error| Failure::disk(&folder, &error);
         remove_attempts(&folder).map_err(disk)?;
@@ -300,18 +302,6 @@ impl OutputDir {
 
     fn committed(&self) -> MutexGuard<'_, BTreeMap<TaskId, Committed>> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn check_parts(&self, manifest: &Manifest) -> Result<(), Failure> {
-        let committed = self.committed();
-        let listed: BTreeMap<&str, &Part> =
-            manifest.parts.iter().map(|part| (part.name.as_str(), part)).collect();
-        let known: BTreeMap<&str, &Part> =
-            committed.values().flatten().map(|(name, part)| (name.as_str(), part)).collect();
-        if listed.len() != manifest.parts.len() || known != listed {
-            return Err(Failure::internal("the manifest does not list the parts that were committed"));
-        }
-        Ok(())
     }
 
     fn take_place(&mut self) -> Result<(), OutputError> {
@@ -347,6 +337,33 @@ impl OutputDir {
 
 fn by_name(parts: &[Part]) -> Committed {
     parts.iter().map(|part| (part.name.clone(), part.clone())).collect()
+}
+
+/// The parts of an attempt by name.
+///
+/// # Errors
+/// [`Failure::Internal`] if they can be nothing of its task.
+pub(crate) fn checked_by_name(ready: &ReadyParts) -> Result<Committed, Failure> {
+    let parts = by_name(&ready.parts);
+    if ready.is_harmless() && parts.len() == ready.parts.len() {
+        return Ok(parts);
+    }
+    Err(Failure::internal(format!("these are no parts of {}: {:?}", ready.attempt, parts.keys())))
+}
+
+/// Refuses a manifest that lists other parts than were committed.
+pub(crate) fn check_parts(
+    committed: &BTreeMap<TaskId, Committed>,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
+    let listed: BTreeMap<&str, &Part> =
+        manifest.parts.iter().map(|part| (part.name.as_str(), part)).collect();
+    let known: BTreeMap<&str, &Part> =
+        committed.values().flatten().map(|(name, part)| (name.as_str(), part)).collect();
+    if listed.len() != manifest.parts.len() || known != listed {
+        return Err(Failure::internal("the manifest does not list the parts that were committed"));
+    }
+    Ok(())
 }
 
 /// The folder that holds the output, and the output's name in it.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{PartNames, attempt_file_at, parse};
 use crate::part::{Part, PartWriter};
+use crate::remote_output::Upload;
 use crate::step::step;
 
 /// Bytes of the main output written and hashed at a time: big enough for the hash to use all of a core's
@@ -163,7 +164,7 @@ impl PendingParts {
     /// of the folder removes them.
     pub fn hand_over(mut self) -> ReadyParts {
         self.kept = self.parts.len();
-        ReadyParts { attempt: self.attempt, parts: std::mem::take(&mut self.parts) }
+        ReadyParts { attempt: self.attempt, parts: std::mem::take(&mut self.parts), uploads: Vec::new() }
     }
 
     /// Gives them their final names in the same folder. After an error some may have theirs.
@@ -206,19 +207,25 @@ pub struct ReadyParts {
     pub attempt: AttemptId,
     /// What they are once committed.
     pub parts: Vec<Part>,
+    /// Where their bytes are, in the same order, if they were uploaded to a store; none of files.
+    pub uploads: Vec<Upload>,
 }
 
 impl ReadyParts {
     /// Whether an attempt at a job with these names can have made them.
     pub fn is_of(&self, attempt: AttemptId, names: &PartNames) -> bool {
-        self.attempt == attempt && names.are_of(attempt.task, &self.parts)
+        self.attempt == attempt
+            && names.are_of(attempt.task, &self.parts)
+            && (self.uploads.is_empty() || self.uploads.len() == self.parts.len())
     }
 
     /// Whether all names are those of parts of the attempt's task, whatever the job is: no path leads
     /// anywhere else.
     pub fn is_harmless(&self) -> bool {
         let is_of_task = |part: &Part| parse(&part.name).is_some_and(|(_, task)| task == self.attempt.task);
-        (1..=TASK_FILES_MAX as usize).contains(&self.parts.len()) && self.parts.iter().all(is_of_task)
+        (1..=TASK_FILES_MAX as usize).contains(&self.parts.len())
+            && self.parts.iter().all(is_of_task)
+            && (self.uploads.is_empty() || self.uploads.len() == self.parts.len())
     }
 
     /// Name of the file in the staging folder that the attempt began as number `place`, from 0.

@@ -174,17 +174,17 @@ impl Folder {
         put.map(|_| ()).map_err(|error| StoreError::from_client(&self.url_of(SUCCESS_NAME), &error))
     }
 
-    /// Aborts recorded uploads, of one job or of all, and removes their records. Uploads that were completed
-    /// are gone and stay objects.
+    /// Aborts recorded uploads, of one job or of all, and removes their records and whatever else lies with them.
+    /// Uploads that were completed are gone and stay objects.
     pub(crate) async fn sweep(&self, stores: &Stores, job: Option<&JobId>) -> Result<(), StoreError> {
         let prefix = job.map_or(PENDING.to_owned(), |job| format!("{PENDING}/{job}"));
         let claim = self.claim_path()?;
-        let mut records = self.list(&self.child(&prefix)?, OBJECTS_MAX, |path| *path != claim).await?;
-        records.retain(|path| path.as_ref().ends_with(".json"));
-        let swept =
-            stream::iter(records.clone()).map(|path| async move { self.sweep_one(stores, &path).await });
+        let pending = self.list(&self.child(&prefix)?, OBJECTS_MAX, |path| *path != claim).await?;
+        let records: Vec<Path> =
+            pending.iter().filter(|path| path.as_ref().ends_with(".json")).cloned().collect();
+        let swept = stream::iter(records).map(|path| async move { self.sweep_one(stores, &path).await });
         swept.buffer_unordered(AT_ONCE).try_for_each(|()| std::future::ready(Ok(()))).await?;
-        delete_all(&self.store, &self.url(), records).await
+        delete_all(&self.store, &self.url(), pending).await
     }
 
     async fn sweep_one(&self, stores: &Stores, path: &Path) -> Result<(), StoreError> {

@@ -7,7 +7,8 @@
 //! never where a plugin runs. No text from here holds a credential.
 //!
 //! In reading order: [`location`], [`settings`] (with `profile`), [`stores`] (the door), [`listing`],
-//! [`fetch`], [`inputs`], [`upload`], [`output`] (with `claim` and `folder`), [`error`]; below them `transport`, `web`, `identity`.
+//! [`fetch`], [`inputs`], [`upload`], [`output`] (with `claim` and `folder`), [`outputs`], [`error`]; below them
+//! `transport`, `web`, `identity`.
 
 mod claim;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod inputs;
 pub mod listing;
 pub mod location;
 pub mod output;
+pub mod outputs;
 mod profile;
 pub mod settings;
 pub mod stores;
@@ -30,6 +32,7 @@ pub use inputs::StoreInputs;
 pub use listing::RemoteFile;
 pub use location::{Location, is_remote};
 pub use output::{OutputError, OutputStore, Resumed};
+pub use outputs::StoreOutputs;
 pub use settings::Settings;
 pub use stores::{Cancelled, Options, Stores};
 pub use transport::Patience;

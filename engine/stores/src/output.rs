@@ -154,7 +154,7 @@ impl OutputStore {
 
     /// Where the object `name` of the output is to be uploaded, as plain data for whoever does that.
     pub fn target(&self, name: &str) -> UploadTarget {
-        UploadTarget { url: self.folder.url_of(name), records: self.folder.records(&self.job) }
+        target_in(&self.folder, &self.job, name)
     }
 
     /// Makes an uploaded object part of the output; it becomes visible when the output is published. May be
@@ -268,6 +268,23 @@ impl Drop for OutputStore {
             let _ = self.stores.run(self.give_up());
         }
     }
+}
+
+/// Where an object `name` of the output at `url` is to be uploaded, for whoever did not begin the output.
+///
+/// # Errors
+/// The address is that of no output.
+pub(crate) fn target(
+    stores: &Stores,
+    url: &str,
+    job: &JobId,
+    name: &str,
+) -> Result<UploadTarget, OutputError> {
+    Ok(target_in(&folder(stores, url)?, job, name))
+}
+
+fn target_in(folder: &Folder, job: &JobId, name: &str) -> UploadTarget {
+    UploadTarget { url: folder.url_of(name), records: folder.records(job) }
 }
 
 fn folder(stores: &Stores, url: &str) -> Result<Folder, OutputError> {

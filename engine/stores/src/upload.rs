@@ -120,8 +120,7 @@ impl Stores {
             [(Attribute::Metadata(HASH_NAME.into()), blake3.to_owned())].into_iter().collect();
         let options = PutMultipartOptions { attributes, ..Default::default() };
         let upload_id = store.create_multipart_opts(&path, options).await.map_err(client)?;
-        let name = blake3::hash(upload_id.as_bytes()).to_hex();
-        let record = format!("{}{}.json", target.records, &name.as_str()[..16]);
+        let record = target.record(&upload_id);
         let told = Record { url: target.url.clone(), upload_id: upload_id.clone() };
         let told = serde_json::to_vec(&told)
             .map_err(|error| StoreError::new(&record, Problem::Refused(error.to_string())))?;
@@ -204,6 +203,14 @@ impl Stores {
             Err(error) if error.problem == Problem::Missing => Ok(()),
             aborted => aborted,
         }
+    }
+}
+
+impl UploadTarget {
+    /// Address of the record of an upload.
+    pub(crate) fn record(&self, upload_id: &str) -> String {
+        let name = blake3::hash(upload_id.as_bytes()).to_hex();
+        format!("{}{}.json", self.records, &name.as_str()[..16])
     }
 }
 

@@ -223,7 +223,7 @@ fn output(lease: &Lease, report: AttemptReport, supply: &mut Supply<'_>) -> Atte
     let name = format!("part-{letter}-{index:05}");
     let part = Part { name, rows: supply.number(), bytes: counted, blake3: "ff".into() };
     let attempt = AttemptId { task: TaskId { stage: told, index }, attempt: lease.attempt.attempt };
-    AttemptEnd::Parts { report, facts, parts: ReadyParts { attempt, parts: vec![part] } }
+    AttemptEnd::Parts { report, facts, parts: ReadyParts { attempt, parts: vec![part], uploads: Vec::new() } }
 }
 
 /// A worker joins, a job of two maps and one reducer is run to its end; another one is cancelled.

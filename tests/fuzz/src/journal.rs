@@ -7,7 +7,7 @@ use mr_model::{Counters, Incarnation, JobId, WorkerId};
 use mr_runtime::{Facts, MapFacts, StageFacts};
 use mr_scheduler::{AttemptReport, Config, Event, JobPlan, LossCause, Outcome, Progress, Scheduler, Time};
 use mr_shuffle::SpillStats;
-use mr_storage::Part;
+use mr_storage::{Part, Upload};
 
 use crate::message::{attempt_record, failures, lease};
 use crate::settles;
@@ -81,6 +81,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         report: AttemptReport { partition_bytes: vec![1, 2], ..AttemptReport::default() },
         facts: facts(StageFacts::Map(MapFacts::default())),
         parts: vec![part],
+        uploads: vec![Upload { id: "upload".into(), tags: vec!["tag".into()] }],
     };
     seeds.push(with(1, postcard::to_stdvec(&task).unwrap()));
     let (name, address) = ("w".to_owned(), "127.0.0.1:1".to_owned());

@@ -13,6 +13,7 @@ pub mod link;
 pub mod node;
 pub mod work;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -64,11 +65,20 @@ pub struct Setup {
     pub coordinator: &'static [&'static str],
     /// The coordinator's policy: the text of `policy.toml`.
     pub policy: Option<String>,
+    /// Variables of the coordinator and the workers.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 2, memory: "64M", lease: "2s", coordinator: &[], policy: None }
+        Self {
+            workers: 2,
+            memory: "64M",
+            lease: "2s",
+            coordinator: &[],
+            policy: None,
+            environment: BTreeMap::new(),
+        }
     }
 }
 
@@ -201,6 +211,7 @@ impl Cluster {
 
     fn node_command(&self, role: &str) -> Command {
         let mut command = command(&self.path(""));
+        command.envs(&self.setup.environment);
         command.args([role, "--identity", "ids", "--log", "info,mr_cluster=debug"]);
         command.args(["--exit-with-parent", &std::process::id().to_string()]);
         command

@@ -7,6 +7,7 @@ use anyhow::Result;
 use mr_cluster::coordinator::{self, CoordinatorOptions};
 use mr_net::{Limits, NodeRole};
 use mr_policy::Policy;
+use mr_stores::StoreOutputs;
 
 use super::service;
 use crate::args::cluster::{CoordinatorArgs, Queue};
@@ -24,6 +25,7 @@ pub fn run(args: &CoordinatorArgs) -> Result<()> {
         queues: queues(&args.queues)?,
         keep_jobs: args.keep_jobs,
         policy: args.policy.as_deref().map(Policy::read).transpose()?.map(Arc::new),
+        remote_outputs: Some(Arc::new(StoreOutputs::default())),
         limits: Limits::default(),
     };
     service::prepare(&args.log)?;

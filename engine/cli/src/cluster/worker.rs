@@ -8,7 +8,7 @@ use mr_cluster::worker::{self, Isolation, WorkerOptions};
 use mr_net::{Limits, NodeRole};
 use mr_policy::Policy;
 use mr_shuffle::Codec;
-use mr_stores::StoreInputs;
+use mr_stores::{StoreInputs, StoreOutputs, Stores};
 
 use super::service;
 use crate::args::cluster::{CodecArg, IsolationArg, WorkerRunArgs};
@@ -24,8 +24,10 @@ pub fn run(args: &WorkerRunArgs) -> Result<()> {
     };
     let identity = identity::load(identity, NodeRole::Worker, args.name.as_deref())?;
     let name = identity.node().name().to_owned();
+    let stores = Arc::<Stores>::default();
     let options = WorkerOptions {
-        remote: Some(Arc::new(StoreInputs::default())),
+        remote: Some(Arc::new(StoreInputs::new(stores.clone()))),
+        remote_outputs: Some(Arc::new(StoreOutputs::new(stores))),
         identity,
         coordinator: coordinator.clone(),
         listen: args.listen,

@@ -126,7 +126,7 @@ fn check(args: &SubmitArgs) -> Result<(), UsageError> {
     if args.job.output.is_none() {
         return Err(UsageError(
             "a job on a cluster needs --output, a folder that the coordinator and all workers reach under the same \
-             path; or run it here with --local"
+             path, or s3://bucket/name; or run it here with --local"
                 .to_owned(),
         ));
     }
@@ -148,19 +148,23 @@ pub fn submission(
         Failure::Cancelled => JobError::Cancelled,
         failure => JobError::Sample(failure),
     })?;
-    let OutputTarget::Dir { path, overwrite, durability } = &plan.output else {
-        return Err(UsageError("a job on a cluster needs --output".to_owned()).into());
+    let output = match &plan.output {
+        OutputTarget::Dir { path, overwrite, durability } => OutputRequest {
+            path: path.clone(),
+            overwrite: *overwrite,
+            sync: *durability == Durability::Synced,
+        },
+        OutputTarget::Store { address, overwrite, .. } => {
+            OutputRequest { path: address.into(), overwrite: *overwrite, sync: false }
+        }
+        OutputTarget::Stdout => return Err(UsageError("a job on a cluster needs --output".to_owned()).into()),
     };
     let submitted = SubmittedPlan {
         record: plan.record(),
         // The coordinator fills in where parts go.
         description: plan.describe(spread, std::path::PathBuf::new()),
         splits: plan.splits.clone(),
-        output: OutputRequest {
-            path: path.clone(),
-            overwrite: *overwrite,
-            sync: *durability == Durability::Synced,
-        },
+        output,
         share: share(remote),
     };
     let mut inputs = Vec::new();

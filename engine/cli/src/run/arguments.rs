@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
+use mr_model::is_address;
 use mr_pipeline::{Call, CallInput, Graph, Origin, PipelineFault, Stage};
 
 use crate::args::JobArgs;
@@ -31,6 +32,19 @@ pub fn check(graph: &Graph) -> Result<(), PipelineFault> {
     let command = Typed::command();
     for node in graph.stages() {
         let stage = &node.stage;
+        if let Some(output) = stage.output.as_deref()
+            && is_address(Path::new(output))
+            && !output.starts_with("s3://")
+        {
+            return Err(PipelineFault {
+                file: graph.file().map(Path::to_owned),
+                line: stage.line,
+                reason: format!(
+                    "stage {}: outputs go to folders and to stores, s3://bucket/name, and not to {output}",
+                    stage.name
+                ),
+            });
+        }
         for (name, option) in &stage.options {
             let fault = |reason: String| PipelineFault {
                 file: graph.file().map(Path::to_owned),
@@ -179,6 +193,13 @@ fn side(call: &Call, name: &str, origin: &Origin) -> Result<String, UsageError> 
         Origin::Path(path) => return Ok(text(&call.path(path))?.to_owned()),
         Origin::Made { folder, .. } => folder,
     };
+    if is_address(folder) {
+        return Err(UsageError(format!(
+            "the side {name} is made at {}, and sides are files of this machine; leave out the output of the stage that \
+             makes it",
+            folder.display()
+        )));
+    }
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut parts: Vec<_> = entries.map(|entry| entry.path()).collect();
     parts.retain(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"part-")));

@@ -11,7 +11,7 @@ use mr_pipeline::{Call, FileFact, Ingredients, Made, Notice, Origin, PartFact, S
 use mr_policy::Policy;
 use mr_runtime::{JobError, JobReport, Plan, Progress, run_local};
 use mr_sandbox::{LoadProgress, LogForward, Plugin, Sandbox, read_component};
-use mr_stores::StoreInputs;
+use mr_stores::{StoreInputs, StoreOutputs};
 
 use super::arguments::{job_args, place_pattern};
 use super::cluster::Remote;
@@ -194,6 +194,12 @@ impl StageRunner for Runner<'_> {
             blake3: part.blake3.clone(),
         };
         Ok(Made { parts: report.parts.iter().map(part).collect(), counters: report.counters })
+    }
+
+    fn published(&self, address: &Path) -> Result<Option<Vec<u8>>> {
+        let text = address.to_str().context("an address that is not UTF-8")?;
+        let published = StoreOutputs::default().published(text);
+        Ok(published.map_err(|failure| JobError::Output(failure.into()))?)
     }
 
     fn may_go_on(&self, error: &anyhow::Error) -> bool {

@@ -75,9 +75,9 @@ impl Core {
     /// Notes what the winner of a task told.
     fn task_finished(&mut self, lease: &Lease) {
         let Some(telling) = self.telling.take_if(|telling| telling.lease == *lease) else { return };
-        let Telling { report, facts, parts, log, .. } = telling;
+        let Telling { report, facts, parts, uploads, log, .. } = telling;
         self.remember(lease, None, Some(report.clone()), log);
-        let won = TaskRecord { attempt: lease.attempt.attempt, report, facts, parts };
+        let won = TaskRecord { attempt: lease.attempt.attempt, report, facts, parts, uploads };
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         live.keep(lease.attempt.task, &won, self.now);
         self.batch.tasks.push((task_key(live.record.number, lease.attempt.task), won));

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mr_model::{AttemptId, Failure, Incarnation, JobId, WorkerId};
 use mr_scheduler::{Action, Config, Event, Lease, Scheduler, Time};
-use mr_storage::{Manifest, Part, ReadyParts};
+use mr_storage::{Manifest, Part, ReadyParts, Upload};
 
 use super::job::{LiveJob, schedule};
 use super::journal::{Batch, Journal, JournalError};
@@ -115,10 +115,10 @@ pub enum Effect {
     },
 }
 
-/// Work on the output folder of a job.
+/// Work on the output of a job.
 #[derive(Debug)]
 pub enum OutputWork {
-    /// Make the staging folder.
+    /// Make the staging folder, or claim the place on a store.
     Create {
         /// Where the output goes.
         output: OutputRequest,
@@ -127,8 +127,8 @@ pub enum OutputWork {
     Resume {
         /// Where the output goes.
         output: OutputRequest,
-        /// Parts that are committed.
-        parts: Vec<Part>,
+        /// Parts that are committed, with their uploads where they are on a store.
+        parts: Vec<(Part, Option<Upload>)>,
     },
     /// Commit the parts of a task.
     Commit {
@@ -153,7 +153,7 @@ pub enum OutputWork {
 /// What came of work on an output.
 #[derive(Debug)]
 pub enum OutputDone {
-    /// The staging folder is there, or the reason why not.
+    /// The staging folder is there, or the address on a store claimed, or the reason why not.
     Created(Result<PathBuf, String>),
     /// The staging folder is there again, or the output was published already, or the reason why not.
     Resumed(Result<Resumption, Failure>),

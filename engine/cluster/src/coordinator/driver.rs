@@ -172,6 +172,7 @@ impl Driver {
         effects: Vec<Effect>,
         messages: mpsc::Receiver<Message>,
         back: mpsc::Sender<Message>,
+        outputs: Outputs,
     ) -> Self {
         let mut driver = Self {
             core,
@@ -183,7 +184,7 @@ impl Driver {
             submissions: BTreeMap::new(),
             next_ticket: 0,
             waiters: Vec::new(),
-            outputs: Outputs::default(),
+            outputs,
             heard: Vec::new(),
         };
         driver.carry_out(effects);

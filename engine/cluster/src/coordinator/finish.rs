@@ -3,7 +3,7 @@
 
 use mr_model::{Failure, JobId};
 use mr_scheduler::{Event, Lease, Outcome};
-use mr_storage::Part;
+use mr_storage::{Part, ReadyParts};
 
 use super::core::{Core, Effect, OutputDone, OutputFault, OutputWork, Resumption};
 use super::job::Waiting;
@@ -143,14 +143,16 @@ impl Core {
     fn parts_done(&mut self, lease: Lease, parts: Result<Vec<Part>, Failure>) {
         let Some(live) = self.jobs.get_mut(&lease.job) else { return };
         live.committing.remove(&lease.attempt);
-        let Some(Waiting { report, facts, log, .. }) = live.waiting.remove(&lease.attempt) else {
+        let Some(Waiting { report, facts, parts: ReadyParts { uploads, .. }, log }) =
+            live.waiting.remove(&lease.attempt)
+        else {
             // The attempt lost its lease meanwhile. Another one makes the same parts again.
             return;
         };
         match parts {
             Ok(parts) => {
                 let told = report.clone();
-                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts, log });
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts, uploads, log });
                 self.event(Event::Committed { lease: lease.clone(), report: told });
                 self.telling = None;
                 let worker = lease.worker;

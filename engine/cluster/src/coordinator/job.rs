@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mr_model::{AttemptId, Failure, Stage, TaskId, limit};
 use mr_runtime::{Facts, JobReport, StageFacts, Tally, Times};
 use mr_scheduler::{AttemptReport, JobPlan, Outcome, Time};
-use mr_storage::{Manifest, Part, ReadyParts};
+use mr_storage::{Manifest, Part, ReadyParts, Upload};
 
 use super::record::{JobRecord, JobStage, TaskRecord};
 use crate::protocol::SubmittedPlan;
@@ -22,6 +22,8 @@ pub(super) struct LiveJob {
     pub tally: Tally,
     /// Attempt, records in and bytes in of each task's winner.
     winners: BTreeMap<TaskId, Winner>,
+    /// Where the bytes of committed parts are, by name, if they are on a store.
+    uploads: BTreeMap<String, Upload>,
     /// Attempts that asked to commit, with what they told.
     pub waiting: BTreeMap<AttemptId, Waiting>,
     /// Attempts whose parts are being committed right now.
@@ -67,6 +69,7 @@ impl LiveJob {
             description: description.into(),
             tally,
             winners: BTreeMap::new(),
+            uploads: BTreeMap::new(),
             waiting: BTreeMap::new(),
             committing: BTreeSet::new(),
             started: BTreeMap::new(),
@@ -97,6 +100,12 @@ impl LiveJob {
         self.tally.parts()
     }
 
+    /// The same with their uploads, where they are on a store.
+    pub fn uploaded_parts(&self) -> Vec<(Part, Option<Upload>)> {
+        let with_upload = |part: &Part| (part.clone(), self.uploads.get(&part.name).cloned());
+        self.parts().map(with_upload).collect()
+    }
+
     /// Notes the winner of a task.
     pub fn keep(&mut self, task: TaskId, won: &TaskRecord, now: Time) {
         let (read, shuffled) = match won.facts.stage {
@@ -104,6 +113,8 @@ impl LiveJob {
             StageFacts::Reduce(reduce) => ((reduce.records_in, reduce.bytes_in), (0, 0)),
         };
         self.winners.insert(task, Winner { attempt: won.attempt, read, shuffled });
+        let names = won.parts.iter().map(|part| part.name.clone());
+        self.uploads.extend(names.zip(won.uploads.iter().cloned()));
         let attempt = AttemptId { task, attempt: won.attempt };
         self.tally.keep(attempt, won.facts.clone(), won.parts.clone());
         match task.stage {

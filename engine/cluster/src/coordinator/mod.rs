@@ -38,6 +38,7 @@ use std::time::Duration;
 use mr_net::{BindError, Identity, Limits, Listener, NodeRole, Server, ServerError};
 use mr_policy::Policy;
 use mr_scheduler::{Config, QueueConfig};
+use mr_storage::RemoteOutputs;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +60,8 @@ const OUTPUT_THREADS_MAX: usize = 32;
 const COMPONENTS_DIR: &str = "components";
 /// Folder of side inputs in the data folder.
 const SIDES_DIR: &str = "sides";
+/// Folder of what is put together for outputs on stores, in the data folder.
+const OUTPUTS_DIR: &str = "outputs";
 /// Bytes of side inputs that stay although no job that runs names them: a job that is submitted again and
 /// again sends its table once.
 const IDLE_SIDES_BYTES_MAX: u64 = 16 << 30;
@@ -82,6 +85,8 @@ pub struct CoordinatorOptions {
     pub keep_jobs: u64,
     /// What jobs and plugins have to keep to, if anything.
     pub policy: Option<Arc<Policy>>,
+    /// Stores that output may go to; none where there are folders alone.
+    pub remote_outputs: Option<Arc<dyn RemoteOutputs>>,
     /// Of the network.
     pub limits: Limits,
 }
@@ -151,7 +156,10 @@ pub async fn run(
     let address = listener.address();
     let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
     let stop = CancellationToken::new();
-    let driver = start_driver(core, stores.clone(), clock, effects, inbox, messages.clone(), stop.clone())?;
+    let outputs = Outputs::new(options.remote_outputs.clone(), data_dir.join(OUTPUTS_DIR));
+    let (back, owned) = (messages.clone(), stores.clone());
+    let driver =
+        start_driver(move || Driver::new(core, owned, clock, effects, inbox, back, outputs), stop.clone())?;
     let service = Service::new(messages, stores, Gate::new(options.policy.clone()), shutdown.clone());
     let server = Server::new(listener, Arc::new(service));
     ready(address);
@@ -185,12 +193,7 @@ fn ended(driven: Driven) -> Result<(), JournalError> {
 
 /// Starts the thread that has the core; what becomes of it comes back.
 fn start_driver(
-    core: Core,
-    stores: Stores,
-    clock: Clock,
-    effects: Vec<self::core::Effect>,
-    inbox: mpsc::Receiver<self::driver::Message>,
-    back: mpsc::Sender<self::driver::Message>,
+    driver: impl FnOnce() -> Driver + Send + 'static,
     stop: CancellationToken,
 ) -> Result<tokio::sync::oneshot::Receiver<Result<(), JournalError>>, CoordinatorError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -200,8 +203,7 @@ fn start_driver(
     let runtime = runtime.map_err(CoordinatorError::Thread)?;
     let (done, driven) = tokio::sync::oneshot::channel();
     let work = move || {
-        let outcome = runtime
-            .block_on(async move { Driver::new(core, stores, clock, effects, inbox, back).run(stop).await });
+        let outcome = runtime.block_on(async move { driver().run(stop).await });
         let _ = done.send(outcome);
     };
     let thread = std::thread::Builder::new().name("coordinator".into());

@@ -1,13 +1,17 @@
-//! Does work on the outputs of jobs, off the coordinator's thread: file systems may be slow. Works on
+//! Does work on the outputs of jobs, off the coordinator's thread: file systems and stores may be slow. Works on
 //! one output are done one after the other, in the order in which the core asked for them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mr_model::{AttemptId, Failure, JobId};
-use mr_storage::{Durability, Manifest, OutputDir, OutputError, Part, Resumed};
+use mr_model::{AttemptId, Failure, JobId, is_address};
+use mr_storage::{
+    Durability, Manifest, OutputDir, OutputError, Part, ReadyParts, RemoteOutputs, RemotePlace,
+    RemoteResumed, Resumed, StoreOutput, StoreResumed, Upload,
+};
 
 use super::core::{OutputDone, OutputFault, OutputWork, Resumption};
 use crate::protocol::OutputRequest;
@@ -16,12 +20,30 @@ use crate::protocol::OutputRequest;
 #[derive(Default)]
 pub struct Outputs {
     queues: BTreeMap<JobId, Queue>,
+    reach: Arc<Reach>,
+}
+
+/// What outputs on stores take.
+#[derive(Default)]
+struct Reach {
+    stores: Option<Arc<dyn RemoteOutputs>>,
+    /// Folder for what is put together, with one for each job.
+    scratch: PathBuf,
+}
+
+/// Where an output on a store goes, and whoever reaches it.
+type OnStore = (Arc<dyn RemoteOutputs>, RemotePlace);
+
+/// An output in the making.
+enum Output {
+    Dir(OutputDir),
+    Store(StoreOutput),
 }
 
 /// Work on one output.
 #[derive(Default)]
 struct Queue {
-    output: Arc<Mutex<Option<OutputDir>>>,
+    output: Arc<Mutex<Option<Output>>>,
     waiting: VecDeque<OutputWork>,
     busy: bool,
 }
@@ -29,11 +51,17 @@ struct Queue {
 /// A piece of work that can be done now, on any thread.
 pub struct Task {
     job: JobId,
-    output: Arc<Mutex<Option<OutputDir>>>,
+    reach: Arc<Reach>,
+    output: Arc<Mutex<Option<Output>>>,
     work: OutputWork,
 }
 
 impl Outputs {
+    /// None yet. Those on stores take `stores`, and room in the folder `scratch`, which is theirs alone.
+    pub fn new(stores: Option<Arc<dyn RemoteOutputs>>, scratch: PathBuf) -> Self {
+        Self { queues: BTreeMap::new(), reach: Arc::new(Reach { stores, scratch }) }
+    }
+
     /// Takes work. What can be done now comes back.
     pub fn add(&mut self, job: JobId, work: OutputWork) -> Option<Task> {
         self.queues.entry(job.clone()).or_default().waiting.push_back(work);
@@ -70,11 +98,11 @@ impl Outputs {
         }
         let work = queue.waiting.pop_front()?;
         queue.busy = true;
-        Some(Task { job: job.clone(), output: queue.output.clone(), work })
+        Some(Task { job: job.clone(), reach: self.reach.clone(), output: queue.output.clone(), work })
     }
 }
 
-fn is_closed(output: &Mutex<Option<OutputDir>>) -> bool {
+fn is_closed(output: &Mutex<Option<Output>>) -> bool {
     output.lock().unwrap_or_else(PoisonError::into_inner).is_none()
 }
 
@@ -89,23 +117,38 @@ impl Task {
     }
 
     fn done(self) -> OutputDone {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = match self.work {
+        let Self { job, reach, output, work } = self;
+        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = match work {
             OutputWork::Create { output: wanted } => {
-                OutputDone::Created(create(&mut output, &wanted, &self.job))
+                OutputDone::Created(reach.create(&wanted, &job).map(|made| made.place(&wanted, &mut output)))
             }
             OutputWork::Resume { output: wanted, parts } => {
-                OutputDone::Resumed(resume(&mut output, &wanted, &self.job, &parts))
+                OutputDone::Resumed(reach.resume(&wanted, &job, &parts).map(|found| match found {
+                    Some(resumed) => {
+                        *output = Some(resumed);
+                        Resumption::Open
+                    }
+                    None => Resumption::Published,
+                }))
             }
             OutputWork::Commit { lease, parts } => {
                 let committed = match output.as_ref() {
-                    Some(output) => output.commit_ready(&parts),
+                    Some(output) => output.commit(&parts),
                     None => Err(closed()),
                 };
                 OutputDone::Committed { lease, parts: committed }
             }
             OutputWork::Publish { manifest, rejects, sync } => {
-                OutputDone::Published(publish(output.take(), &manifest, &rejects, sync))
+                let Some(output) = output.take() else {
+                    return OutputDone::Published(Err(OutputFault::Failed(closed())));
+                };
+                let is_on_store = matches!(output, Output::Store(_));
+                let published = output.publish(&manifest, &rejects, sync);
+                if is_on_store {
+                    reach.clean(&job);
+                }
+                OutputDone::Published(published)
             }
             OutputWork::Discard => {
                 if let Some(output) = output.take() {
@@ -136,59 +179,140 @@ impl OutputWork {
     }
 }
 
-fn create(
-    output: &mut Option<OutputDir>,
-    wanted: &OutputRequest,
-    job: &JobId,
-) -> Result<std::path::PathBuf, String> {
-    let made = OutputDir::create(&wanted.path, wanted.overwrite, job).map_err(|error| error.to_string())?;
-    let staging = made.staging().to_owned();
-    *output = Some(made);
-    Ok(staging)
+impl Reach {
+    fn create(&self, wanted: &OutputRequest, job: &JobId) -> Result<Output, String> {
+        let made = match self.place(wanted, job).map_err(|failure| failure.to_string())? {
+            None => OutputDir::create(&wanted.path, wanted.overwrite, job).map(Output::Dir),
+            Some((stores, place)) => {
+                // Claimed by a life of the coordinator that ended before it could take the job.
+                if let Ok(RemoteResumed::Open(left)) = stores.resume(&place, wanted.overwrite) {
+                    drop(left);
+                }
+                StoreOutput::create(stores, place, wanted.overwrite, self.clean(job)).map(Output::Store)
+            }
+        };
+        made.map_err(|error| error.to_string())
+    }
+
+    /// The output as it was, nothing where it was published.
+    fn resume(
+        &self,
+        wanted: &OutputRequest,
+        job: &JobId,
+        parts: &[(Part, Option<Upload>)],
+    ) -> Result<Option<Output>, Failure> {
+        let failed = |error: OutputError| match error {
+            OutputError::Failed(failure) => failure,
+            error => Failure::Disk { path: wanted.path.clone(), reason: error.to_string(), full: false },
+        };
+        let Some((stores, place)) = self.place(wanted, job)? else {
+            return match OutputDir::resume(&wanted.path, wanted.overwrite, job).map_err(failed)? {
+                Resumed::Open(dir) => {
+                    parts.iter().try_for_each(|(part, _)| dir.adopt(part))?;
+                    Ok(Some(Output::Dir(dir)))
+                }
+                Resumed::Published => Ok(None),
+                Resumed::Lost => Err(lost(&wanted.path, "its staging folder was")),
+            };
+        };
+        match StoreOutput::resume(stores, place, wanted.overwrite, self.clean(job)).map_err(failed)? {
+            StoreResumed::Open(store) => {
+                for (part, upload) in parts {
+                    let upload = upload.as_ref().ok_or_else(|| {
+                        Failure::internal(format!("{} was committed without an upload", part.name))
+                    })?;
+                    store.adopt(part, upload)?;
+                }
+                Ok(Some(Output::Store(store)))
+            }
+            StoreResumed::Published => Ok(None),
+            StoreResumed::Lost => Err(lost(&wanted.path, "what was uploaded for it was")),
+        }
+    }
+
+    /// Where an output on a store goes; none for a folder.
+    fn place(&self, wanted: &OutputRequest, job: &JobId) -> Result<Option<OnStore>, Failure> {
+        if !is_address(&wanted.path) {
+            return Ok(None);
+        }
+        match (&self.stores, wanted.path.to_str()) {
+            (Some(stores), Some(address)) => {
+                Ok(Some((stores.clone(), RemotePlace { address: address.to_owned(), job: job.clone() })))
+            }
+            _ => Err(Failure::internal("the coordinator has no stores that output could go to")),
+        }
+    }
+
+    /// The folder for what is put together for a job; nothing is in it.
+    fn clean(&self, job: &JobId) -> PathBuf {
+        let dir = self.scratch.join(job.as_str());
+        // Where it cannot be removed it is not there, or whoever uses it says so.
+        let _ = fs::remove_dir_all(&dir);
+        dir
+    }
 }
 
-fn resume(
-    output: &mut Option<OutputDir>,
-    wanted: &OutputRequest,
-    job: &JobId,
-    parts: &[Part],
-) -> Result<Resumption, Failure> {
-    match OutputDir::resume(&wanted.path, wanted.overwrite, job) {
-        Ok(Resumed::Open(dir)) => {
-            for part in parts {
-                dir.adopt(part)?;
-            }
-            *output = Some(dir);
-            Ok(Resumption::Open)
+impl Output {
+    /// Where attempts leave their parts, or the address that they are uploaded to; the output is open from now
+    /// on.
+    fn place(self, wanted: &OutputRequest, output: &mut Option<Output>) -> PathBuf {
+        let place = match &self {
+            Output::Dir(dir) => dir.staging().to_owned(),
+            Output::Store(_) => wanted.path.clone(),
+        };
+        *output = Some(self);
+        place
+    }
+
+    fn commit(&self, parts: &ReadyParts) -> Result<Vec<Part>, Failure> {
+        match self {
+            Output::Dir(dir) => dir.commit_ready(parts),
+            Output::Store(store) => store.commit_ready(parts),
         }
-        Ok(Resumed::Published) => Ok(Resumption::Published),
-        Ok(Resumed::Lost) => Err(lost(&wanted.path)),
-        Err(OutputError::Failed(failure)) => Err(failure),
-        Err(error) => {
-            Err(Failure::Disk { path: wanted.path.clone(), reason: error.to_string(), full: false })
+    }
+
+    fn publish(
+        self,
+        manifest: &Manifest,
+        rejects: &[(AttemptId, u64)],
+        sync: bool,
+    ) -> Result<(), OutputFault> {
+        let durability = if sync { Durability::Synced } else { Durability::Written };
+        let published = match self {
+            Output::Dir(dir) => {
+                dir.collect_rejects(rejects).map_err(OutputFault::Failed)?;
+                dir.publish(manifest, durability)
+            }
+            Output::Store(store) => {
+                store.collect_rejects(rejects).map_err(OutputFault::Failed)?;
+                store.publish(manifest)
+            }
+        };
+        published.map_err(|error| match error {
+            OutputError::Failed(failure) => OutputFault::Failed(failure),
+            error => OutputFault::Refused(error.to_string()),
+        })
+    }
+
+    fn discard(self) {
+        match self {
+            Output::Dir(dir) => dir.discard(),
+            Output::Store(store) => store.discard(),
+        }
+    }
+
+    fn leave(self) {
+        match self {
+            Output::Dir(dir) => dir.leave(),
+            Output::Store(store) => store.leave(),
         }
     }
 }
 
-fn publish(
-    output: Option<OutputDir>,
-    manifest: &Manifest,
-    rejects: &[(AttemptId, u64)],
-    sync: bool,
-) -> Result<(), OutputFault> {
-    let output = output.ok_or_else(|| OutputFault::Failed(closed()))?;
-    let durability = if sync { Durability::Synced } else { Durability::Written };
-    output.collect_rejects(rejects).map_err(OutputFault::Failed)?;
-    output.publish(manifest, durability).map_err(|error| match error {
-        OutputError::Failed(failure) => OutputFault::Failed(failure),
-        error => OutputFault::Refused(error.to_string()),
-    })
-}
-
-fn lost(path: &Path) -> Failure {
+fn lost(path: &Path, what: &str) -> Failure {
     Failure::Disk {
         path: path.to_owned(),
-        reason: "its staging folder was removed while the coordinator was away; submit the job again".into(),
+        reason: format!("{what} removed while the coordinator was away; submit the job again"),
         full: false,
     }
 }

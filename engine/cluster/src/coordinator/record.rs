@@ -4,7 +4,7 @@
 use mr_model::{AttemptId, Incarnation, JobId, TaskId};
 use mr_runtime::Facts;
 use mr_scheduler::{AttemptReport, Outcome};
-use mr_storage::Part;
+use mr_storage::{Part, Upload};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{ComponentHash, JobEnd, OutputRequest};
@@ -65,6 +65,8 @@ pub struct TaskRecord {
     pub facts: Facts,
     /// Its parts, where the task commits some.
     pub parts: Vec<Part>,
+    /// Where their bytes are, in the same order, if they are on a store.
+    pub uploads: Vec<Upload>,
 }
 
 /// A worker that was seen.

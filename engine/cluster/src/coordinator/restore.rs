@@ -121,10 +121,8 @@ impl Core {
             .jobs
             .iter()
             .map(|(job, live)| {
-                let work = OutputWork::Resume {
-                    output: live.record.output.clone(),
-                    parts: live.parts().cloned().collect(),
-                };
+                let work =
+                    OutputWork::Resume { output: live.record.output.clone(), parts: live.uploaded_parts() };
                 (job.clone(), work)
             })
             .collect();

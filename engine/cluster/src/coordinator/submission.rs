@@ -1,6 +1,7 @@
 //! Whether a submitted plan makes sense. It comes from a client: one with a certificate, whose jobs
 //! share the cluster with others' all the same.
 
+use mr_model::is_address;
 use mr_storage::Split;
 
 use crate::protocol::{Refused, SubmitHead, SubmittedPlan};
@@ -30,7 +31,7 @@ pub fn decode(head: &SubmitHead, encoded: &[u8]) -> Result<SubmittedPlan, Refuse
     if description.spec.sides != head.sides {
         return Err(malformed("its side inputs are not those that were announced"));
     }
-    if !output.path.is_absolute() {
+    if !output.path.is_absolute() && !is_address(&output.path) {
         return Err(malformed("the path of its output is not absolute"));
     }
     let pieces = || splits.iter().flat_map(|split| &split.pieces);

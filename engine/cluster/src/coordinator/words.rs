@@ -6,7 +6,7 @@ use mr_model::{Failure, Incarnation, Stage, TaskId, WorkerId};
 use mr_runtime::{Facts, StageFacts};
 use mr_scheduler::config::PARTITION_BYTES_MAPS_MAX;
 use mr_scheduler::{AttemptReport, Event, Lease, LossCause, Progress};
-use mr_storage::{Part, PartNames, ReadyParts};
+use mr_storage::{Part, PartNames, ReadyParts, Upload};
 
 use super::core::Core;
 use super::job::{RUNNING_MAX, Waiting};
@@ -19,6 +19,7 @@ pub(super) struct Telling {
     pub report: AttemptReport,
     pub facts: Facts,
     pub parts: Vec<Part>,
+    pub uploads: Vec<Upload>,
     pub log: Vec<String>,
 }
 
@@ -85,7 +86,8 @@ impl Core {
                 let told = report.clone();
                 // For the scheduler only: the history has no use for it.
                 report.partition_bytes.clear();
-                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts: Vec::new(), log });
+                let (parts, uploads) = (Vec::new(), Vec::new());
+                self.telling = Some(Telling { lease: lease.clone(), report, facts, parts, uploads, log });
                 self.event(Event::AttemptFinished { lease: lease.clone(), report: told });
                 // One that nobody asked for any more has still something to tell.
                 if let Some(Telling { facts, .. }) = self.telling.take() {

@@ -15,7 +15,8 @@ use mr_scheduler::Lease;
 use mr_scheduler::config::PARTITION_BYTES_REDUCERS_MAX;
 use mr_shuffle::MapOutput;
 use mr_storage::remote::is_remote;
-use mr_storage::{RemoteInputs, Split, copy_in};
+use mr_storage::remote_output::{ship, ship_rejects};
+use mr_storage::{RemoteInputs, RemoteOutputs, RemotePlace, Split, copy_in};
 use tokio::sync::Semaphore;
 
 use super::ask::Asker;
@@ -52,6 +53,8 @@ pub(super) struct Shop {
     pub tenants: Tenants,
     /// Stores that inputs may come from.
     pub remote: Option<Arc<dyn RemoteInputs>>,
+    /// Stores that output may go to.
+    pub remote_outputs: Option<Arc<dyn RemoteOutputs>>,
     /// This machine, if outputs of other workers on it are read where they lie.
     pub machine: Option<String>,
 }
@@ -97,6 +100,7 @@ impl Shop {
         let (ready, input, held) = prepared.await.ok_or(Failure::Cancelled)??;
         let (attempt, progress) = (lease.attempt, Progress::of_attempt(&input));
         share.begun(progress.clone());
+        let upload = ready.store.clone().map(|place| (place, ready.part_dir.clone()));
         let (log, running, name) = (lines.forward(), cancel.running().clone(), name(attempt));
         let done = match (ready.job, self.executors.clone()) {
             (Shared::Here(job), _) => {
@@ -130,7 +134,41 @@ impl Shop {
             }
             (Shared::Apart(_), None) => return Err(Failure::internal("the worker has no processes")),
         };
-        finish(done)
+        finish(self.upload(upload, attempt, done, cancel).await?)
+    }
+
+    /// Uploads what an attempt made, if it goes to a store. Who drops this has the uploading stopped.
+    async fn upload(
+        &self,
+        to: Option<(RemotePlace, PathBuf)>,
+        attempt: AttemptId,
+        done: Done,
+        cancel: &Cancel,
+    ) -> Result<Done, Failure> {
+        let Some((place, dir)) = to else { return Ok(done) };
+        let Some(stores) = self.remote_outputs.clone() else {
+            return Err(Failure::internal("the worker has no stores to upload output to"));
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopper = Stopped(stop.clone());
+        let mut uploading = tokio::task::spawn_blocking(move || {
+            let stopped = || stop.load(Ordering::Relaxed);
+            ship_rejects(&*stores, &place, &dir, attempt, &stopped)?;
+            let made = match done.made {
+                Made::Parts(ready) => Made::Parts(ship(&*stores, &place, &dir, ready, &stopped)?),
+                runs => runs,
+            };
+            Ok(Done { made, ..done })
+        });
+        let uploaded = tokio::select! {
+            uploaded = &mut uploading => uploaded,
+            () = cancel.stopped() => {
+                drop(stopper);
+                // The slot is free once what was begun is given up: then the output may be cleaned up.
+                uploading.await
+            }
+        };
+        uploaded.map_err(|error| Failure::internal(error.to_string()))?
     }
 
     /// Gets everything that the attempt needs onto this machine.

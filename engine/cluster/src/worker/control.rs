@@ -120,6 +120,7 @@ impl Life {
             slots: Semaphore::new(house.memory.slots),
             tenants: house.tenants.clone(),
             remote: house.options.remote.clone(),
+            remote_outputs: house.options.remote_outputs.clone(),
             machine: house.options.read_near.then(machine).flatten(),
         };
         let registration = house.registration(incarnation, offered.clone());

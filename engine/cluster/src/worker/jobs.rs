@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mr_executor::Code;
-use mr_model::{Failure, InputSpec, JobId, Role, Side};
+use mr_model::{Failure, InputSpec, JobId, Role, Side, is_address};
 use mr_policy::Policy;
 use mr_runtime::{AttemptResources, FormatMemory, Job, JobDescription, MemoryPlan, Stages, open_sides};
 use mr_sandbox::PluginFacts;
 use mr_shuffle::{Codec, MemoryPool, Reservation};
-use mr_storage::Split;
+use mr_storage::{RemotePlace, Split};
 use tokio::sync::OnceCell;
 
 use super::ask::Asker;
@@ -23,6 +23,9 @@ use super::isolation::Loaded;
 use super::sides::{HeldSide, Sides};
 use super::tenants::{ROOM_PATIENCE, Tenancy, UNWRITTEN_BYTES_MAX};
 use crate::protocol::{ComponentHash, CoordinatorKey};
+
+/// Folder of parts that wait to be uploaded, in the folder of their job.
+const PARTS_DIR: &str = "parts";
 
 /// The memory of a worker, and how it is lent to attempts.
 #[derive(Debug, Clone)]
@@ -61,6 +64,8 @@ pub(super) struct Ready {
     pub dir: PathBuf,
     /// Folder that its attempts leave their parts in.
     pub part_dir: PathBuf,
+    /// Where parts and rejects are uploaded from there; none where the folder is that of the output.
+    pub store: Option<RemotePlace>,
     plugins: Arc<[String]>,
     /// What its guests need more than those of other jobs; taken out of the pool as long as it is known.
     _lent: Option<Arc<Reservation>>,
@@ -131,6 +136,12 @@ impl Jobs {
         self.components.release(in_use);
     }
 
+    /// Where the output of a job goes, if that is a store and the job is known.
+    pub fn store(&self, id: &JobId) -> Option<RemotePlace> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(id)?.get()?.store.clone()
+    }
+
     /// The jobs that are known.
     pub fn known(&self) -> Vec<JobId> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
@@ -139,7 +150,7 @@ impl Jobs {
     async fn prepare(&self, id: &JobId, asker: &Asker, tenancy: &Tenancy) -> Result<Ready, Failure> {
         let what = format!("the description of job {id}");
         let bytes = asker.description(&CoordinatorKey::Job(id.clone()), &what).await?;
-        let description: JobDescription = decode(&bytes, &what)?;
+        let mut description: JobDescription = decode(&bytes, &what)?;
         if description.spec.id != *id {
             return Err(Failure::internal(format!("{what} is that of job {}", description.spec.id)));
         }
@@ -151,6 +162,11 @@ impl Jobs {
         let memory = self.memory.plan(&description)?;
         let dir = job_dir(&self.life_dir, id);
         make(&dir).map_err(|error| Failure::disk(&dir, &error))?;
+        let store = store_of(&description)?;
+        if store.is_some() {
+            description.part_dir = dir.join(PARTS_DIR);
+            make(&description.part_dir).map_err(|error| Failure::disk(&description.part_dir, &error))?;
+        }
         let (reducers, part_dir) = (description.spec.reducers, description.part_dir.clone());
         let inputs: Arc<[InputSpec]> = description.spec.inputs.clone().into();
         let record_bytes_max = description.spec.permissions.record_bytes_max;
@@ -165,6 +181,7 @@ impl Jobs {
                 record_bytes_max,
                 dir,
                 part_dir,
+                store,
                 plugins,
                 _lent: None,
             });
@@ -187,7 +204,7 @@ impl Jobs {
         };
         let job = Shared::Here(Job::new(description, here(loaded), resources)?);
         let _lent = Some(Arc::new(lent));
-        Ok(Ready { job, reducers, inputs, record_bytes_max, dir, part_dir, plugins, _lent })
+        Ok(Ready { job, reducers, inputs, record_bytes_max, dir, part_dir, store, plugins, _lent })
     }
 
     async fn load(
@@ -205,6 +222,16 @@ impl Jobs {
         }
         Ok(components)
     }
+}
+
+/// The store that the output of a job goes to: its address is where attempts would leave their parts.
+fn store_of(description: &JobDescription) -> Result<Option<RemotePlace>, Failure> {
+    if !is_address(&description.part_dir) {
+        return Ok(None);
+    }
+    let address = description.part_dir.to_str().map(str::to_owned);
+    let address = address.ok_or_else(|| Failure::internal("the address of the output is not UTF-8"))?;
+    Ok(Some(RemotePlace { address, job: description.spec.id.clone() }))
 }
 
 /// Whether the worker's policy allows what a job may use, and where it writes.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mr_model::{AttemptId, Incarnation, JobId};
 use mr_scheduler::{Lease, Progress};
+use mr_storage::ReadyParts;
 
 use super::cancel::Cancel;
 use super::share::Share;
@@ -168,6 +169,18 @@ impl Ledger {
                 running.cancel.cancel();
             }
         }
+    }
+
+    /// Parts of a job that the coordinator may never have heard of.
+    pub fn unheard(&self, job: &JobId) -> Vec<ReadyParts> {
+        let parts = |known: &Known| match known {
+            Known::Ended { word, noted: false } => match &word.end {
+                AttemptEnd::Parts { parts, .. } => Some(parts.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.of(job).filter_map(parts).collect()
     }
 
     /// Drops noted ends of a job that has ended; none of them will be asked for.

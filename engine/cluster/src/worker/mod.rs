@@ -2,7 +2,7 @@
 //!
 //! Owns: a data folder, a lease counted by its own clock, slots, fetching and serving of segments. Must
 //! not decide what runs, nor commit anything: parts are handed over in the job's staging folder under
-//! names of their own, and the coordinator does the rest.
+//! names of their own, or uploaded to a store without being visible there, and the coordinator does the rest.
 //!
 //! A worker has lives. A life begins with a registration and ends when the coordinator fences it or its
 //! lease lapses; then everything of it is stopped and removed, and the next one begins. A connection that
@@ -49,7 +49,7 @@ use mr_net::{BindError, ConnectError, Identity, Limits, NodeId, Server, ServerEr
 use mr_policy::Policy;
 use mr_sandbox::SandboxError;
 use mr_shuffle::Codec;
-use mr_storage::RemoteInputs;
+use mr_storage::{RemoteInputs, RemoteOutputs};
 use tokio_util::sync::CancellationToken;
 
 use control::{Life, LifeEnd};
@@ -90,6 +90,8 @@ pub struct WorkerOptions {
     pub read_near: bool,
     /// Stores that inputs may come from; none where there are files alone.
     pub remote: Option<Arc<dyn RemoteInputs>>,
+    /// Stores that output may go to; none where there are folders alone.
+    pub remote_outputs: Option<Arc<dyn RemoteOutputs>>,
     /// How plugins are kept from the worker.
     pub isolation: Isolation,
     /// What its owner allows, whatever the coordinator accepted; none allows everything.

@@ -113,6 +113,7 @@ impl Life {
     /// Removes everything of a job, once its attempts have stopped.
     pub(super) fn forget(&mut self, job: &JobId) {
         self.ledger.cancel_job(job);
+        self.abort_uploads(job);
         self.ledger.forget(job);
         self.shop.jobs.forget(job);
         if self.ledger.is_running(job) {
@@ -120,6 +121,30 @@ impl Life {
         } else {
             self.remove_job(job);
         }
+    }
+
+    /// Gives uploads of a job that has ended up, as far as the coordinator may not know them; it has removed
+    /// all others.
+    fn abort_uploads(&mut self, job: &JobId) {
+        let unheard = self.ledger.unheard(job);
+        let (Some(stores), Some(place)) = (self.shop.remote_outputs.clone(), self.shop.jobs.store(job))
+        else {
+            return;
+        };
+        if unheard.is_empty() {
+            return;
+        }
+        let abort = move || {
+            for ready in unheard {
+                for (part, upload) in ready.parts.iter().zip(&ready.uploads) {
+                    // What stays is removed by the next job on this output.
+                    let _ = stores.abort(&place, part, upload);
+                }
+            }
+        };
+        self.removals.spawn(async move {
+            let _ = tokio::task::spawn_blocking(abort).await;
+        });
     }
 
     fn remove_job(&mut self, job: &JobId) {

@@ -59,6 +59,7 @@ impl Cluster {
     pub fn options(&self, name: &str, coordinator: &Coordinator) -> WorkerOptions {
         WorkerOptions {
             remote: None,
+            remote_outputs: None,
             identity: self.identity(NodeRole::Worker, name),
             coordinator: coordinator.address.clone(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
