@@ -3,7 +3,7 @@
 
 use mr_executor::trial::{BYTES_MAX, Trial, hear};
 use mr_model::{AttemptId, Failure, TaskId};
-use mr_runtime::{MapFacts, MemoryPlan, StageFacts, TaskInput};
+use mr_runtime::{FormatMemory, MapFacts, MemoryPlan, StageFacts, TaskInput};
 use serde::Serialize;
 
 use crate::journal::facts;
@@ -15,7 +15,7 @@ const FAILURE_BYTES_MAX: usize = 1 << 20;
 
 /// Target: the bytes of a child that runs a map attempt and has made nothing.
 pub fn executor(data: &[u8]) {
-    let memory = MemoryPlan::new(1 << 30, 2, None, true, 1 << 20).unwrap();
+    let memory = MemoryPlan::new(1 << 30, 2, None, true, 1 << 20, FormatMemory::default()).unwrap();
     let attempt = AttemptId { task: TaskId::map(1), attempt: 0 };
     let input = TaskInput::Map(split(1, 10));
     let run_dir = "/nowhere".into();

@@ -7,7 +7,9 @@ use mr_model::{
     Compression, InputFormat, InputSpec, JobId, JobSpec, OutputFormat, OutputSpec, Partitioning, Permissions,
     StageTypes, limit,
 };
-use mr_runtime::{AttemptResources, Job, JobDescription, MemoryPlan, PlanRecord, SpreadDescription, Stages};
+use mr_runtime::{
+    AttemptResources, FormatMemory, Job, JobDescription, MemoryPlan, PlanRecord, SpreadDescription, Stages,
+};
 use mr_shuffle::{Codec, MemoryPool};
 use mr_storage::split::Piece;
 use mr_storage::{InputFile, ManifestInput, ReaderOptions, Split, SplitReader};
@@ -36,8 +38,12 @@ pub fn submission(data: &[u8]) {
 /// What a worker does with a description.
 fn prepare(description: JobDescription) {
     let guests = description.guest_memory_bytes;
-    let record_bytes_max = description.spec.permissions.record_bytes_max;
-    let Ok(memory) = MemoryPlan::new(MEMORY_BYTES, 2, guests, false, record_bytes_max) else { return };
+    let spec = &description.spec;
+    let compressions = spec.inputs.iter().filter_map(|input| input.compression);
+    let Ok(formats) = FormatMemory::of(&spec.inputs, compressions, &spec.output) else { return };
+    let record_bytes_max = spec.permissions.record_bytes_max;
+    let memory = MemoryPlan::new(MEMORY_BYTES, 2, guests, false, record_bytes_max, formats);
+    let Ok(memory) = memory else { return };
     let resources = AttemptResources {
         memory,
         pool: MemoryPool::new(memory.pool),
