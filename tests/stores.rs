@@ -165,7 +165,7 @@ fn a_job_that_fails_leaves_nothing() {
     let lines = "a\nb\n".repeat(2_000) + "boom\n";
     let failing =
         Job::new("unruly").input(&lines).args("-p mode=fatal -p role=mapper --split-size 1K --reducers 0");
-    fails(to_store(&store, &failing), 6, &["unruly"]);
+    fails(to_store(&store, &failing), 6, &["this is no job"]);
     assert_nothing(&store, "out");
 
     // What was there before stays, also when the store fails in the middle.
