@@ -121,12 +121,6 @@ impl MemoryPlan {
         formats: FormatMemory,
     ) -> Result<Self, MemoryError> {
         let workers = workers.max(1) as u64;
-        let slot = budget / workers;
-        let guests = match (guest_roles, guests) {
-            (false, _) => 0,
-            (true, Some(bytes)) => bytes,
-            (true, None) => (slot / 4).clamp(GUESTS_BYTES_MIN, GUESTS_BYTES_MAX),
-        };
         // What a peer says is checked later: any number may come here.
         let frames = FRAME_BYTES.saturating_add(record_bytes_max.saturating_mul(2));
         // A buffer must hold the longest record, with what sorting it takes.
@@ -135,7 +129,17 @@ impl MemoryPlan {
         let merge_least = (FAN_IN_MIN as u64 * FILE_CURSOR_BYTES).saturating_add(formats.writing);
         let work_least = sort_least.saturating_mul(2).max(merge_least);
         let slot_frames = frames.saturating_add(formats.reading);
-        let slot_least = guests.saturating_add(slot_frames).saturating_add(work_least);
+        let others = slot_frames.saturating_add(work_least);
+        // A quarter of the slot, and where that is too much for what else has to be there, what is left.
+        let slot = budget / workers;
+        let guests = match (guest_roles, guests) {
+            (false, _) => 0,
+            (true, Some(bytes)) => bytes,
+            (true, None) => {
+                (slot / 4).min(GUESTS_BYTES_MAX).min(slot.saturating_sub(others)).max(GUESTS_BYTES_MIN)
+            }
+        };
+        let slot_least = guests.saturating_add(others);
         let least = workers.saturating_mul(slot_least);
         if budget < least {
             return Err(MemoryError {

@@ -128,7 +128,8 @@ fn natural(arrow: &Arrow) -> Option<DataType> {
     use Arrow::{
         Binary, BinaryView, Boolean, Date32, Date64, Decimal32, Decimal64, Decimal128, Decimal256,
         Dictionary, Duration, FixedSizeBinary, Float16, Float32, Float64, Int8, Int16, Int32, Int64,
-        LargeBinary, LargeUtf8, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+        LargeBinary, LargeUtf8, Null, Time32, Time64, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8,
+        Utf8View,
     };
     Some(match arrow {
         Int8 | Int16 | Int32 | Int64 | Duration(_) => DataType::S64,
@@ -139,6 +140,8 @@ fn natural(arrow: &Arrow) -> Option<DataType> {
         Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => DataType::Bytes,
         Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(..) => DataType::Text,
         Decimal32(..) | Decimal64(..) | Decimal128(..) | Decimal256(..) => DataType::Text,
+        // Nothing is there, and writers that were given nothing knew no type.
+        Null => DataType::Text,
         Dictionary(_, values) if !matches!(**values, Dictionary(..)) => return natural(values),
         _ => return None,
     })

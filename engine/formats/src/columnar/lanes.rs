@@ -263,6 +263,8 @@ fn made(array: &ArrayRef, there: Option<&NullBuffer>) -> Result<Cells, ArrowErro
         }
     };
     match array.data_type() {
+        // Nothing but missing values.
+        Arrow::Null => each(&|_, _| {}),
         Arrow::Boolean => {
             let array = array.as_boolean();
             each(&|row, out| out.extend_from_slice(if array.value(row) { b"true" } else { b"false" }));

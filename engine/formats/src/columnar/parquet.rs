@@ -10,6 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression as Codec;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::batches::{BATCH_ROWS, Batches, Rows, damaged};
@@ -141,6 +142,7 @@ fn groups(metadata: &ParquetMetaData, footer: u64) -> Result<Vec<Group>, FormatE
         let rows = u64::try_from(group.num_rows()).map_err(|_| claims())?;
         let (mut begin, mut end) = (None, last);
         for column in group.columns() {
+            check_codec(column.compression(), footer)?;
             let dictionary = column.dictionary_page_offset().filter(|offset| *offset > 0);
             let offset =
                 u64::try_from(dictionary.unwrap_or(column.data_page_offset())).map_err(|_| claims())?;
@@ -157,6 +159,17 @@ fn groups(metadata: &ParquetMetaData, footer: u64) -> Result<Vec<Group>, FormatE
     }
     groups.sort_by_key(|group| group.offset);
     Ok(groups)
+}
+
+/// Refuses what no reader here decompresses.
+fn check_codec(codec: Codec, footer: u64) -> Result<(), FormatError> {
+    use Codec::{GZIP, LZ4, LZ4_RAW, SNAPPY, UNCOMPRESSED, ZSTD};
+    if matches!(codec, UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_) | LZ4 | LZ4_RAW) {
+        return Ok(());
+    }
+    let reason =
+        format!("its pages are compressed with {codec}; none, snappy, gzip, zstd and lz4 can be read");
+    Err(FormatError::bad(footer, reason))
 }
 
 /// Refuses a row group that says, in the footer or in its pages, that it becomes more than it may.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array,
-    Int32Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    Int32Array, Int64Array, ListArray, NullArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
     types::{Int8Type, Int32Type},
 };
 use mr_model::{BatchBuf, Compression, DataType, Fields, InputFormat, Row};
@@ -365,12 +366,14 @@ fn dates_decimals_and_dictionaries_are_text() {
         ("sum", Arc::new(Decimal128Array::from(vec![12345, -5]).with_precision_and_scale(9, 2).unwrap())),
         ("kind", Arc::new(["x", "y"].into_iter().collect::<DictionaryArray<Int8Type>>())),
         ("small", Arc::new(Int32Array::from(vec![-1, 7]))),
+        ("none", Arc::new(NullArray::new(2))),
     ];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let columns = columns.into_iter().map(|(name, array)| (name, array, name == "none"));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     let parquet: Arc<dyn Source> = Arc::new(parquet_file(std::slice::from_ref(&batch), 10));
     let arrow: Arc<dyn Source> = Arc::new(arrow_file(&[batch]));
     for (format, file) in [(InputFormat::Parquet, parquet), (InputFormat::Arrow, arrow)] {
-        let row = row("", "at:text,at2:s64,sum:text,kind:text,small:f64");
+        let row = row("", "at:text,at2:s64,sum:text,kind:text,small:f64,none:text?");
         let mut fields = row.value.0;
         fields[1].name = "sum".into();
         fields[1].datatype = Some(DataType::F64);
@@ -389,7 +392,10 @@ fn dates_decimals_and_dictionaries_are_text() {
             .collect();
         assert_eq!(
             shown,
-            ["1970-01-01T00:00:00.000000Z\t123.45\tx\t-1", "1969-12-31T23:59:59.999999Z\t-0.05\ty\t7"]
+            [
+                "1970-01-01T00:00:00.000000Z\t123.45\tx\t-1\tfalse\t",
+                "1969-12-31T23:59:59.999999Z\t-0.05\ty\t7\tfalse\t"
+            ]
         );
     }
 }
