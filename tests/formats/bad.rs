@@ -139,14 +139,9 @@ fn columns_and_damage_of_files_with_a_schema() {
     refused_at_once(&parquet, &format!("{args} --fields id,size"), missing);
     let other = "its column \"name\" is text and cannot be read as u64";
     refused_at_once(&parquet, &format!("{args} --fields name:u64"), other);
-    for (damage, reason) in [
-        (4..1_000, "no page begins here, where its column says so"),
-        (150..300, "it is damaged, or not what its format says: ..."),
-    ] {
-        let mut damaged = parquet.clone();
-        damaged[damage].fill(0xff);
-        refused_at(4, &damaged, args, reason);
-    }
+    let mut damaged = parquet;
+    damaged[4..1_000].fill(0xff);
+    refused_at(4, &damaged, args, "no page begins here, where its column says so");
 }
 
 #[test]
