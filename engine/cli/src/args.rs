@@ -271,8 +271,8 @@ pub struct JobArgs {
     #[arg(long, value_name = "[NAME=]KIND", num_args = 1, help_heading = "Data")]
     pub compression: Vec<String>,
     /// How records become output: text (key TAB value NEWLINE), raw (key and value end to end), jsonl, csv or
-    /// tsv[,delimiter=C][,quote=C|none][,header=yes|no], kv (the engine's own), parquet [default: text, raw for
-    /// fixed-length records that no plugin changes]
+    /// tsv (with ,delimiter=C ,quote=C|none ,header=yes|no), kv (the engine's own), parquet [default: text, raw
+    /// for fixed-length records that no plugin changes]
     #[arg(long, value_name = "FORMAT", help_heading = "Data")]
     pub output_format: Option<OutputFormat>,
     /// How output files are compressed: none, gzip, bzip2, zstd, lz4 [default: none]
