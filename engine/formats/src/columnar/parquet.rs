@@ -167,6 +167,8 @@ fn check_codec(codec: Codec, footer: u64) -> Result<(), FormatError> {
     if matches!(codec, UNCOMPRESSED | SNAPPY | GZIP(_) | ZSTD(_) | LZ4 | LZ4_RAW) {
         return Ok(());
     }
+    let codec = codec.to_string();
+    let codec = codec.split('(').next().unwrap_or_default().to_ascii_lowercase();
     let reason =
         format!("its pages are compressed with {codec}; none, snappy, gzip, zstd and lz4 can be read");
     Err(FormatError::bad(footer, reason))
