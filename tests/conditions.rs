@@ -78,6 +78,27 @@ fn a_cluster_judges_alike() {
         assert!(ended.stderr.contains(&format!("{value}; nothing is published")), "{}", ended.stderr);
         assert!(!cluster.output(&id).exists(), "a failed job left an output");
     }
+    // Each task alone is within these limits, and only the end of the last one passes them.
+    for (number, (options, code, says)) in [
+        ("-p mode=reject -p role=mapper --max-rejects 2", 6, "and 2 rejects are allowed"),
+        ("-p mode=count --max-output-records 2", 7, "2 are allowed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("passes-limits-{number}");
+        let work =
+            Work::new("unruly", cluster.path("text.txt"), &format!("{options} --split-size 7 --reducers 0"));
+        let mut command = cluster.command(&["submit", "--job-id", &id]);
+        work.dress(&mut command);
+        let ended = run({
+            command.arg("--output").arg(cluster.output(&id));
+            command
+        });
+        assert_eq!(ended.code(), Some(code), "{options}: {}", ended.stderr);
+        assert!(ended.stderr.contains(says), "{}", ended.stderr);
+        assert!(!cluster.output(&id).exists(), "a failed job left an output");
+    }
     let never = NOT_HOLDING.map(|condition| format!("--fail-if={condition}"));
     let mut command = cluster.command(&["submit", "--job-id", "passes"]);
     command.args(never).arg("--output").arg(cluster.output("passes"));

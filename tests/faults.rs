@@ -202,12 +202,12 @@ fn a_failure_that_stays_fails_the_job_after_some_attempts() {
 fn rejects_over_the_limit_fail_the_job() {
     for (allowed, args) in [(0, ""), (3, "--max-rejects 3")] {
         let says = format!("and {allowed} rejects are allowed (raise it with --max-rejects)");
-        let place = "the plugin rejected a record of in at byte ";
+        let place = "the job rejected a record of in at byte ";
         unruly("reject", "mapper")
             .args(args)
             .fails(6, &[place, "not wanted; while mapping the line at byte ", &says]);
     }
-    let says = "the plugin rejected a record (not wanted; while reducing the group with key \"boom x\"), and 0 rejects \
+    let says = "the job rejected a record (not wanted; while reducing the group with key \"boom x\"), and 0 rejects \
         are allowed";
     unruly("reject", "reducer").fails(6, &[says]);
     // Each task is within the limit, all together are not.

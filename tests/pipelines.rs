@@ -412,6 +412,11 @@ fn a_pipeline_of_new_files() {
     let bench = Bench::new(&pipeline.replace("out/", "out/{run}-"), "");
     bench.fails(&[], 2, "pipe.toml reads \"watch:\", new files: give --watch PATH");
     let watch = ["--watch", "new/*.txt", "--once"];
+    let says =
+        "makes the same output of every run's new files: put {run} into its name, or say overwrite = true";
+    bench.write("pipe.toml", &pipeline);
+    bench.fails(&watch, 2, says);
+    bench.write("pipe.toml", pipeline.replace("out/", "out/{run}-"));
     bench.settle("new/a.txt", TEXT, 60);
     assert_eq!(bench.run(&watch).stages("finished").len(), 4);
     bench.settle("new/b.txt", "tea to go\n", 60);

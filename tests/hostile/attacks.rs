@@ -160,8 +160,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("reject-far", ROWLESS, 6, "the ROLE broke the plugin interface*: it rejected row 1000000 of an input of 0 rows"),
     attack("reject-far", &["map", "combine", "reduce"], 6, "the ROLE broke the plugin interface*: it rejected row 1000000 of an input of * rows"),
     attack("reject-utf8", ANYWHERE, 6, "the ROLE broke the plugin interface*: it passed text that is not UTF-8 (invalid utf-8 sequence of 1 bytes from index 4)"),
-    attack("rejects", &["map", "reduce"], 6, "the plugin rejected a record* (not wanted), and 0 rejects are allowed (raise it with --max-rejects)"),
-    attack("rejects", &["map", "reduce"], 6, "the plugin rejected a record* (not wanted), and 100 rejects are allowed (raise it with --max-rejects)").with("--max-rejects 100"),
+    attack("rejects", &["map", "reduce"], 6, "the job rejected a record* (not wanted), and 0 rejects are allowed (raise it with --max-rejects)"),
+    attack("rejects", &["map", "reduce"], 6, "the job rejected a record* (not wanted), and 100 rejects are allowed (raise it with --max-rejects)").with("--max-rejects 100"),
     attack("rejects", &["combine"], 6, "the ROLE broke the plugin interface*: a combiner cannot reject: it may run any number of times"),
     // Calls that are not allowed where they are made.
     attack("next", ANYWHERE, 6, "the ROLE broke the plugin interface*: it called group-values.next, but the last group of its batch does not go on"),

@@ -309,7 +309,7 @@ pub struct JobArgs {
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = parse_size, help_heading = "Resources")]
     pub max_record: u64,
     /// Records that the plugins may reject, or trap on, before the job fails, or per cent of all input records,
-    /// which is judged at the end; they are left out and kept in _rejects.jsonl
+    /// which is judged at the end; 100000 at most in any case. They are left out and kept in _rejects.jsonl
     #[arg(long, value_name = "N|P%", default_value = "0", value_parser = parse_rejects, help_heading = "Resources")]
     pub max_rejects: RejectsArg,
     /// Fail the job and publish nothing if a counter is so in the end, like "errors/bad date > 10"; OP is one

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use mr_model::job::is_input_name;
-use mr_model::{Compression, Fields, InputFormat};
+use mr_model::{Compression, Fields, InputFormat, is_address};
 
 use crate::args::JobArgs;
 use crate::exit::UsageError;
@@ -38,6 +38,9 @@ pub fn read(args: &JobArgs) -> Result<Vec<TypedInput>, UsageError> {
     for typed in &args.inputs {
         let (name, rest) = split_name(typed);
         let (pattern, format) = split_format(rest);
+        if let (None, Some(reason)) = (format, no_format(rest)) {
+            return Err(UsageError(format!("--input {typed}: {reason}")));
+        }
         let known = inputs
             .iter_mut()
             .find(|input| input.name == name && (!name.is_empty() || input.format == format));
@@ -139,6 +142,15 @@ fn split_format(typed: &str) -> (&str, Option<InputFormat>) {
     let colons = typed.match_indices(':').map(|(at, _)| at);
     let formats = colons.filter_map(|at| Some((&typed[..at], typed[at + 1..].parse::<InputFormat>().ok()?)));
     formats.into_iter().next().map_or((typed, None), |(pattern, format)| (pattern, Some(format)))
+}
+
+/// What is wrong with what stands behind `:`, where a file of the name ahead of it is there.
+fn no_format(typed: &str) -> Option<String> {
+    if Path::new(typed).exists() || is_address(Path::new(typed)) {
+        return None;
+    }
+    let (path, format) = typed.split_once(':')?;
+    Path::new(path).exists().then(|| format.parse::<InputFormat>().err())?
 }
 
 #[cfg(test)]

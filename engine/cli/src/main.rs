@@ -44,6 +44,12 @@ use crate::args::{Cli, Command};
 static ALLOCATOR: mr_executor::Allocator = mr_executor::Allocator;
 
 fn main() -> ExitCode {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !mr_formats::panics_are_caught() {
+            told(panic);
+        }
+    }));
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => exit::report(&error),

@@ -62,6 +62,19 @@ fn check_again(args: &SubmitArgs) -> Result<&Path, UsageError> {
     let output = args.job.output.as_deref();
     let output = output
         .ok_or_else(|| UsageError(format!("{option} needs --output, a folder for the output of each run")))?;
+    let made = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    let feeds = |watched: &&String| {
+        let is_folder = !watched.contains(['*', '?', '[', '{']);
+        let watched = std::path::absolute(watched).unwrap_or_else(|_| watched.into());
+        is_folder && !is_address(output) && made.starts_with(watched)
+    };
+    if let Some(watched) = args.again.watch.iter().find(feeds) {
+        return Err(UsageError(format!(
+            "--output {} is within --watch {watched}, so that every run would read what the one before made; choose \
+             a folder elsewhere",
+            output.display()
+        )));
+    }
     // The runs are counted by what is in it.
     if is_address(output) && !args.job.overwrite {
         return Err(UsageError(format!(

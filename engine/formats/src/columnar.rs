@@ -25,6 +25,7 @@ use mr_model::{Fields, InputFormat, Row};
 use crate::error::FormatError;
 use crate::open::{Cuts, ReadOptions, RecordReader};
 use crate::source::Source;
+pub use batches::panics_are_caught;
 use batches::{Batches, ColumnarReader, guarded};
 use fields::Plan;
 

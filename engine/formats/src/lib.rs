@@ -23,8 +23,10 @@ mod tiling;
 mod whole;
 mod write;
 
+pub use columnar::panics_are_caught;
 pub use error::{BadRecord, FormatError, OnBad};
 pub use kv::KvWriter;
 pub use open::{Cuts, ReadOptions, RecordReader, cuts, describe, footprint, kv_types, open, reading_bytes};
 pub use source::{FileSource, Source};
+pub use tape::told_place;
 pub use write::{EncodeError, Encoder};

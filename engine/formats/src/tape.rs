@@ -25,6 +25,15 @@ const EXPANSION_FREE_BYTES: u64 = 64 * MIB;
 /// places within it.
 const UNIT_SHIFT: u32 = 20;
 
+/// What people are told of the place of a record: where its frame or block begins in the file; of gzip data how many
+/// decoded bytes are ahead of it.
+pub fn told_place(place: u64, compression: Compression) -> u64 {
+    match compression {
+        Compression::None | Compression::Gzip => place,
+        Compression::Bzip2 | Compression::Zstd | Compression::Lz4 => place >> UNIT_SHIFT,
+    }
+}
+
 /// What bounds a tape.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -347,8 +356,8 @@ impl Decoded<'_> {
         Err(FormatError::bad(
             unit.file,
             format!(
-                "the {name} data expand to more than {} times their length; if that is what they are, decompress \
-                 them first",
+                "the {name} data expand to more than {} times their length; raise that with \
+                 --max-expansion if they are meant to",
                 bounds.expansion_max
             ),
         ))

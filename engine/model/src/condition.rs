@@ -83,7 +83,11 @@ impl FromStr for Condition {
 
     /// The name of the counter may hold spaces: number and comparison are the last two words.
     fn from_str(text: &str) -> Result<Self, String> {
-        let usage = || format!("{text:?} is no condition: use COUNTER OP NUMBER, OP one of < <= == != >= >");
+        let usage = || {
+            format!(
+                "{text:?} is no condition: use COUNTER OP NUMBER with blanks between them, OP one of < <= == != >= >"
+            )
+        };
         let (rest, number) = text.trim().rsplit_once(' ').ok_or_else(usage)?;
         let (counter, comparison) = rest.trim_end().rsplit_once(' ').ok_or_else(usage)?;
         let known = Comparison::ALL.iter().find(|(_, sign)| *sign == comparison);

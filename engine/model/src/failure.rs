@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::id::{Role, TaskId};
+use crate::limit::REJECTS_MAX;
 use crate::path_serde;
 use crate::quantity::percent;
 
@@ -315,11 +316,15 @@ impl fmt::Display for Failure {
             }
             Failure::InputRecord { place, reason } => write!(f, "input {place}: {reason}"),
             Failure::Rejects { allowed, reason, place } => {
-                write!(f, "the plugin rejected a record")?;
+                write!(f, "the job rejected a record")?;
                 if let Some(place) = place {
                     write!(f, " of {place}")?;
                 }
-                write!(f, " ({reason}), and {allowed} rejects are allowed (raise it with --max-rejects)")
+                write!(f, " ({reason}), and {allowed} rejects are allowed")?;
+                match *allowed < REJECTS_MAX {
+                    true => write!(f, " (raise it with --max-rejects)"),
+                    false => write!(f, " in any job, also where --max-rejects is a share"),
+                }
             }
             Failure::RejectsShare { rejects, records, per_million_max, reason, place } => {
                 write!(f, "{rejects} of {records} records were rejected, the last one")?;

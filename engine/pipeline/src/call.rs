@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mr_model::{Counters, is_address};
+use mr_model::Counters;
 
 use crate::graph::{Graph, ITERATIONS_MAX};
 use crate::names::{self, ITERATION, Names};
 use crate::pipeline::{Input, Source, Stage};
+use crate::place::placed;
 
 /// Format of output that only other stages read, and how it is read again: its types and its records as
 /// they are.
@@ -144,14 +145,6 @@ impl Call {
             0 => self.stage.name.clone(),
             round => format!("{}-{round:0width$}", self.stage.name),
         }
-    }
-}
-
-/// A path of a pipeline's file; an address is where it is.
-pub(crate) fn placed(folder: &Path, path: &str) -> PathBuf {
-    match is_address(Path::new(path)) {
-        true => PathBuf::from(path.trim_end_matches('/')),
-        false => folder.join(path),
     }
 }
 

@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use mr_model::Condition;
+use mr_model::counter::ENGINE_GROUP;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -197,8 +199,16 @@ impl<'a> Reader<'a> {
             repeated.start = self.inputs(start, "start")?;
         }
         if let Some(until) = table.take("until") {
-            let parsed = self.text(until, "until")?.parse();
-            repeated.until = Some(parsed.map_err(|reason: String| self.fault(until, reason))?);
+            let parsed: Result<Condition, String> = self.text(until, "until")?.parse();
+            let parsed = parsed.map_err(|reason| self.fault(until, reason))?;
+            if parsed.counter().starts_with(ENGINE_GROUP) {
+                let reason = format!(
+                    "until asks for {}: loops know what plugins count, not the engine's own",
+                    parsed.counter()
+                );
+                return Err(self.fault(until, reason));
+            }
+            repeated.until = Some(parsed);
         }
         if let Some(value) = table.take("until-unchanged") {
             let truth = value.get_ref().as_bool();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::fault::PipelineFault;
 use crate::names::{self, ITERATION, Names};
 use crate::pipeline::{Input, Loop, Pipeline, Source, Stage};
+use crate::place;
 use crate::until::Until;
 
 /// Most stages of a pipeline: far more than anybody writes.
@@ -86,7 +87,7 @@ impl Graph {
 
     /// The folder that paths are meant from: that of the file. Empty for the current one.
     pub fn folder(&self) -> &Path {
-        self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""))
+        place::folder_of(self.file.as_deref())
     }
 
     /// Its stages; each is behind all that it waits for.
@@ -97,6 +98,35 @@ impl Graph {
     /// Its loops.
     pub fn loops(&self) -> &[Round] {
         &self.loops
+    }
+
+    /// The results that depend on an input, as it is written.
+    pub fn results_of<'a>(&'a self, input: &'a str) -> impl Iterator<Item = &'a Stage> {
+        let reads_it = |node: &Node| {
+            node.stage.inputs.iter().any(|one| matches!(&one.source, Source::Path(path) if path == input))
+        };
+        let mut fed: Vec<bool> = self.stages.iter().map(reads_it).collect();
+        // A loop hands on what any of its stages reads, so that once in order is not enough.
+        for _ in 0..=self.loops.len() {
+            for (at, node) in self.stages.iter().enumerate() {
+                let is_fed = |from: &From| match from {
+                    From::Outside => false,
+                    From::Stage(stage) => fed[*stage],
+                    From::Loop(number) => {
+                        let round = &self.loops[*number];
+                        let starts = round.start_from.iter().any(|from| match from {
+                            From::Stage(stage) => fed[*stage],
+                            From::Loop(other) => self.loops[*other].stages.iter().any(|stage| fed[*stage]),
+                            From::Outside => false,
+                        });
+                        starts || round.stages.iter().any(|stage| fed[*stage])
+                    }
+                };
+                fed[at] = fed[at] || node.reads.iter().any(is_fed);
+            }
+        }
+        let results = self.stages.iter().zip(fed).filter(|(node, fed)| *fed && node.stage.output.is_some());
+        results.map(|(node, _)| &node.stage)
     }
 
     /// The last stage of a loop, whose output goes into the next round.
@@ -282,17 +312,25 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// Every result has a folder of its own, and is read as what it is.
+    /// Every result has a folder of its own, and is read as what it is, however its path is written.
     fn check_outputs(&self, nodes: &[Node]) -> Result<(), PipelineFault> {
-        let mut outputs: BTreeMap<&str, &str> = BTreeMap::new();
+        let folder = place::folder_of(self.pipeline.file.as_deref());
+        let mut outputs: Vec<(PathBuf, &str)> = Vec::new();
         for node in nodes {
             let (name, line) = (&node.stage.name, node.stage.line);
             let Some(output) = &node.stage.output else { continue };
-            if let Some(other) = outputs.insert(output.trim_end_matches('/'), name) {
-                return Err(
-                    self.fault(line, format!("stages {other} and {name} have the same output {output}"))
-                );
+            let path = place::lexical(&place::placed(folder, output));
+            let meets = |(other, _): &&(PathBuf, &str)| other.starts_with(&path) || path.starts_with(other);
+            if let Some((taken, other)) = outputs.iter().find(meets) {
+                let reason = match *taken == path {
+                    true => format!("stages {other} and {name} have the same output {output}"),
+                    false => {
+                        format!("the outputs of stages {other} and {name} are one in the other: {output}")
+                    }
+                };
+                return Err(self.fault(line, reason));
             }
+            outputs.push((path, name));
             if node.in_loop.is_some() && !output.contains(&format!("{{{ITERATION}}}")) {
                 let reason = format!(
                     "stage {name} makes {output} in every round; put {{{ITERATION}}} into the name, or add a stage behind the loop"
@@ -300,16 +338,24 @@ impl<'a> Checker<'a> {
                 return Err(self.fault(line, reason));
             }
         }
-        for node in nodes {
-            for input in &node.stage.inputs {
-                let Source::Path(path) = &input.source else { continue };
-                if let Some(other) = outputs.get(path.trim_end_matches('/')) {
-                    let reason = format!(
-                        "stage {} reads {path}, the output of stage {other}: say stage:{other}",
-                        node.stage.name
-                    );
-                    return Err(self.fault(input.line, reason));
-                }
+        for Node { stage, .. } in nodes {
+            let inputs = stage.inputs.iter().map(|input| (&input.source, input.line));
+            for (source, line) in inputs.chain(stage.sides.values().map(|side| (side, stage.line))) {
+                let Source::Path(path) = source else { continue };
+                let (fixed, is_glob) = place::without_glob(path);
+                let read = place::lexical(&place::placed(folder, fixed));
+                let meets = |(output, _): &&(PathBuf, &str)| {
+                    read.starts_with(output) || (!is_glob && output.starts_with(&read))
+                };
+                let Some((_, other)) = outputs.iter().find(meets) else { continue };
+                let name = &stage.name;
+                let reason = match *other == name {
+                    true => format!("stage {name} reads {path}, where its own output is"),
+                    false => {
+                        format!("stage {name} reads {path}, the output of stage {other}: say stage:{other}")
+                    }
+                };
+                return Err(self.fault(line, reason));
             }
         }
         Ok(())
@@ -466,6 +512,20 @@ mod tests {
             (
                 stage("a", "inputs = \"x\"\noutput = \"o\"") + &stage("b", "inputs = \"o\"\noutput = \"p\""),
                 ", line 9: stage b reads o, the output of stage a: say stage:a",
+            ),
+            (
+                stage("a", "inputs = \"x\"\noutput = \"o\"")
+                    + &stage("b", "inputs = \"x\"\noutput = \"./o/p\""),
+                ", line 6: the outputs of stages a and b are one in the other: ./o/p",
+            ),
+            (
+                stage("a", "inputs = \"x\"\noutput = \"o\"")
+                    + &stage("b", "inputs = \"./o/part*\"\noutput = \"p\""),
+                ", line 9: stage b reads ./o/part*, the output of stage a: say stage:a",
+            ),
+            (
+                stage("a", "inputs = \"x\"\noutput = \"x/o\""),
+                ", line 4: stage a reads x, where its own output is",
             ),
             (
                 stage("a", "inputs = \"x\"\noutput = \"o\"") + &stage("a", "inputs = \"x\"\noutput = \"p\""),

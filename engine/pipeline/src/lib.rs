@@ -35,6 +35,7 @@ pub mod key;
 pub mod ledger;
 mod names;
 pub mod pipeline;
+mod place;
 pub mod run;
 pub mod until;
 pub mod watch;

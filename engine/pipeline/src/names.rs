@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mr_model::Counters;
+use mr_model::counter::ENGINE_GROUP;
 
 use crate::pipeline::{Input, Source, Stage};
 
@@ -33,6 +34,10 @@ impl<'a> Names<'a> {
             return Some(Cow::Borrowed(value));
         }
         let (counters, name) = (self.counters?, name.strip_prefix(COUNTER)?);
+        // Those are not kept.
+        if name.starts_with(ENGINE_GROUP) {
+            return None;
+        }
         Some(Cow::Owned(counters.value(name).to_string()))
     }
 }

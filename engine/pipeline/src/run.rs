@@ -8,11 +8,12 @@ use std::thread::Scope;
 
 use mr_model::{Counters, is_address};
 
-use crate::call::{Call, RESULT, Resolved, data_folder, placed};
+use crate::call::{Call, RESULT, Resolved, data_folder};
 use crate::flow::{Action, Event, Flow, Known, LoopEnd, NodeId};
 use crate::graph::Graph;
 use crate::key::{Ingredients, key};
 use crate::ledger::{Entry, Ledger, LedgerError, Made, Manifest};
+use crate::place::placed;
 
 /// Digits of a key in the name of a job.
 const KEY_DIGITS: usize = 8;

@@ -76,7 +76,15 @@ impl FormattedReader {
             let (bad, left) = (&mut self.bad, &mut self.bad_left);
             let mut on_bad = |record: BadRecord<'_>| keep_bad(piece, record, bad, left);
             let filled = open.reader.fill(batch, &mut self.places.offsets, target, &mut on_bad);
-            let more = filled.map_err(|error| failure(piece, error))?;
+            let more = filled.map_err(|error| match (&error, self.bad.last()) {
+                // One more than are allowed was counted, and the next one refused.
+                (FormatError::Bad { .. }, Some(last)) if self.bad_left == 0 => Failure::Rejects {
+                    allowed: self.options.bad_max.saturating_sub(1),
+                    reason: last.reason.clone(),
+                    place: Some(last.place.clone()),
+                },
+                _ => failure(piece, error),
+            })?;
             if self.options.input.key == InputKey::Unit {
                 forget_places(&self.options.input, batch);
             }
@@ -102,7 +110,8 @@ impl FormattedReader {
     /// As [`crate::SplitReader::place`].
     pub fn place(&self, row: u32) -> Option<Place> {
         let (piece, offset) = self.places.find(row)?;
-        Some(Place { path: self.pieces.get(piece)?.path.clone(), offset })
+        let piece = self.pieces.get(piece)?;
+        Some(Place { path: piece.path.clone(), offset: mr_formats::told_place(offset, piece.compression) })
     }
 
     /// As [`crate::SplitReader::bytes_read`].

@@ -6,7 +6,8 @@
 //!
 //! Numbers are added up as whole numbers of a unit, `decimals` digits behind the point: floats would make the
 //! sum depend on the order of adding. Averages are `f64`, made of the sum and the count at the very end. Sums
-//! of what is positive and of what is negative have 64 bits each; passing them fails the job.
+//! of what is positive and of what is negative have 64 bits each; passing them fails the job, or with `--max-rejects` leaves the
+//! group out.
 //!
 //! | | |
 //! |---|---|
@@ -20,7 +21,7 @@
 //! A line without one of the columns, or with something else than such a number, is rejected.
 //!
 //! ```sh
-//! mr-engine submit aggregate.wasm -i packages.tsv -p by=2 -p column=3 -o sizes
+//! mr-engine submit aggregate.wasm -i packages.tsv -p by=2 -p column=4 -o sizes
 //! ```
 
 mod decimal;

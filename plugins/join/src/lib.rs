@@ -20,7 +20,7 @@
 //! fails and says so.
 //!
 //! ```sh
-//! mr-engine submit join.wasm -i left=packages.tsv -i right=files.tsv -p right-key=2 -o joined
+//! mr-engine submit join.wasm -i left=packages.tsv -i right=depends.tsv -p right-key=2 -o joined
 //! ```
 
 use guest_sdk::prelude::*;

@@ -1,5 +1,7 @@
 //! Conditions on columns: how they are typed and what they mean.
 
+use std::cmp::Ordering;
+
 use guest_sdk::prelude::*;
 
 use crate::column_number;
@@ -12,7 +14,7 @@ pub struct Condition {
     operator: Operator,
     value: Vec<u8>,
     /// The value, if it is a number.
-    number: Option<f64>,
+    number: Option<Number>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,17 +59,37 @@ fn condition(text: &str) -> Result<Condition> {
     Ok(Condition { column: column_number(column)?, operator, value: value.into(), number })
 }
 
-/// The number that a cell is; there is but one zero.
-fn number(cell: &[u8]) -> Option<f64> {
-    let number: f64 = std::str::from_utf8(cell).ok()?.trim().parse().ok()?;
-    Some(number + 0.0)
+/// A number, and what it is exactly where it is a whole one: an f64 has no room for all of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Number {
+    whole: Option<i128>,
+    float: f64,
+}
+
+impl Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.whole, other.whole) {
+            (Some(one), Some(other)) => one.cmp(&other),
+            _ => self.float.total_cmp(&other.float),
+        }
+    }
+}
+
+/// The number that a cell is, written with digits, a sign, a point, an exponent; there is but one zero.
+fn number(cell: &[u8]) -> Option<Number> {
+    let text = std::str::from_utf8(cell).ok()?.trim();
+    if !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
+        return None;
+    }
+    let float: f64 = text.parse().ok()?;
+    Some(Number { whole: text.parse().ok(), float: float + 0.0 })
 }
 
 impl Condition {
     /// Whether the column's cell is as it has to be.
     pub fn holds(&self, cell: &[u8]) -> bool {
         let order = match self.number {
-            Some(value) => number(cell).unwrap_or(f64::NEG_INFINITY).total_cmp(&value),
+            Some(value) => number(cell).map_or(Ordering::Less, |number| number.cmp(&value)),
             None => cell.cmp(&self.value),
         };
         match self.operator {

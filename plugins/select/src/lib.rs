@@ -12,11 +12,11 @@
 //! | `columns` | columns to keep, as in `3,1`; all where it is not set |
 //!
 //! `OP` is `=`, `!=`, `<`, `<=`, `>`, `>=` or `~` (contains). Where `VALUE` is a number, numbers are compared,
-//! and a column that is none is below all that are; else bytes are. A line without one of the columns is
+//! whole ones exactly and others as `f64`, and a column that is none is below all that are; else bytes are. A line without one of the columns is
 //! rejected.
 //!
 //! ```sh
-//! mr-engine submit select.wasm -i packages.tsv -p where='3>=1000 and 2~games' -p columns=1,3 --reducers 0
+//! mr-engine submit select.wasm -i packages.tsv -p where='4>=1000 and 2~games' -p columns=1,4 --reducers 0
 //! ```
 
 mod condition;

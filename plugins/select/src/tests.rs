@@ -32,6 +32,21 @@ fn lines_are_selected_by_conditions() {
 }
 
 #[test]
+fn whole_numbers_are_compared_exactly_and_words_are_none() {
+    let text = "9007199254740992\n9007199254740993\ninf\nnan\n1e3\n";
+    for (conditions, kept) in [
+        ("1=9007199254740993", "9007199254740993\n"),
+        ("1>9007199254740992", "9007199254740993\n"),
+        ("1=1000", "1e3\n"),
+        ("1<0", "inf\nnan\n"),
+        ("1=inf", "inf\n"),
+    ] {
+        let run = Test::new().param("where", conditions).map::<Select>(text).unwrap();
+        assert_eq!(run.text(), kept, "{conditions}");
+    }
+}
+
+#[test]
 fn columns_come_in_any_order_and_number() {
     assert_eq!(select("1=a", "3,1,1"), "x\ta\ta\n");
     assert_eq!(Test::new().map::<Select>(TEXT).unwrap().text(), TEXT);

@@ -126,8 +126,23 @@ fn graph(args: &RunArgs, run: Option<&mr_pipeline::watch::Intent>) -> Result<Gra
         pipeline = pipeline.param(name, value);
     }
     let graph = Graph::new(&pipeline)?;
+    check_lasting(&graph)?;
     arguments::check(&graph)?;
     Ok(graph)
+}
+
+/// Refuses results that every run would make in the same place of its own new files alone: those of the runs
+/// before would be lost.
+fn check_lasting(graph: &Graph) -> Result<(), UsageError> {
+    let is_named = |stage: &mr_pipeline::Stage| {
+        let output = stage.output.as_ref();
+        output.is_some_and(|output| output.contains("{run}")) || stage.options.contains_key("overwrite")
+    };
+    let Some(stage) = graph.results_of(WATCHED).find(|stage| !is_named(stage)) else { return Ok(()) };
+    Err(UsageError(format!(
+        "stage {} makes the same output of every run's new files: put {{run}} into its name, or say overwrite = true",
+        stage.name
+    )))
 }
 
 /// What would run.

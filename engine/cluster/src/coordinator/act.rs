@@ -94,7 +94,8 @@ impl Core {
     fn job_finished(&mut self, job: &JobId, outcome: Outcome) {
         let Some(live) = self.jobs.get_mut(job) else { return };
         live.waiting.clear();
-        let judged = || live.tally.verdict().map_or(Ok(()), Err);
+        // The last task may have passed a limit: what follows from that comes too late for a job that has ended.
+        let judged = || live.tally.fault().or_else(|| live.tally.verdict()).map_or(Ok(()), Err);
         let outcome = match (outcome, live.check_conservation().and_then(|()| judged())) {
             (Outcome::Succeeded, Err(failure)) => Outcome::Aborted { failure },
             (outcome, _) => outcome,

@@ -2,6 +2,7 @@
 //! reports those that cannot be read. What the crates of the formats panic on becomes an error of the file.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -265,8 +266,22 @@ pub(crate) fn guarded<T>(
     offset: u64,
     work: impl FnOnce() -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
+    let before = GUARDED.replace(true);
     // What panicked is not used any more: the error ends the reading.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(damaged(offset, &words_of(&*panic))))
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(before);
+    done.unwrap_or_else(|panic| Err(damaged(offset, &words_of(&*panic))))
+}
+
+thread_local! {
+    /// Whether this thread does what may panic on a file.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread would become an error of the file that it reads, so that nobody has to be told
+/// of the panic itself.
+pub fn panics_are_caught() -> bool {
+    GUARDED.get()
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {
