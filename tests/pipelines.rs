@@ -414,6 +414,7 @@ fn a_pipeline_of_new_files() {
     let watch = ["--watch", "new/*.txt", "--once"];
     let says =
         "makes the same output of every run's new files: put {run} into its name, or say overwrite = true";
+    let pipeline = pipeline.replace("PLUGINS", plugins().to_str().unwrap());
     bench.write("pipe.toml", &pipeline);
     bench.fails(&watch, 2, says);
     bench.write("pipe.toml", pipeline.replace("out/", "out/{run}-"));

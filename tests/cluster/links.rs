@@ -100,7 +100,8 @@ fn in_bad_weather(work: &Work) {
     cluster.check(work, "job");
     for (name, link) in [("up", &up), ("across", &across)] {
         let (passed, lost) = link.tally();
-        assert!(lost > 0 && passed > 50, "the link {name} passed {passed} and lost {lost}");
+        // How much crosses between workers depends on who has maps and who reduces.
+        assert!(lost > 0 && passed > 10, "the link {name} passed {passed} and lost {lost}");
     }
     cluster.assert_idle(&["job"]);
 }

@@ -100,8 +100,8 @@ fn bombs_of_newlines() {
         let said = complaint(&job);
         let place = format!("mr-engine: map task 0 attempt 0 failed: input {file} at byte ");
         let reason = format!(
-            ": the {name} data expand to more than 200 times their length; if that is what they are, decompress them \
-             first\n"
+            ": the {name} data expand to more than 200 times their length; raise that with --max-expansion if they \
+             are meant to\n"
         );
         assert!(said.starts_with(&place) && said.ends_with(&reason), "{said}");
     }

@@ -116,8 +116,8 @@ fn bombs_are_refused() {
         let told = reading.refused(&file);
         assert!(
             told.ends_with(&format!(
-                "the {compression} data expand to more than 2 times their length; if that is what they are, decompress \
-                 them first"
+                "the {compression} data expand to more than 2 times their length; raise that with --max-expansion if \
+                 they are meant to"
             )),
             "{told}"
         );
