@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::copy;
 use super::table::compressed_once;
+use crate::support::Job;
 
 #[test]
 fn bad_rows_are_kept_beside_the_output() {
@@ -45,7 +46,25 @@ fn bad_lines_are_kept_beside_the_output() {
 
 #[test]
 fn one_more_than_allowed_fails_the_job() {
-    let job = copy("--input-format csv --fields id:u64 --output-format jsonl --max-rejects 1");
-    job.file("in/rows.csv", "id\nx\ny\n2\n")
-        .fails(6, &["rejected a record of in/rows.csv at byte 5 (the field \"id\" is \"y\", which is no u64), and 1 rejects are allowed"]);
+    // However many follow in the same batch.
+    for rows in ["x\ny\n2\n", "x\ny\nz\nw\n2\n"] {
+        let job = copy("--input-format csv --fields id:u64 --output-format jsonl --max-rejects 1");
+        let says = "the job rejected a record of in/rows.csv at byte 5 (the field \"id\" is \"y\", which is no u64), and 1 \
+                    rejects are allowed (raise it with --max-rejects)";
+        job.file("in/rows.csv", format!("id\n{rows}")).fails(6, &[says]);
+    }
+}
+
+#[test]
+fn lines_of_compressed_text_are_told_by_their_frame() {
+    for ending in ["zst", "lz4"] {
+        let frames =
+            ["a\tone\nb\t1\n", "b\t2\na\ttwo\n"].map(|text| compressed_once(text.as_bytes(), ending));
+        let job =
+            Job::new("aggregate").args("-p by=1 -p column=2 --reducers 1 --max-rejects 2 --split-size 10");
+        let done = job.file(&format!("in/a.{ending}"), frames.concat()).reads(&["in"]).done();
+        // Each frame is in a split of its own, but for its first line, which the split ahead takes.
+        let told: Vec<_> = done.rejects.iter().map(|reject| &reject["offset"]).collect();
+        assert_eq!(told, [&json!(0), &json!(frames[0].len())], "{ending}");
+    }
 }
